@@ -1,0 +1,106 @@
+"""The factor space of a data set: every combination of a few discrete factors of variation."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Factor:
+    """One factor of variation.
+
+    Attributes:
+        name: what varies, for example `orientation`.
+        values: the value of every grid position, in physical units, `size` numbers.
+        categorical: the values have no order (a shape).
+        circular: the last value is followed by the first (an orientation).
+    """
+
+    name: str
+    values: tuple[float, ...]
+    categorical: bool = False
+    circular: bool = False
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        return len(self.values)
+
+
+@dataclasses.dataclass(frozen=True)
+class FactorSpace:
+    """The grid of all factor combinations, numbered with the last factor varying fastest.
+
+    A combination is a row of factor indices, `[F]` integers with `0 <= row[i] < sizes[i]`; its
+    number is `row` read in the mixed radix `sizes`.
+
+    >>> space = FactorSpace((Factor("shape", (0, 1, 2)), Factor("x", (0.0, 0.5))))
+    >>> space.factors(3), space.index([1, 1])
+    (array([1, 1]), 3)
+    """
+
+    axes: tuple[Factor, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the factors."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of values of each factor."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def categorical(self) -> tuple[bool, ...]:
+        """Which factors have no order."""
+        return tuple(axis.categorical for axis in self.axes)
+
+    @property
+    def circular(self) -> tuple[bool, ...]:
+        """Which factors wrap around."""
+        return tuple(axis.circular for axis in self.axes)
+
+    def __len__(self) -> int:
+        """The number of combinations."""
+        return math.prod(self.sizes)
+
+    @property
+    def strides(self) -> np.ndarray:
+        """`[F]` int64: how far apart in the numbering two neighbours along a factor are."""
+        return np.cumprod((1, *self.sizes[:0:-1]), dtype=np.int64)[::-1].copy()
+
+    def index(self, factors: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The numbers of combinations: `[..., F]` factor indices to `[...]` int64.
+
+        Raises:
+            ValueError: a factor index is out of its range.
+        """
+        factors = np.asarray(factors)
+        if factors.shape[-1:] != (len(self.axes),):
+            raise ValueError(
+                f"factors of shape {factors.shape}: the last axis must hold {len(self.axes)} "
+                f"indices ({', '.join(self.names)})"
+            )
+        if ((factors < 0) | (factors >= np.asarray(self.sizes))).any():
+            raise ValueError(f"a factor index is outside its range; the sizes are {self.sizes}")
+        return (factors * self.strides).sum(-1)
+
+    def factors(self, index: int | Sequence[int] | np.ndarray) -> np.ndarray:
+        """The combinations of given numbers: `[...]` integers to `[..., F]` int64.
+
+        Raises:
+            ValueError: a number is outside `0 <= index < len(self)`.
+        """
+        index = np.asarray(index, np.int64)
+        if ((index < 0) | (index >= len(self))).any():
+            raise ValueError(f"an index is outside 0..{len(self) - 1}")
+        return index[..., None] // self.strides % np.asarray(self.sizes)
+
+    def values(self, factors: np.ndarray) -> np.ndarray:
+        """The physical values of combinations: `[..., F]` indices to `[..., F]` float64."""
+        factors = np.asarray(factors)
+        columns = [np.asarray(a.values, float)[factors[..., i]] for i, a in enumerate(self.axes)]
+        return np.stack(columns, axis=-1)

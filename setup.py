@@ -1,0 +1,65 @@
+"""Package description of disentanglement-zoo (build back end: see pyproject.toml)."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"', (HERE / "zoo/__init__.py").read_text(), re.M)[1]
+GIN_FOLDERS = [p for p in [HERE / "gin", *(HERE / "gin").rglob("*")] if p.is_dir()]
+# The configs at gin/ are installed as zoo/gin/, so that an installed package finds them too.
+GIN_PACKAGES = {
+    ".".join(["zoo", *p.relative_to(HERE).parts]): p.relative_to(HERE).as_posix()
+    for p in GIN_FOLDERS
+}
+
+setup(
+    name="disentanglement-zoo",
+    version=VERSION,
+    description="Disentanglement and identifiability research: models, scores, datasets.",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=[
+        *find_packages(include=["zoo", "zoo.*", "data", "data.*", "evaluation", "evaluation.*"]),
+        *GIN_PACKAGES,
+    ],
+    package_dir=GIN_PACKAGES,
+    package_data={
+        **{name: ["*.gin"] for name in GIN_PACKAGES},
+        "zoo": ["**/*.json", "**/*.html"],
+        "data": ["**/*.md", "**/*.bib", "**/*.txt", "**/*.tsv", "**/*.npz", "**/*.json"],
+    },
+    install_requires=[
+        "absl-py>=2.0",
+        "filelock>=3.13",
+        "gin-config>=0.5",
+        "importlib_resources>=6.0",
+        "jinja2>=3.1",
+        "keras>=3.6",
+        "lightgbm>=4.3",
+        "matplotlib>=3.8",
+        "numpy>=1.26",
+        "pillow>=10.3",
+        "platformdirs>=4.0",
+        "pooch>=1.8",
+        "requests>=2.31",
+        "rich>=13.7",
+        "scikit-learn>=1.4",
+        "scipy>=1.12",
+        "tensorboard>=2.18",
+        "tensorflow>=2.18",
+        "tensorflow-datasets>=4.9.7",
+        "tensorflow-probability>=0.25",
+        "tqdm>=4.66",
+        "typeguard>=4.3",
+        "wrapt>=1.15",
+    ],
+    extras_require={
+        "test": ["build>=1.2", "dill>=0.3.7", "hypothesis>=6.100", "pytest>=8.0", "ruff>=0.12"],
+        "render": [],
+        "benchmark": ["torch>=2.4"],
+    },
+)
