@@ -29,7 +29,7 @@ setup(
     package_dir=GIN_PACKAGES,
     package_data={
         **{name: ["*.gin"] for name in GIN_PACKAGES},
-        "zoo": ["**/*.json", "**/*.html"],
+        "zoo": ["**/*.json", "**/*.html", "hub/store/**/*"],
         "data": ["**/*.md", "**/*.bib", "**/*.txt", "**/*.tsv", "**/*.npz", "**/*.json"],
     },
     install_requires=[
@@ -44,7 +44,6 @@ setup(
         "numpy>=1.26",
         "pillow>=10.3",
         "platformdirs>=4.0",
-        "pooch>=1.8",
         "requests>=2.31",
         "rich>=13.7",
         "scikit-learn>=1.4",
@@ -52,7 +51,7 @@ setup(
         "tensorboard>=2.18",
         "tensorflow>=2.18",
         "tensorflow-datasets>=4.9.7",
-        "tensorflow-probability>=0.25",
+        "tensorflow-probability[tf]>=0.25",
         "tqdm>=4.66",
         "typeguard>=4.3",
         "wrapt>=1.15",

@@ -1,23 +1,39 @@
 """Data sets of disentanglement research: renderers, TFDS builders, in-memory tables, samplers.
 
+    data.load("zoo_dsprites/rendered")   a data set in memory; `data.names()` lists them
+
 Importing this package registers the builders with `tensorflow_datasets`, as soon as that package
 is imported: `tfds.load("zoo_dsprites/rendered")` works after `import data`.
 """
 
+import importlib
+
 import wrapt
 
-from data.catalog import load, names
-from data.dataset import Dataset
-from data.space import Factor, FactorSpace
+_HOMES = {
+    "catalog": ["load", "names"],
+    "dataset": ["Dataset"],
+    "space": ["Factor", "FactorSpace"],
+}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = ["Dataset", "Factor", "FactorSpace", "load", "names"]
+__all__ = sorted(_MODULE_OF)
 
 
 @wrapt.when_imported("tensorflow_datasets")
 def _register(_) -> None:
-    import importlib
-
     from data.catalog import FAMILIES
 
-    for family in FAMILIES:
-        importlib.import_module(f"data.{family}.{family}_dataset_builder")
+    for family, module in FAMILIES.items():
+        if module.startswith("data."):
+            importlib.import_module(f"data.{family}.{family}_dataset_builder")
+
+
+def __getattr__(name: str):
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

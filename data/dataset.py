@@ -91,32 +91,3 @@ class DenseImages:
         import tensorflow as tf
 
         return tf.gather(tables["images"], index)
-
-
-class BitImages:
-    """Binary images kept as bits: `[N, ceil(H*W*C / 8)]` uint8, the first pixel the highest bit."""
-
-    def __init__(self, bits: np.ndarray, image_shape: tuple[int, int, int]):
-        self._bits = bits
-        self._pixels = int(np.prod(image_shape))
-        self.shape = (bits.shape[0], *image_shape)
-        self.dtype, self.maximum = np.dtype(np.uint8), 1.0
-        self.tables = {"images": bits}
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index) -> np.ndarray:
-        rows = np.asarray(self._bits[index])
-        pixels = np.unpackbits(rows, axis=-1, count=self._pixels)
-        return pixels.reshape(*rows.shape[:-1], *self.shape[1:])
-
-    def gather(self, tables, index):
-        """See `Images.gather`."""
-        import tensorflow as tf
-
-        rows = tf.gather(tables["images"], index)
-        shifts = tf.range(7, -1, -1, dtype=tf.int32)
-        bits = tf.bitwise.right_shift(tf.cast(rows, tf.int32)[..., None], shifts) & 1
-        pixels = tf.reshape(bits, [-1, rows.shape[-1] * 8])[:, : self._pixels]
-        return tf.cast(tf.reshape(pixels, [-1, *self.shape[1:]]), tf.uint8)

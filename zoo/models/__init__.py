@@ -1,0 +1,1 @@
+"""Models: what each computes and its losses, one file a family."""

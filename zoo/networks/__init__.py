@@ -1,0 +1,1 @@
+"""Networks: encoders, decoders, discriminators. Keras layers only, no losses."""

@@ -1,0 +1,185 @@
+"""Gin configs: finding, parsing with checks, and the operative config of a run."""
+
+import ast
+import difflib
+import inspect
+import pathlib
+import re
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+
+import gin
+from gin import config_parser
+
+from zoo.errors import UserError
+
+# Where relative paths of gin files are looked up after the working directory: an installed package
+# holds them in zoo/gin, a checkout beside the package.
+ROOTS = (pathlib.Path(__file__).parent, pathlib.Path(__file__).parent.parent)
+
+
+class ConfigError(UserError):
+    """A gin file or binding that cannot be used."""
+
+
+def find(path: str) -> pathlib.Path:
+    """The gin file of that name, in the working directory or among the configs of the package.
+
+    Raises:
+        ConfigError: there is none; the message names the nearest.
+    """
+    for candidate in (pathlib.Path(path), *(root / path for root in ROOTS)):
+        if candidate.is_file():
+            return candidate
+    known = shipped()
+    nearest = difflib.get_close_matches(path, known, n=1, cutoff=0.0)
+    hint = f"; the nearest is {nearest[0]}" if nearest else ""
+    raise ConfigError(f"{path}: no such gin file{hint}")
+
+
+def shipped() -> list[str]:
+    """The gin files that come with the package, as given to `--gin_file`."""
+    root = next((r for r in ROOTS if (r / "gin").is_dir()), ROOTS[-1])
+    return sorted(p.relative_to(root).as_posix() for p in (root / "gin").rglob("*.gin"))
+
+
+def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
+    """Replaces the current configuration by that of gin files and bindings, checked.
+
+    Raises:
+        ConfigError: a missing file, a syntax error, an unknown name or parameter, or a value of
+            the wrong type, with file and line.
+    """
+    import zoo.configurables  # noqa: F401  registers everything that can be configured
+
+    paths = [find(file) for file in files]
+    gin.clear_config()
+    for root in ROOTS:
+        if str(root) not in gin.config._LOCATION_PREFIXES:
+            gin.add_config_file_search_path(str(root))
+    for path in paths:
+        _guarded(gin.parse_config_file, str(path))
+    for binding in bindings:
+        _guarded(gin.parse_config, binding)
+    for path in paths:
+        _check_types(_statements(path))
+    for binding in bindings:
+        _check_types(config_parser.ConfigParser(binding, _delegate()), binding)
+    _guarded(gin.finalize)
+
+
+def operative() -> str:
+    """The configuration that the run uses, defaults included, as gin text."""
+    return gin.operative_config_str(max_line_length=90)
+
+
+def differences(old: str, new: str) -> list[str]:
+    """What two gin texts bind differently, as `name: old -> new`."""
+    before, after = _bindings(old), _bindings(new)
+    names = sorted({*before, *after})
+    return [
+        f"{name}: {before.get(name, 'default')} -> {after.get(name, 'default')}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _bindings(text: str) -> dict[str, str]:
+    joined = re.sub(r"\\\n\s*", "", text)
+    pairs = (line.split("=", 1) for line in joined.splitlines() if re.match(r"^[^#\s].*=", line))
+    return {name.strip(): " ".join(value.split()) for name, value in pairs}
+
+
+def _delegate():
+    return gin.config.ParserDelegate(skip_unknown=True)
+
+
+def _guarded(action, *arguments) -> None:
+    """Calls a gin function; its errors become one line with the place in front."""
+    try:
+        action(*arguments)
+    except SyntaxError as error:
+        place = f"{error.filename or 'binding'}:{error.lineno}: "
+        raise ConfigError(f"{place}{error.msg}: {(error.text or '').strip()}") from None
+    except (ValueError, TypeError, OSError, ImportError, AttributeError) as error:
+        message, place = str(error).strip(), ""
+        found = re.search(r'\n\s*In file "(.+?)", line (\d+)', message)
+        if found:
+            place = f"{found[1]}:{found[2]}: "
+        elif action is gin.parse_config:
+            place = f"binding {arguments[0]!r}: "
+        message = " ".join(message.split("\n")[0].split())
+        raise ConfigError(f"{place}{message}{_suggestion(message)}") from None
+
+
+def _suggestion(message: str) -> str:
+    """The nearest configurable or parameter to the first quoted name of a gin error."""
+    unknown = re.search(r"No configurable matching '(.+?)'|matching reference '@(.+?)[(']", message)
+    if unknown:
+        name = (unknown[1] or unknown[2]).split(".")[-1]
+        known = [s.split(".")[-1] for s, _ in gin.config._REGISTRY.items()]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        return f" Did you mean {near[0]!r}?" if near else ""
+    parameter = re.search(r"'(\S+)' (?:doesn't|does not) have a parameter named '(\S+?)'", message)
+    if parameter:
+        names = list(_parameters(parameter[1]))
+        near = difflib.get_close_matches(parameter[2], names, n=1, cutoff=0.4)
+        return f" Did you mean {near[0]!r}?" if near else f" It has {', '.join(names)}."
+    return ""
+
+
+def _parameters(selector: str) -> dict[str, typing.Any]:
+    """Parameter names of a configurable and their annotations, where it has them."""
+    configurable = gin.config._REGISTRY.get_match(selector)
+    if configurable is None:
+        return {}
+    target = inspect.unwrap(configurable.wrapped)
+    function = target.__init__ if inspect.isclass(target) else target
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError):
+        hints = {}
+    names = [name for name in inspect.signature(function).parameters if name != "self"]
+    return {name: hints.get(name, typing.Any) for name in names}
+
+
+def _statements(path: pathlib.Path) -> Iterator:
+    """The statements of a gin file, those of included files in their place."""
+    with path.open() as file:
+        for statement in config_parser.ConfigParser(file, _delegate()):
+            if isinstance(statement, config_parser.IncludeStatement):
+                yield from _statements(find(statement.filename))
+            else:
+                yield statement
+
+
+def _check_types(statements: Iterable, binding: str | None = None) -> None:
+    import typeguard
+
+    for statement in statements:
+        if not isinstance(statement, config_parser.BindingStatement) or not statement.arg_name:
+            continue
+        wanted = _parameters(statement.selector).get(statement.arg_name, typing.Any)
+        if _holds_reference(statement.value):
+            continue
+        try:
+            typeguard.check_type(statement.value, wanted)
+        except typeguard.TypeCheckError:
+            location = statement.location
+            place = (
+                f"{location.filename}:{location.line_num}: "
+                if location.filename
+                else f"binding {binding!r}: "
+            )
+            name = getattr(wanted, "__name__", str(wanted)) if inspect.isclass(wanted) else wanted
+            raise ConfigError(
+                f"{place}{statement.selector}.{statement.arg_name} is {statement.value!r} "
+                f"({type(statement.value).__name__}); it takes {name}"
+            ) from None
+
+
+def _holds_reference(value) -> bool:
+    try:
+        return ast.literal_eval(repr(value)) != value
+    except (ValueError, SyntaxError):
+        return True

@@ -1,0 +1,18 @@
+"""Imports everything that gin files can name; one line a module."""
+
+import gin
+import keras
+
+import data.sampling
+import zoo.models.likelihoods
+import zoo.models.vae
+import zoo.networks.convolutional
+import zoo.networks.dense
+import zoo.training.job
+import zoo.training.optimizers
+import zoo.training.schedules  # noqa: F401
+
+for _optimizer in (keras.optimizers.Adagrad, keras.optimizers.SGD):
+    gin.external_configurable(_optimizer, module="keras.optimizers")
+for _sampler in (data.sampling.Independent,):
+    gin.external_configurable(_sampler, module="data.sampling")

@@ -1,0 +1,109 @@
+"""VAE and beta-VAE with a diagonal Gaussian posterior."""
+
+from collections.abc import Callable, Mapping
+
+import gin
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.models.base import Autoencoder, Batch
+from zoo.models.likelihoods import Bernoulli
+from zoo.networks.convolutional import conv_decoder, conv_encoder
+from zoo.training.schedules import Schedule, at
+
+tfd = tfp.distributions
+
+# A latent whose posterior variance, averaged over the data, stays below this is active
+# (Zietlow 2022, sec. 4.3.3).
+ACTIVE_VARIANCE = 0.8
+
+
+@gin.register
+class BetaVAE(Autoencoder):
+    """Beta-VAE (Higgins et al. 2017, eq. 4; beta = 1 is the VAE of Kingma & Welling 2014).
+
+    Minimises `E_q(z|x)[-log p(x|z)] + beta KL(q(z|x) || N(0, I))` per image, in nats, with
+    `q(z|x) = N(m(x), diag s^2(x))` and one sample of z an image.
+
+    Args:
+        observation_shape: the shape of one observation, `(H, W, C)` or `(D,)`.
+        latent_dim: the number of latents.
+        beta: the weight of the KL term: a number, or a schedule of the step (annealed beta).
+        encoder: observation shape -> network to features; heads for `m` and `log s^2` follow.
+        decoder: (latent dim, observation shape) -> network to unnormalised outputs.
+        likelihood: makes the likelihood p(x|z) of those outputs.
+    """
+
+    def __init__(
+        self,
+        observation_shape: tuple[int, ...],
+        latent_dim: int = 10,
+        beta: float | Schedule = 1.0,
+        encoder: Callable[..., keras.Model] = conv_encoder,
+        decoder: Callable[..., keras.Model] = conv_decoder,
+        likelihood: Callable[..., keras.layers.Layer] = Bernoulli,
+    ):
+        super().__init__()
+        if latent_dim < 1:
+            raise ValueError(f"BetaVAE.latent_dim is {latent_dim}; give at least 1")
+        if not callable(beta) and beta < 0:
+            raise ValueError(f"BetaVAE.beta is {beta}; give a number that is not negative")
+        self.observation_shape, self.latent_dim, self.beta = observation_shape, latent_dim, beta
+        self.encoder = encoder(observation_shape)
+        self.mean_head = keras.layers.Dense(latent_dim, name="mean")
+        self.log_variance_head = keras.layers.Dense(latent_dim, name="log_variance")
+        self.decoder = decoder(latent_dim, observation_shape)
+        self.likelihood = likelihood()
+        for head in (self.mean_head, self.log_variance_head):
+            head.build(self.encoder.output_shape)
+        self.built = True
+
+    def posterior(self, images: tf.Tensor) -> tfd.Distribution:
+        """`q(z|x)`: `[B, ...]` images to a batch of B normals over `[D]`, independent entries."""
+        features = self.encoder(images)
+        mean = tf.cast(self.mean_head(features), tf.float32)
+        log_variance = tf.cast(self.log_variance_head(features), tf.float32)
+        return tfd.Normal(mean, tf.exp(0.5 * log_variance))
+
+    def encode(self, images: tf.Tensor) -> tf.Tensor:
+        """The posterior mean: `[B, ...]` to `[B, D]`."""
+        return self.posterior(images).mean()
+
+    def decoder_outputs(self, latents: tf.Tensor) -> tf.Tensor:
+        """The unnormalised outputs that parameterise the likelihood: `[B, D]` to `[B, ...]`."""
+        return tf.cast(self.decoder(latents), tf.float32)
+
+    def decode(self, latents: tf.Tensor) -> tf.Tensor:
+        """The mean of p(x|z): `[B, D]` to `[B, ...]`."""
+        return self.likelihood.mean(self.decoder_outputs(latents))
+
+    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """See `Model.losses_on`; logs reconstruction, KL in all and per latent, and variances."""
+        images = batch["image"]
+        posterior = self.posterior(images)
+        noise = tf.random.stateless_normal(tf.shape(posterior.loc), seed, alg="philox")
+        latents = posterior.loc + posterior.scale * noise
+        reconstruction = self.likelihood.negative_log_likelihood(
+            images, self.decoder_outputs(latents)
+        )
+        prior = tfd.Normal(tf.zeros([]), tf.ones([]))
+        kl_per_latent = tfd.kl_divergence(posterior, prior)
+        kl = tf.reduce_sum(kl_per_latent, axis=-1)
+        return {
+            "loss": reconstruction + self.regularizer(kl, step),
+            "reconstruction": reconstruction,
+            "kl": kl,
+            "kl_per_latent": kl_per_latent,
+            "posterior_variance": posterior.variance(),
+        }
+
+    def regularizer(self, kl: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """What is added to the reconstruction: `[B]` KL to `[B]`."""
+        return at(self.beta, step) * kl
+
+    def summarize(self, averages: Mapping) -> dict:
+        """Adds `active_latents`: how many have a mean posterior variance below 0.8."""
+        active = int(np.sum(np.asarray(averages["posterior_variance"]) < ACTIVE_VARIANCE))
+        return {**averages, "active_latents": active}

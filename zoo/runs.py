@@ -1,0 +1,120 @@
+"""One run's folder: its lock, its files, what may and may not happen to it."""
+
+import contextlib
+import json
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import filelock
+import numpy as np
+
+from data.cache import atomic
+from zoo import config
+from zoo.errors import UserError
+
+
+class RunError(UserError):
+    """A run folder that cannot be used."""
+
+
+class RunFolder:
+    """The files of one run; made by `opened`, which holds the lock.
+
+    Attributes:
+        path: the folder.
+        config, manifest, metrics, scores: its files of these names.
+        checkpoints, images, saved_model, report: its subfolders.
+    """
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+        self.config = path / "config.gin"
+        self.manifest = path / "manifest.json"
+        self.metrics = path / "metrics.jsonl"
+        self.scores = path / "scores.json"
+        self.checkpoints = path / "checkpoints"
+        self.images = path / "images"
+        self.saved_model = path / "saved_model"
+        self.report = path / "report"
+        self._done = path / "DONE"
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has finished."""
+        return self._done.exists()
+
+    def finish(self) -> None:
+        """Writes the done marker, the last file of a run."""
+        write_text(self._done, "")
+
+    def claim(self, operative: str) -> None:
+        """Binds the folder to a configuration.
+
+        Raises:
+            RunError: it holds a run of another configuration; the message shows the difference.
+        """
+        if self.config.exists():
+            changed = config.differences(self.config.read_text(), operative)
+            if changed:
+                raise RunError(
+                    f"{self.path} holds a run of another configuration ({'; '.join(changed)}); "
+                    "choose another --run_dir or the same settings"
+                )
+        else:
+            write_text(self.config, operative)
+
+    def write_scores(self, table: dict) -> None:
+        """Replaces the run's scores by a table of `evaluation.evaluate`, a flat object a score."""
+        flat = {
+            name: {**row["parts"], **{key: row[key] for key in row if key != "parts"}}
+            for name, row in table.items()
+        }
+        write_text(self.scores, json.dumps(flat, indent=1, default=np.ndarray.tolist) + "\n")
+
+    def describe(self, **facts) -> dict:
+        """Adds facts to the manifest and returns all of it."""
+        known = json.loads(self.manifest.read_text()) if self.manifest.exists() else {}
+        known.update(facts)
+        write_text(self.manifest, json.dumps(known, indent=1) + "\n")
+        return known
+
+
+@contextlib.contextmanager
+def opened(path: str | pathlib.Path) -> Iterator[RunFolder]:
+    """Locks a run folder, made if absent, for as long as the context lasts.
+
+    Raises:
+        RunError: another process has it, or it cannot be made.
+    """
+    folder = RunFolder(pathlib.Path(path))
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder.path / ".lock")
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise RunError(
+            f"{path} is in use by another process; wait for it or choose another --run_dir"
+        ) from None
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise RunError(
+            f"{path} cannot be used as a run folder ({error.strerror}); choose another --run_dir"
+        ) from None
+    with lock:
+        yield folder
+
+
+def require_space(path: pathlib.Path, needed: int) -> None:
+    """Raises a RunError where the disk of `path` has less than `needed` bytes left."""
+    free = shutil.disk_usage(path).free
+    if free < needed:
+        raise RunError(
+            f"{path}: the run needs about {needed / 1e6:.0f} MB and the disk has "
+            f"{free / 1e6:.0f} MB left; free some or choose another --run_dir"
+        )
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a file at once or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text)

@@ -1,0 +1,232 @@
+"""The whole job of a run: build, go on, train, score, export, report."""
+
+import contextlib
+import dataclasses
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+
+import gin
+import keras
+import numpy as np
+import tensorflow as tf
+
+import data
+import evaluation
+from data import sampling
+from data.dataset import Dataset
+from zoo import config, runs, versions
+from zoo.errors import UserError
+from zoo.models.base import Autoencoder, Model
+from zoo.models.export import export
+from zoo.report import page
+from zoo.training import metrics
+from zoo.training.checkpoints import Checkpoints
+from zoo.training.loop import Loop, strategy_for
+from zoo.training.trainer import Pictures, Trainer
+
+_KEPT_CHECKPOINTS = 3
+_POSITIVE = ("steps", "batch_size", "log_every", "checkpoint_every", "pictures_every")
+
+
+@gin.configurable("train")
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A training as a gin file describes it, `train.<attribute>`.
+
+    Attributes:
+        name: what the model is called in reports and cards.
+        model: observation shape -> model.
+        dataset: a name for `data.load`.
+        optimizer: makes the optimiser.
+        steps: the number of updates.
+        sampler: (data set, batch size) -> sampler.
+        batch_size: the global batch size.
+        seed: of initial weights, data and noise.
+        precision: a Keras dtype policy, `float32` or `mixed_bfloat16`.
+        log_every: steps between records of the log (averages over those steps).
+        checkpoint_every: steps between checkpoints.
+        pictures_every: steps between reconstructions and traversals.
+        devices: `auto` (all GPUs) or `one`.
+        scores: the suite of `evaluation.evaluate` run at the end.
+    """
+
+    name: str = gin.REQUIRED
+    model: Callable[..., Model] = gin.REQUIRED
+    dataset: str = gin.REQUIRED
+    optimizer: Callable[[], keras.optimizers.Optimizer] = gin.REQUIRED
+    steps: int = gin.REQUIRED
+    sampler: Callable = sampling.Independent
+    batch_size: int = 64
+    seed: int = 0
+    precision: str = "float32"
+    log_every: int = 100
+    checkpoint_every: int = 1000
+    pictures_every: int = 5000
+    devices: str = "auto"
+    scores: str = "fast"
+
+    def __post_init__(self):
+        for key in _POSITIVE:
+            if getattr(self, key) < 1:
+                raise UserError(f"train.{key} is {getattr(self, key)}; give at least 1")
+        for key, choices in (
+            ("precision", ("float32", "mixed_bfloat16")),
+            ("devices", ("auto", "one")),
+        ):
+            if getattr(self, key) not in choices:
+                raise UserError(
+                    f"train.{key} is {getattr(self, key)!r}; it takes {' or '.join(choices)}"
+                )
+
+    def run(self, run_dir: str) -> dict:
+        """Trains to the end of the budget, going on where the folder's last try stopped.
+
+        Returns:
+            The run's manifest.
+
+        Raises:
+            UserError: anything the user can mend; nothing is lost.
+        """
+        with runs.opened(run_dir) as folder:
+            dataset = self._load()
+            strategy = strategy_for(self.devices)
+            model = self._build(dataset, strategy)
+            folder.claim(config.operative())
+            if folder.done:
+                print(f"{folder.path} is finished")
+                return folder.describe()
+            self._require_space(folder, model)
+            folder.describe(**self._facts(model, dataset))
+            self._train(folder, model, dataset, strategy)
+            manifest = folder.describe(**_timing(folder))
+            self._publish(folder, model, dataset, manifest)
+            folder.finish()
+            return manifest
+
+    def restore(self, run_dir: str, precision: str = "float32") -> tuple[Model, Dataset, int]:
+        """The model of a run at its newest checkpoint, its data set, and the checkpoint's step.
+
+        Raises:
+            UserError: the folder holds no checkpoint.
+        """
+        dataset = self._load()
+        model = self._build(dataset, tf.distribute.get_strategy(), precision)
+        checkpoints = Checkpoints(runs.RunFolder(pathlib.Path(run_dir)).checkpoints, model)
+        step = checkpoints.restore(_warn)
+        if not step:
+            raise UserError(f"{run_dir} holds no checkpoint; train there first")
+        return model, dataset, step
+
+    def card(self, dataset: Dataset, manifest: Mapping, scores: Mapping) -> dict:
+        """What the exported model says of itself."""
+        kept = ("name", "model", "dataset", "seed", "steps", "batch_size", "versions")
+        return {
+            **{key: manifest[key] for key in kept if key in manifest},
+            "config": config.operative(),
+            "scores": headline(scores),
+            "input": {
+                "shape": list(dataset.images.shape[1:]),
+                "maximum": dataset.images.maximum,
+            },
+        }
+
+    def _load(self) -> Dataset:
+        with _explained():
+            return data.load(self.dataset)
+
+    def _build(self, dataset: Dataset, strategy, precision: str | None = None) -> Model:
+        keras.utils.set_random_seed(self.seed)
+        with _policy(precision or self.precision), strategy.scope(), _explained():
+            model = self.model(dataset.images.shape[1:])
+            model.bind(self.optimizer())
+        return model
+
+    def _facts(self, model: Model, dataset: Dataset) -> dict:
+        return {
+            "name": self.name,
+            "model": type(model).__name__,
+            "dataset": self.dataset,
+            "dataset_fingerprint": dataset.fingerprint,
+            "seed": self.seed,
+            "steps": self.steps,
+            "batch_size": self.batch_size,
+            "precision": self.precision,
+            "parameters": int(model.count_params()),
+            **versions.describe(),
+        }
+
+    def _require_space(self, folder: runs.RunFolder, model: Model) -> None:
+        """A checkpoint holds the weights and about two moments of each."""
+        checkpoint = 3 * 4 * sum(int(np.prod(v.shape)) for v in model.variables)
+        runs.require_space(folder.path, (_KEPT_CHECKPOINTS + 2) * checkpoint)
+
+    def _train(self, folder: runs.RunFolder, model: Model, dataset: Dataset, strategy) -> None:
+        checkpoints = Checkpoints(folder.checkpoints, model, _KEPT_CHECKPOINTS)
+        done = checkpoints.restore(_warn)
+        sampler = self.sampler(dataset, self.batch_size)
+        tables = sampling.tensors(dataset)
+        with contextlib.closing(metrics.MetricsLog(folder, done)) as log:
+            Trainer(
+                model=model,
+                loop=Loop(model, sampler, tables, self.seed, strategy),
+                checkpoints=checkpoints,
+                log=log,
+                pictures=Pictures(folder, model, dataset, log),
+                batch_size=self.batch_size,
+                log_every=self.log_every,
+                checkpoint_every=self.checkpoint_every,
+                pictures_every=self.pictures_every,
+            ).run(done, self.steps)
+
+    def _publish(self, folder, trained: Model, dataset: Dataset, manifest: Mapping) -> None:
+        """Scores, SavedModel and report, in float32 whatever the precision of the training."""
+        scores = {}
+        if isinstance(trained, Autoencoder):
+            model = self._build(dataset, tf.distribute.get_strategy(), "float32")
+            model.set_weights(trained.get_weights())
+            scores = evaluation.evaluate(model, dataset, metrics=self.scores, seed=self.seed)
+            folder.write_scores(scores)
+            card = self.card(dataset, manifest, scores)
+            export(model, folder.saved_model, config.operative(), card)
+        page.write_from_run(folder.path)
+
+
+def headline(scores: Mapping) -> dict[str, float]:
+    """The headline number of every score that could be computed."""
+    return {name: row["score"] for name, row in scores.items() if row["score"] is not None}
+
+
+def _timing(folder: runs.RunFolder) -> dict:
+    records = metrics.read(folder.metrics)
+    return {
+        "images_per_s": float(np.median([record["images_per_s"] for record in records])),
+        "timings": {"train_s": records[-1]["time_s"]},
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {line}")
+
+
+@contextlib.contextmanager
+def _policy(precision: str):
+    """The Keras dtype policy of the layers made within."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextlib.contextmanager
+def _explained():
+    """Makes the ValueErrors of models and data sets, which name a bad setting, errors of input."""
+    try:
+        yield
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(str(error).splitlines()[0]) from error

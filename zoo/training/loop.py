@@ -1,0 +1,144 @@
+"""The training loop: chunks of steps in one graph, on one device or several replicas."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.errors import UserError
+from zoo.models.base import Model
+
+# Folded into the run's seed so that noise and data are different streams.
+_NOISE = 0x0153
+
+
+def strategy_for(devices: str = "auto") -> tf.distribute.Strategy:
+    """A mirrored strategy over all GPUs (or logical CPUs) where there are several, else one device.
+
+    Args:
+        devices: `"auto"`, or `"one"` to use a single device whatever is there.
+    """
+    for kind in ("GPU", "CPU"):
+        found = tf.config.list_logical_devices(kind)
+        if devices == "auto" and len(found) > 1:
+            return tf.distribute.MirroredStrategy([device.name for device in found])
+        if found:
+            break
+    return tf.distribute.get_strategy()
+
+
+def noise_seed(seed, step, replica) -> tf.Tensor:
+    """The stateless seed, `[2]` int32, of the noise of one step on one replica."""
+    key = tf.stack([tf.cast(seed, tf.int32), tf.constant(_NOISE, tf.int32)])
+    for number in (step, replica):
+        key = tf.random.fold_in(key, tf.cast(number, tf.int32), alg="philox")
+    return key
+
+
+class Loop:
+    """Runs a model's updates on batches that are pure functions of (seed, step).
+
+    Args:
+        model: built and bound to its optimiser, inside the scope of `strategy`.
+        sampler: `(tables, seed, step) -> batch` of the global batch size.
+        tables: the tensors of the data set, as `sampler` takes them.
+        seed: the run's seed.
+        strategy: from `strategy_for`.
+        compiled: compile with XLA; by default where the device is a GPU.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        sampler: Callable,
+        tables: Mapping[str, tf.Tensor],
+        seed: int,
+        strategy: tf.distribute.Strategy | None = None,
+        compiled: bool | None = None,
+    ):
+        self._model, self._sampler = model, sampler
+        self._strategy = strategy or tf.distribute.get_strategy()
+        self._replicas = self._strategy.num_replicas_in_sync
+        self._seed = tf.constant(seed, tf.int32)
+        if compiled is None:
+            compiled = bool(tf.config.list_logical_devices("GPU"))
+        if self._replicas > 1:
+            self._tables = self._strategy.experimental_distribute_values_from_function(
+                lambda _: dict(tables)
+            )
+            compiled = False
+        else:
+            self._tables = dict(tables)
+        self._chunk = tf.function(self._steps, jit_compile=compiled)
+        self._shapes = None
+
+    def run(self, start: int, steps: int) -> dict[str, np.ndarray]:
+        """Makes `steps` updates from number `start` on; gives the means of all losses over them."""
+        if self._shapes is None:
+            self._shapes = self._loss_shapes()
+        totals = self._chunk(self._tables, self._seed, tf.constant(start), tf.constant(steps))
+        return {name: total.numpy() / steps for name, total in totals.items()}
+
+    def pure(self) -> tuple[Callable, dict[str, tf.Tensor]]:
+        """The loop as one XLA program over named tensors: (function, arguments by name).
+
+        The function takes the arguments in their order, `seed`, `start` and `steps` last, and gives
+        the mean loss of the chunk as a float32 scalar. A data set of one table is called `data`.
+        """
+        names = list(self._tables)
+        self._shapes = self._shapes or self._loss_shapes()
+
+        @tf.function(jit_compile=True)
+        def loop(*arguments):
+            *tables, seed, start, steps = arguments
+            totals = self._steps(dict(zip(names, tables, strict=True)), seed, start, steps)
+            return totals["loss"] / tf.cast(steps, tf.float32)
+
+        keys = ["data"] if len(names) == 1 else [f"data_{name}" for name in names]
+        arguments = dict(zip(keys, self._tables.values(), strict=True))
+        return loop, {
+            **arguments,
+            "seed": self._seed,
+            "start": tf.constant(0),
+            "steps": tf.constant(1),
+        }
+
+    def _steps(self, tables, seed, start, steps):
+        done = tf.constant(0)
+        totals = {name: tf.zeros(shape) for name, shape in self._shapes.items()}
+        while done < steps:
+            losses = self._step(tables, seed, start + done)
+            totals = {name: totals[name] + losses[name] for name in totals}
+            done += 1
+        return totals
+
+    def _step(self, tables, seed, step):
+        if self._replicas == 1:
+            return self._replica_step(tables, seed, step)
+        losses = self._strategy.run(self._replica_step, (tables, seed, step))
+        reduce = tf.distribute.ReduceOp.MEAN
+        return {k: self._strategy.reduce(reduce, v, axis=None) for k, v in losses.items()}
+
+    def _replica_step(self, tables, seed, step):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        batch = self._share(self._sampler(tables, seed, step), replica)
+        return self._model.update(batch, noise_seed(seed, step, replica), step, self._replicas)
+
+    def _share(self, batch, replica):
+        """This replica's part of the global batch."""
+        if self._replicas == 1:
+            return batch
+        size = next(iter(batch.values())).shape[0]
+        if size % self._replicas:
+            raise UserError(
+                f"the batch size {size} cannot be shared by {self._replicas} devices evenly; "
+                "change train.batch_size or set train.devices = 'one'"
+            )
+        part = size // self._replicas
+        return {name: value[replica * part :][:part] for name, value in batch.items()}
+
+    def _loss_shapes(self) -> dict[str, tf.TensorShape]:
+        traced = tf.function(self._step).get_concrete_function(
+            self._tables, self._seed, tf.constant(0)
+        )
+        return {name: value.shape for name, value in traced.structured_outputs.items()}

@@ -1,0 +1,76 @@
+"""The log of a run: metrics.jsonl, one JSON object a line, and TensorBoard events."""
+
+import json
+import math
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from zoo import runs
+
+
+def read(path: pathlib.Path) -> list[dict]:
+    """The records of a log; a last line cut off by a crash is left out."""
+    records = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+class MetricsLog:
+    """Appends records to a run's log.
+
+    Args:
+        folder: the run's folder.
+        step: where the run goes on; later records, of an interrupted try, are dropped.
+    """
+
+    def __init__(self, folder: runs.RunFolder, step: int):
+        kept = [record for record in read(folder.metrics) if record["step"] <= step]
+        runs.write_text(folder.metrics, "".join(json.dumps(r) + "\n" for r in kept))
+        self.seconds = kept[-1]["time_s"] if kept else 0.0
+        self.last = kept[-1] if kept else None
+        self._file = folder.metrics.open("a")
+        self._events = tf.summary.create_file_writer(str(folder.path / "tensorboard"))
+
+    def write(self, step: int, seconds: float, images: int, values: Mapping) -> dict:
+        """Records the averages of the chunk that ended at `step`.
+
+        Args:
+            step: the number of updates done.
+            seconds: how long the chunk took.
+            images: how many images it used.
+            values: numbers and vectors by name.
+        """
+        self.seconds += seconds
+        record = {
+            "step": step,
+            "time_s": round(self.seconds, 3),
+            "images_per_s": round(images / seconds, 1),
+            **{name: np.asarray(value, float).tolist() for name, value in values.items()},
+        }
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        with self._events.as_default(step=step):
+            for name, value in record.items():
+                for k, number in enumerate(value if isinstance(value, list) else [value]):
+                    label = f"{name}/{k}" if isinstance(value, list) else name
+                    if name not in ("step", "time_s") and math.isfinite(number):
+                        tf.summary.scalar(label, number)
+        self.last = record
+        return record
+
+    def image(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Shows a picture, `[H, W, C]` uint8, in TensorBoard."""
+        with self._events.as_default(step=step):
+            tf.summary.image(name, picture[None])
+
+    def close(self) -> None:
+        """Writes what is still buffered."""
+        self._file.close()
+        self._events.close()
