@@ -1,0 +1,261 @@
+"""Loaded models: endpoints, what they take, and loading without this package."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+import zoo.hub
+from zoo.errors import UserError
+from zoo.hub import fetch, package, registry
+from zoo.hub.load import InputError
+
+NAME, VERSION = "beta_vae/dsprites", "1.0.0"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+H, W, C, D = 4, 6, 1, 3
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """A linear autoencoder with the endpoints of an exported model, sealed."""
+    import tensorflow as tf
+
+    size = H * W * C
+    images = tf.TensorSpec([None, H, W, C], tf.float32)
+    latents = tf.TensorSpec([None, D], tf.float32)
+
+    class Linear(tf.Module):
+        def __init__(self):
+            weights = np.random.default_rng(0).uniform(0, 0.3, (D, size)).astype(np.float32)
+            self.weights = tf.Variable(weights)
+
+        @tf.function(input_signature=[images])
+        def encode(self, images):
+            return tf.reshape(images, [-1, size]) @ tf.transpose(self.weights)
+
+        @tf.function(input_signature=[images])
+        def posterior(self, images):
+            mean = self.encode(images)
+            return {"mean": mean, "stddev": tf.ones_like(mean)}
+
+        @tf.function(input_signature=[latents])
+        def decode(self, latents):
+            return tf.reshape(tf.tanh(latents @ self.weights), [-1, H, W, C])
+
+        @tf.function(input_signature=[images])
+        def reconstruct(self, images):
+            return self.decode(self.encode(images))
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int32)])
+        def sample(self, count, seed):
+            return self.decode(tf.random.stateless_normal([count, D], seed))
+
+        @tf.function(input_signature=[latents])
+        def jacobian(self, latents):
+            slope = 1 - tf.reshape(self.decode(latents), [-1, size]) ** 2
+            full = slope[:, :, None] * tf.transpose(self.weights)[None]
+            return tf.reshape(full, [-1, H, W, C, D])
+
+    directory = tmp_path_factory.mktemp("export") / "saved_model"
+    tf.saved_model.save(Linear(), str(directory))
+    (directory / "model.weights.h5").write_bytes(b"weights")
+    (directory / "config.gin").write_text("beta = 4\n")
+    package.seal(
+        directory,
+        {"config": "beta = 4", "scores": {"mig": 0.1}, "versions": {}, "input": {"maximum": 1}},
+    )
+    return directory
+
+
+@pytest.fixture(scope="session")
+def model(exported):
+    return zoo.hub.load(exported)
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(1).integers(0, 2, (5, H, W, C)).astype(np.uint8)
+
+
+def test_endpoints(model, images):
+    codes = model.encode(images)
+    assert codes.shape == (5, D) and (model.image_shape, model.latent_size) == ((H, W, C), D)
+    np.testing.assert_array_equal(model.posterior(images)["mean"], codes)
+    np.testing.assert_array_equal(model.decode(codes), model.reconstruct(images))
+    assert model.decode(np.zeros((2, D))).dtype == "float32"
+    assert model.card["scores"] == {"mig": 0.1}
+
+
+def test_samples_follow_their_seed(model):
+    first = model.sample(4, seed=1).numpy()
+    assert first.shape == (4, H, W, C)
+    np.testing.assert_array_equal(model.sample(np.int64(4), seed=(0, 1)), first)
+    assert not np.array_equal(model.sample(4, seed=2), first)
+    assert not np.array_equal(model.sample(4, seed=-1), first)
+
+
+def test_the_jacobian_is_the_derivative_of_decode(model):
+    latents = np.random.default_rng(2).normal(size=(2, D))
+    jacobian = model.jacobian(latents).numpy()
+    step = 1e-2
+    for i, unit in enumerate(np.eye(D)):
+        ahead, behind = model.decode(latents + step * unit), model.decode(latents - step * unit)
+        difference = (ahead - behind).numpy() / (2 * step)
+        np.testing.assert_allclose(jacobian[..., i], difference, atol=1e-4)
+
+
+def test_gradients_pass_through(model):
+    import tensorflow as tf
+
+    latents = tf.random.stateless_normal([1, D], [0, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(latents)
+        pixel = model.decode(latents)[0, 0, 0, 0]
+    expected = model.jacobian(latents)[0, 0, 0, 0]
+    np.testing.assert_allclose(tape.gradient(pixel, latents)[0], expected, rtol=1e-5)
+
+    @tf.function
+    def traced(images):
+        return model.encode(images)
+
+    assert traced(tf.zeros([1, H, W, C])).shape == (1, D)
+
+
+def test_integer_and_float_images_are_the_same_images(exported, model, images, tmp_path):
+    import tensorflow as tf
+
+    codes = model.encode(images)
+    for same in (images / 1.0, images.astype(np.int64), images == 1, tf.constant(images)):
+        np.testing.assert_array_equal(model.encode(same), codes)
+    np.testing.assert_array_equal(model.encode(images.tolist()), codes)
+
+    copy = tmp_path / "copy"
+    shutil.copytree(exported, copy)
+    package.seal(copy, {})
+    bytewise = zoo.hub.load(copy)
+    np.testing.assert_allclose(bytewise.encode(images * 255), codes, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        (lambda m: m.encode(np.zeros((H, W, C))), r"\[B, 4, 6, 1\]; add the batch axis"),
+        (lambda m: m.encode(np.zeros((2, H, W))), r"add the channel axis"),
+        (lambda m: m.encode(np.zeros((2, 8, 8, 1))), r"images of shape \(2, 8, 8, 1\), wanted"),
+        (lambda m: m.encode(np.float32(1)), r"images of shape \(\), wanted"),
+        (lambda m: m.encode([[1, 2], [3]]), "not one array"),
+        (lambda m: m.encode(np.full((1, H, W, C), "a")), "of type string, wanted numbers"),
+        (lambda m: m.encode(np.full((1, H, W, C), 255, np.uint8)), r"uint8 images in 255\.\.255"),
+        (lambda m: m.encode(np.full((1, H, W, C), -1)), r"images in -1\.\.-1"),
+        (lambda m: m.encode(np.full((1, H, W, C), 255.0)), r"are in \[0, 1\]"),
+        (lambda m: m.encode(np.full((1, H, W, C), np.nan)), "nan"),
+        (lambda m: m.reconstruct(np.zeros((2, 3))), r"reconstruct: images of shape \(2, 3\)"),
+        (lambda m: m.decode(np.zeros((2, D + 1))), r"latents of shape \(2, 4\), wanted \[B, 3\]"),
+        (lambda m: m.jacobian(np.zeros(D)), r"jacobian: latents of shape \(3,\).*batch axis"),
+        (lambda m: m.sample(0), "count is 0"),
+        (lambda m: m.sample(1.5), "count is 1.5"),
+        (lambda m: m.sample(1, seed=(1, 2, 3)), "one integer or two"),
+        (lambda m: m.sample(1, seed=0.5), "one integer or two"),
+    ],
+)
+def test_wrong_input_is_one_line(model, call, said):
+    with pytest.raises(InputError, match=said) as error:
+        call(model)
+    assert "\n" not in str(error.value)
+
+
+def test_an_empty_batch_passes(model):
+    assert model.encode(np.zeros((0, H, W, C), np.uint8)).shape == (0, D)
+
+
+def test_loading_by_name_is_loading_what_was_registered(exported, model, images):
+    registry.register(exported, NAME, VERSION, licence="x", description="x", command="x")
+    named = zoo.hub.load(NAME)
+    assert named.path == fetch.fetch(NAME, VERSION)
+    assert named.card["name"] == NAME and repr(named) == f"Pretrained({NAME!r})"
+    assert zoo.hub.names() == [NAME]
+    np.testing.assert_array_equal(named.encode(images), model.encode(images))
+
+
+def test_a_run_folder_is_a_path(exported, model, images):
+    run = zoo.hub.load(str(exported.parent))
+    assert run.path == exported
+    np.testing.assert_array_equal(run.encode(images), model.encode(images))
+
+
+def test_unknown_names_and_paths_name_the_nearest(entry):
+    for given in ("betavae/dsprite", "/nowhere/beta_vae", "./x"):
+        with pytest.raises(UserError, match=f"{given!r} is no directory .* 'beta_vae/dsprites'"):
+            zoo.hub.load(given)
+    with pytest.raises(UserError, match="no version '7'"):
+        zoo.hub.load(NAME, "7")
+
+
+def test_a_truncated_saved_model_is_refused_before_tensorflow(sealed):
+    program = (
+        "import sys, zoo.hub\n"
+        "try:\n"
+        f"    zoo.hub.load({str(sealed)!r})\n"
+        "except ValueError as error:\n"
+        "    print(error)\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    path = sealed / "saved_model.pb"
+    path.write_bytes(path.read_bytes()[:500])
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout == f"{path} is truncated: 500 of 1000 bytes\n"
+
+
+def test_what_tensorflow_cannot_load_is_one_line(sealed):
+    with pytest.raises(package.PackageError, match="TensorFlow cannot load") as error:
+        zoo.hub.load(sealed)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_endpoint_is_named(model, images):
+    class Encoder:
+        encode = staticmethod(model.model.encode)
+
+    encoder = zoo.hub.Pretrained(model.path, model.card, Encoder())
+    assert encoder.encode(images).shape == (5, D)
+    with pytest.raises(InputError, match="has no endpoint 'decode'"):
+        encoder.decode(np.zeros((1, D)))
+
+
+def test_vectors_are_taken_as_they_are(model):
+    import tensorflow as tf
+
+    encode = tf.function(lambda x: 2 * x, [tf.TensorSpec([None, 3], tf.float32)])
+    # As a loaded SavedModel has it.
+    encode.concrete_functions = [encode.get_concrete_function()]
+    loaded = types.SimpleNamespace(encode=encode)
+    doubler = zoo.hub.Pretrained(model.path, model.card, loaded)
+    np.testing.assert_array_equal(doubler.encode([[-5, 0, 700]]), [[-10, 0, 1400]])
+    assert doubler.image_shape == (3,)
+
+
+def test_tensorflow_alone_loads_a_sealed_model(exported, model, images):
+    program = (
+        "import json, sys\n"
+        "sys.modules.update(zoo=None, data=None, evaluation=None)\n"
+        "import tensorflow as tf\n"
+        f"model = tf.saved_model.load({str(exported)!r})\n"
+        "images = tf.constant(json.loads(sys.stdin.read()), tf.float32)\n"
+        "print(json.dumps(model.reconstruct(images).numpy().tolist()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(images.tolist()),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    alone = json.loads(done.stdout.splitlines()[-1])
+    np.testing.assert_allclose(alone, model.reconstruct(images), rtol=1e-6)

@@ -1,0 +1,61 @@
+"""`python -m zoo.hub`: list, fetch, verify and register pretrained models."""
+
+import argparse
+import sys
+
+from zoo.errors import UserError
+from zoo.hub import fetch, package, registry
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one subcommand; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m zoo.hub", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="names, versions, sizes and licences")
+    get = commands.add_parser("fetch", help="download a model and print its directory")
+    get.add_argument("name")
+    get.add_argument("version", nargs="?")
+    check = commands.add_parser("verify", help="check an exported model against its card")
+    check.add_argument("directory")
+    add = commands.add_parser("register", help="add an exported model to registry and store")
+    add.add_argument("directory")
+    add.add_argument("name")
+    add.add_argument("version")
+    add.add_argument("--licence", help="of the weights, an SPDX identifier")
+    add.add_argument("--description", help="one line")
+    add.add_argument("--training_command", help="the command that trained it")
+    chosen = parser.parse_args(argv)
+    try:
+        _run(chosen)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    if chosen.command == "list":
+        for name in registry.names():
+            for version in registry.versions(name):
+                entry = registry.find(name, version)
+                size = f"{entry.size / 1e6:.1f} MB"
+                print(f"{name}  {version}  {size}  {entry.licence}  {entry.description}")
+    elif chosen.command == "fetch":
+        print(fetch.fetch(chosen.name, chosen.version))
+    elif chosen.command == "verify":
+        card = package.verify(chosen.directory)
+        print(f"{chosen.directory}: {len(card['files'])} files as recorded")
+    else:
+        entry = registry.register(
+            chosen.directory,
+            chosen.name,
+            chosen.version,
+            licence=chosen.licence,
+            description=chosen.description,
+            command=chosen.training_command,
+        )
+        print(f"registered {entry.folder}: {len(entry.files)} files, {entry.size} bytes")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
