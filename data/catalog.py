@@ -10,6 +10,9 @@ from data.dataset import Dataset
 # `load(config, directory) -> Dataset`, `directory` being a cache folder of the family's own.
 FAMILIES = {
     "zoo_dsprites": "data.zoo_dsprites.memory",
+    "zoo_sprites": "data.zoo_sprites.memory",
+    "zoo_balls": "data.zoo_balls.memory",
+    "zoo_synthetic": "data.zoo_synthetic.memory",
 }
 
 
@@ -36,8 +39,7 @@ def load(name: str, directory: str | pathlib.Path | None = None) -> Dataset:
     if module is None or config not in module.CONFIGS:
         near = difflib.get_close_matches(name, names(), n=1, cutoff=0.0)
         raise ValueError(
-            f"no data set is named {name!r}; the nearest is {near[0]!r} "
-            f"(all: {', '.join(names())})"
+            f"no data set is named {name!r}; the nearest is {near[0]!r} (all: {', '.join(names())})"
         )
     root = pathlib.Path(directory) if directory else cache.directory() / "data"
     return module.load(config, root / family)

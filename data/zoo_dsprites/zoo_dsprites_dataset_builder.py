@@ -1,0 +1,25 @@
+"""dSprites for TFDS: `tfds.load("zoo_dsprites/rendered")` after `import data`."""
+
+import tensorflow_datasets as tfds
+
+from data import building, cache
+from data.dataset import Dataset
+from data.zoo_dsprites import memory
+
+
+class Builder(building.MemoryBuilder, building.FileReaderBuilder):
+    """The configs of `data.zoo_dsprites.memory`, with the features of TFDS's own `dsprites`."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "Initial release."}
+    BUILDER_CONFIGS = building.configs(memory.CONFIGS)
+    SPACE = memory.SPACE
+    IMAGE_SHAPE = memory.IMAGE_SHAPE
+    HOMEPAGE = "https://github.com/google-deepmind/dsprites-dataset"
+
+    def _dataset(self, dl_manager: tfds.download.DownloadManager) -> Dataset:
+        if self.builder_config.name != "official":
+            return super()._dataset(dl_manager)
+        path = memory.download(dl_manager, cache.directory() / "data" / self.name)
+        images = memory.SpriteImages(memory.read_official(path))
+        return Dataset(f"{self.name}/official", images, self.SPACE)

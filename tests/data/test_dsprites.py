@@ -1,0 +1,156 @@
+"""dSprites in memory: the cached table, both ways to read it, the official file, bad files."""
+
+import hashlib
+import json
+import pathlib
+import socket
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import data
+from data.renderers import dsprites
+from data.zoo_dsprites import memory
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DUMMY = ROOT / "data/zoo_dsprites/dummy_data" / memory.OFFICIAL_FILE
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """A cache that holds the rendered data set."""
+    path = tmp_path_factory.mktemp("data")
+    data.load("zoo_dsprites", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def rendered(directory):
+    """All images, loaded from the cache."""
+    return data.load("zoo_dsprites/rendered", directory)
+
+
+def test_table_is_the_same_everywhere(directory):
+    golden = json.loads((ROOT / "tests/golden/dsprites.json").read_text())
+    (file,) = (directory / "zoo_dsprites").iterdir()
+    table = np.load(file, mmap_mode="r")
+    assert hashlib.sha256(table).hexdigest() == golden["windows_sha256"]
+    assert file.stat().st_size < 90e6
+
+
+def test_images_by_number(rendered):
+    assert rendered.images.shape == (737280, 64, 64, 1) and len(rendered) == 737280
+    numbers = np.random.default_rng(0).integers(0, 737280, 300)
+    expected = dsprites.render(rendered.space.factors(numbers))
+    np.testing.assert_array_equal(rendered.images[numbers], expected)
+    np.testing.assert_array_equal(rendered.images[int(numbers[0])], expected[0])
+    pairs = rendered.images[numbers.reshape(2, 150)]
+    np.testing.assert_array_equal(pairs, expected.reshape(2, 150, 64, 64, 1))
+    np.testing.assert_array_equal(rendered.images[-2:], rendered.images[[737278, 737279]])
+    assert isinstance(next(iter(rendered.images.tables.values())), np.memmap)
+
+
+@pytest.mark.parametrize("config", ["rendered", "noisy"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gather_in_a_graph_gives_the_same_bytes(directory, config, compiled):
+    dataset = data.load(f"zoo_dsprites/{config}", directory)
+    tables = {name: tf.constant(array) for name, array in dataset.images.tables.items()}
+    numbers = np.r_[0, 31, 1023, 737279, np.random.default_rng(1).integers(0, 737280, 60)]
+    gather = tf.function(dataset.images.gather, jit_compile=compiled)
+    gathered = gather(tables, tf.constant(numbers, tf.int32))
+    assert gathered.dtype == tf.uint8
+    np.testing.assert_array_equal(gathered, dataset.images[numbers])
+
+
+def test_noisy_is_rendered_plus_noise_of_a_tenth(directory, rendered):
+    noisy = data.load("zoo_dsprites/noisy", directory)
+    numbers = np.arange(0, 737280, 5000)
+    distance = np.abs(
+        noisy.images[numbers].astype(int) - 255 * rendered.images[numbers].astype(int)
+    )
+    assert distance.max() == 25 or distance.max() == 26
+    assert distance.mean() == pytest.approx(0.05 * 255, rel=0.01)
+
+
+def test_official_file_is_read_without_loss():
+    with h5py.File(DUMMY) as file:
+        images = file["imgs"][:]
+    read = memory.SpriteImages(memory.read_official(DUMMY))
+    np.testing.assert_array_equal(read[:][..., 0], images)
+
+
+def change(path, name, value):
+    with h5py.File(DUMMY) as source, h5py.File(path, "w") as file:
+        for key in ("imgs", "latents/classes"):
+            file[key] = value(source[key][:]) if key == name else source[key][:]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("latents/classes", lambda classes: classes[::-1], "not in the official order"),
+        ("imgs", lambda images: 255 * images, "another value than 0 and 1"),
+        ("imgs", np.ones_like, "white pixels far from the sprite"),
+        ("imgs", lambda images: images[:, :32], "not 64x64"),
+    ],
+)
+def test_another_file_is_refused(tmp_path, name, value, message):
+    path = tmp_path / "other.hdf5"
+    change(path, name, value)
+    with pytest.raises(ValueError, match=message):
+        memory.read_official(path)
+
+
+def test_truncated_official_file_is_refused(tmp_path):
+    path = tmp_path / memory.OFFICIAL_FILE
+    path.write_bytes(DUMMY.read_bytes()[:2000])
+    with pytest.raises(ValueError, match="is not the dSprites file"):
+        memory.read_official(path)
+    folder = tmp_path / "zoo_dsprites"
+    folder.mkdir()
+    path.rename(folder / memory.OFFICIAL_FILE)
+    with pytest.raises(ValueError, match="is not the original file.*delete it"):
+        data.load("zoo_dsprites/official", tmp_path)
+    assert [p.name for p in folder.iterdir()] == [memory.OFFICIAL_FILE]
+
+
+def test_official_without_internet_says_what_to_do(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(proxy, raising=False)
+    with pytest.raises(ValueError, match="use the config `rendered`, or put dsprites_") as caught:
+        data.load("zoo_dsprites/official", tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+LOADER = """
+import pathlib, sys, time
+import numpy as np
+from data.zoo_dsprites import memory
+
+def write_slowly(path):
+    with path.open("wb") as file:
+        np.save(file, np.ones(500_000, np.int64))
+        file.truncate(2_000_000)
+        time.sleep(0.5)
+        file.seek(0)
+        np.save(file, np.ones(500_000, np.int64))
+
+print(memory._mapped(pathlib.Path(sys.argv[1]), write_slowly).sum())
+"""
+
+
+def test_two_processes_at_once_read_a_whole_table(tmp_path):
+    command = [sys.executable, "-c", LOADER, str(tmp_path / "table.npy")]
+    loaders = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(2)]
+    assert [int(loader.communicate(timeout=60)[0]) for loader in loaders] == [500_000] * 2
+    assert [p.name for p in tmp_path.iterdir()] == ["table.npy"]
