@@ -14,5 +14,11 @@ import zoo.training.schedules  # noqa: F401
 
 for _optimizer in (keras.optimizers.Adagrad, keras.optimizers.SGD):
     gin.external_configurable(_optimizer, module="keras.optimizers")
-for _sampler in (data.sampling.Independent,):
+for _sampler in (
+    data.sampling.Domains,
+    data.sampling.Independent,
+    data.sampling.LaplacePairs,
+    data.sampling.MatchedPairs,
+    data.sampling.UniformPairs,
+):
     gin.external_configurable(_sampler, module="data.sampling")

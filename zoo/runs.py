@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 
 import filelock
-import numpy as np
 
 from data.cache import atomic
 from zoo import config
@@ -63,14 +62,6 @@ class RunFolder:
                 )
         else:
             write_text(self.config, operative)
-
-    def write_scores(self, table: dict) -> None:
-        """Replaces the run's scores by a table of `evaluation.evaluate`, a flat object a score."""
-        flat = {
-            name: {**row["parts"], **{key: row[key] for key in row if key != "parts"}}
-            for name, row in table.items()
-        }
-        write_text(self.scores, json.dumps(flat, indent=1, default=np.ndarray.tolist) + "\n")
 
     def describe(self, **facts) -> dict:
         """Adds facts to the manifest and returns all of it."""

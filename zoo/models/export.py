@@ -11,6 +11,7 @@ from evaluation import jacobians
 from zoo import runs
 from zoo.hub import package
 from zoo.models.base import Autoencoder
+from zoo.models.noise import standard_normal
 
 
 class Endpoints(tf.Module):
@@ -38,8 +39,7 @@ class Endpoints(tf.Module):
         )
 
         def sample(count, seed):
-            shape = tf.stack([count, model.latent_dim])
-            return model.decode(tf.random.stateless_normal(shape, seed, alg="philox"))
+            return model.decode(standard_normal(tf.stack([count, model.latent_dim]), seed))
 
         self.sample = tf.function(sample, [count, seed])
         if model.posterior(tf.zeros([1, *model.observation_shape])) is not None:

@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 
 from zoo.models.base import Autoencoder, Batch
 from zoo.models.likelihoods import Bernoulli
+from zoo.models.noise import standard_normal
 from zoo.networks.convolutional import conv_decoder, conv_encoder
 from zoo.training.schedules import Schedule, at
 
@@ -83,7 +84,7 @@ class BetaVAE(Autoencoder):
         """See `Model.losses_on`; logs reconstruction, KL in all and per latent, and variances."""
         images = batch["image"]
         posterior = self.posterior(images)
-        noise = tf.random.stateless_normal(tf.shape(posterior.loc), seed, alg="philox")
+        noise = standard_normal(tf.shape(posterior.loc), seed)
         latents = posterior.loc + posterior.scale * noise
         reconstruction = self.likelihood.negative_log_likelihood(
             images, self.decoder_outputs(latents)

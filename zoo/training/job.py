@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import pathlib
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ import data
 import evaluation
 from data import sampling
 from data.dataset import Dataset
-from zoo import config, runs, versions
+from zoo import config, runs, scoring, versions
 from zoo.errors import UserError
 from zoo.models.base import Autoencoder, Model
 from zoo.models.export import export
@@ -124,7 +125,7 @@ class Job:
         return {
             **{key: manifest[key] for key in kept if key in manifest},
             "config": config.operative(),
-            "scores": headline(scores),
+            "scores": scoring.headline(scores),
             "input": {
                 "shape": list(dataset.images.shape[1:]),
                 "maximum": dataset.images.maximum,
@@ -186,15 +187,31 @@ class Job:
             model = self._build(dataset, tf.distribute.get_strategy(), "float32")
             model.set_weights(trained.get_weights())
             scores = evaluation.evaluate(model, dataset, metrics=self.scores, seed=self.seed)
-            folder.write_scores(scores)
+            runs.write_text(folder.scores, json.dumps(scoring.flat(scores), indent=1) + "\n")
             card = self.card(dataset, manifest, scores)
             export(model, folder.saved_model, config.operative(), card)
         page.write_from_run(folder.path)
 
 
-def headline(scores: Mapping) -> dict[str, float]:
-    """The headline number of every score that could be computed."""
-    return {name: row["score"] for name, row in scores.items() if row["score"] is not None}
+def export_run(run_dir: str, out: pathlib.Path) -> dict:
+    """Exports a run's newest checkpoint, in float32, with the scores the run has so far.
+
+    Returns:
+        The card of the exported model.
+
+    Raises:
+        UserError: the folder is no run, or holds no checkpoint.
+    """
+    folder = runs.RunFolder(pathlib.Path(run_dir))
+    if not folder.config.exists():
+        raise UserError(f"{run_dir} is not the folder of a run: it holds no config.gin")
+    config.parse([str(folder.config)])
+    job = Job()
+    model, dataset, step = job.restore(run_dir)
+    manifest = {**json.loads(folder.manifest.read_text()), "steps": step}
+    scores = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
+    text = folder.config.read_text()
+    return export(model, out, text, job.card(dataset, manifest, scores))
 
 
 def _timing(folder: runs.RunFolder) -> dict:

@@ -1,0 +1,41 @@
+"""Shared by all tests: quiet TensorFlow, a cache of the test session's own."""
+
+import os
+import pathlib
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """No test reads or fills the user's cache."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def toy_gin() -> str:
+    """The gin file of a training that takes seconds."""
+    return str(FIXTURES / "toy.gin")
+
+
+@pytest.fixture
+def fails(capsys):
+    """Calls a command that must fail with one line and exit code 2; gives the line."""
+    from zoo import cli
+
+    def call(main, *arguments: str) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            cli.run(main, arguments)
+        errors = capsys.readouterr().err.strip().splitlines()
+        assert stopped.value.code == 2
+        # Progress bars share stderr; the error is the last line.
+        return errors[-1]
+
+    return call

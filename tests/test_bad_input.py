@@ -1,0 +1,236 @@
+"""Every mistake of a user ends in one clear line and exit code 2, with nothing half-written."""
+
+import errno
+import json
+import pathlib
+import shutil
+
+import pytest
+
+from zoo import cli, runs
+from zoo import evaluate as evaluate_command
+from zoo import export as export_command
+from zoo import train as train_command
+from zoo.training.checkpoints import Checkpoints
+
+FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+
+
+SHORT = [f"--gin_file={FIXTURES / 'toy.gin'}", "--gin_bindings=train.steps = 20"]
+
+
+@pytest.fixture
+def train(fails, toy_gin, tmp_path):
+    """A toy training with extra bindings that must fail; gives the error line."""
+
+    def call(*bindings: str) -> str:
+        extra = [f"--gin_bindings={binding}" for binding in bindings]
+        folder = tmp_path / "run"
+        return fails(train_command.main, f"--gin_file={toy_gin}", f"--run_dir={folder}", *extra)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """The folder of a short finished run."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    train_command.main([*SHORT, f"--run_dir={folder}"])
+    return folder
+
+
+@pytest.fixture
+def finished(original, tmp_path):
+    """A copy of that folder, and the arguments that go on with it."""
+    shutil.copytree(original, tmp_path / "run")
+    return tmp_path / "run", [*SHORT, f"--run_dir={tmp_path / 'run'}"]
+
+
+def test_no_gin_file(fails):
+    assert "--gin_file" in fails(train_command.main)
+
+
+def test_missing_gin_file_names_the_nearest(fails):
+    line = fails(train_command.main, "--gin_file=gin/beta_vea.gin")
+    assert "gin/beta_vea.gin: no such gin file; the nearest is gin/beta_vae.gin" in line
+
+
+def test_unknown_configurable_with_place_and_suggestion(fails, tmp_path):
+    path = tmp_path / "typo.gin"
+    path.write_text("train.steps = 3\nBetaVEA.beta = 4.0\n")
+    line = fails(train_command.main, f"--gin_file={path}", f"--run_dir={tmp_path / 'run'}")
+    assert f"{path}:2:" in line and "BetaVEA" in line and "'BetaVAE'" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_parameter(train):
+    line = train("BetaVAE.bate = 4.0")
+    assert "bate" in line and "Did you mean 'beta'?" in line
+
+
+def test_unknown_reference(train):
+    line = train("train.model = @BetaVEA")
+    assert "BetaVEA" in line and "BetaVAE" in line
+
+
+def test_wrong_type_with_place(fails, tmp_path, toy_gin):
+    path = tmp_path / "wrong.gin"
+    path.write_text(f'include "{toy_gin}"\n\ntrain.steps = "many"\n')
+    line = fails(train_command.main, f"--gin_file={path}", f"--run_dir={tmp_path / 'run'}")
+    assert line == f"error: {path}:3: train.steps is 'many' (str); it takes int"
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_type_in_a_binding(train):
+    assert "binding \"BetaVAE.beta = 'four'\": BetaVAE.beta is 'four' (str)" in train(
+        "BetaVAE.beta = 'four'"
+    )
+
+
+def test_syntax_error_with_place(fails, tmp_path):
+    path = tmp_path / "broken.gin"
+    path.write_text("train.steps = 3\ntrain.seed = = 4\n")
+    assert f"{path}:2" in fails(train_command.main, f"--gin_file={path}")
+
+
+def test_bad_values(train):
+    assert "train.steps is 0; give at least 1" in train("train.steps = 0")
+    assert "float32 or mixed_bfloat16" in train("train.precision = 'float8'")
+    assert "BetaVAE.beta is -1" in train("BetaVAE.beta = -1")
+    assert "Gaussian.variance" in train(
+        "BetaVAE.likelihood = @Gaussian", "Gaussian.variance = 'big'"
+    )
+
+
+def test_unknown_dataset_names_the_nearest(train):
+    line = train("train.dataset = 'zoo_dsprite/rendered'")
+    assert "zoo_dsprites/rendered" in line
+
+
+def test_run_folder_of_another_config_shows_the_difference(fails, finished):
+    folder, arguments = finished
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+    line = fails(train_command.main, *arguments, "--gin_bindings=BetaVAE.beta = 2.0")
+    assert "BetaVAE.beta: 1.0 -> 2.0" in line and str(folder) in line
+    after = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+    assert before == after
+
+
+def test_finished_run_is_left_alone(finished, capsys):
+    folder, arguments = finished
+    stamp = (folder / "saved_model" / "saved_model.pb").stat().st_mtime_ns
+    train_command.main(arguments)
+    assert "is finished" in capsys.readouterr().out
+    assert (folder / "saved_model" / "saved_model.pb").stat().st_mtime_ns == stamp
+
+
+def test_folder_in_use(train, tmp_path):
+    with runs.opened(tmp_path / "run"):
+        line = train()
+    assert "in use by another process" in line
+
+
+def test_run_dir_is_a_file(fails, toy_gin, tmp_path):
+    (tmp_path / "run").write_text("")
+    line = fails(
+        train_command.main, f"--gin_file={toy_gin}", f"--run_dir={tmp_path / 'run' / 'deeper'}"
+    )
+    assert "cannot be used as a run folder" in line
+
+
+def test_too_little_disk_space_is_said_before_training(train, monkeypatch):
+    usage = type(shutil.disk_usage("/"))(total=100, used=90, free=10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert "the disk has 0 MB left" in train()
+
+
+def test_disk_that_fills_up(fails, tmp_path):
+    def main(_):
+        with runs.opened(tmp_path / "run") as folder:
+            raise OSError(errno.ENOSPC, "No space left on device", str(folder.metrics))
+
+    line = fails(main)
+    assert "no space left on the disk while writing" in line and "metrics.jsonl" in line
+
+
+def test_nan_loss_names_the_last_good_checkpoint(train):
+    line = train("Adam.learning_rate = 1e30", "train.checkpoint_every = 1", "train.log_every = 1")
+    assert "the loss became" in line and "last good checkpoint is" in line
+    assert "ckpt-" in line or "none" in line
+
+
+def _damage(path):
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64 * [255])
+    path.write_bytes(content)
+
+
+def test_corrupt_checkpoint_falls_back_and_says_so(finished, capsys, fails):
+    path, arguments = finished
+    folder = runs.RunFolder(path)
+    (folder.path / "DONE").unlink()
+    newest = folder.checkpoints / "ckpt-20.data-00000-of-00001"
+    weights = (folder.saved_model / "model.weights.h5").read_bytes()
+    losses = [json.loads(line)["loss"] for line in folder.metrics.read_text().splitlines()]
+    _damage(newest)
+    capsys.readouterr()
+    train_command.main(arguments)
+    assert "ckpt-20 is corrupt" in capsys.readouterr().out
+    assert [json.loads(x)["loss"] for x in folder.metrics.read_text().splitlines()] == losses
+    assert len(weights) == (folder.saved_model / "model.weights.h5").stat().st_size
+
+    (folder.path / "DONE").unlink()
+    for path in folder.checkpoints.glob("*.index"):
+        path.write_bytes(b"")
+    assert "none of the checkpoints" in fails(train_command.main, *arguments)
+
+
+def test_truncated_saved_model(fails, finished):
+    folder, _ = finished
+    path = folder / "saved_model" / "variables" / "variables.data-00000-of-00001"
+    path.write_bytes(path.read_bytes()[:100])
+    line = fails(evaluate_command.main, f"--run={folder}")
+    assert "truncated" in line and path.name in line
+
+
+def test_unknown_model_name(fails):
+    assert "beta_vae/dsprits" in fails(evaluate_command.main, "--model=beta_vae/dsprits")
+
+
+def test_unknown_suite(fails, finished):
+    folder, _ = finished
+    assert "migg" in fails(evaluate_command.main, f"--run={folder}", "--metrics=migg")
+
+
+def test_export_of_no_run(fails, tmp_path):
+    assert "is not the folder of a run" in fails(export_command.main, f"--run={tmp_path}")
+
+
+def test_interrupt_is_not_a_traceback(capsys):
+    def main(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(main, [])
+    assert stopped.value.code == 130
+    assert "goes on from the last checkpoint" in capsys.readouterr().err
+
+
+def test_checkpoint_that_cannot_be_written(tmp_path, monkeypatch):
+    import keras
+    import tensorflow as tf
+
+    from zoo.errors import UserError
+    from zoo.models.base import Model
+
+    model = Model()
+    model.optimizer = keras.optimizers.SGD()
+    checkpoints = Checkpoints(tmp_path, model)
+
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    with pytest.raises(UserError, match="No space left on device.*free some disk space"):
+        checkpoints.save(1)

@@ -1,0 +1,174 @@
+"""The training loop: chunks, replicas, noise streams, and the pure XLA program."""
+
+import multiprocessing
+import os
+import pathlib
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import toy  # noqa: F401  registers the data set
+
+import data
+from data import sampling
+from zoo.errors import UserError
+from zoo.models.base import Model
+from zoo.models.vae import BetaVAE
+from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.training.loop import Loop, noise_seed
+from zoo.training.optimizers import Adam
+
+EPSILON = 1e-3
+TOOLS = pathlib.Path(__file__).resolve().parents[2] / "../shared/tools/xla"
+
+
+def _vae(seed: int = 0) -> BetaVAE:
+    keras.utils.set_random_seed(seed)
+    model = BetaVAE(
+        (16, 16, 1),
+        latent_dim=3,
+        encoder=lambda shape: mlp_encoder(shape, units=(16,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(16,)),
+    )
+    # A large epsilon: Adam divides by the gradient's size and so would amplify rounding.
+    model.bind(Adam(1e-3, epsilon=EPSILON))
+    return model
+
+
+def _loop(model: Model, batch_size: int = 8, **options) -> Loop:
+    dataset = data.load("toy")
+    sampler = sampling.Independent(dataset, batch_size)
+    return Loop(model, sampler, sampling.tensors(dataset), 5, **options)
+
+
+def test_chunks_do_not_matter():
+    one, other = _vae(), _vae()
+    whole = _loop(one).run(0, 6)["loss"]
+    loop = _loop(other)
+    parts = [loop.run(0, 1)["loss"], loop.run(1, 3)["loss"], loop.run(4, 2)["loss"]]
+    np.testing.assert_allclose(whole, np.dot(parts, [1, 3, 2]) / 6, rtol=1e-6)
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_xla_agrees():
+    plain, compiled = _vae(), _vae()
+    _loop(plain).run(0, 5)
+    _loop(compiled, compiled=True).run(0, 5)
+    for a, b in zip(plain.get_weights(), compiled.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_one_step_is_adam_on_the_mean_loss():
+    model, copy = _vae(), _vae()
+    dataset = data.load("toy")
+    batch = sampling.Independent(dataset, 8)(sampling.tensors(dataset), 5, 0)
+    _loop(model).run(0, 1)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(copy.losses_on(batch, noise_seed(5, 0, 0), 0)["loss"])
+    reference = keras.optimizers.Adam(1e-3, epsilon=EPSILON)
+    reference.apply(tape.gradient(loss, copy.trainable_variables), copy.trainable_variables)
+    for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+
+
+def test_noise_differs_between_runs_steps_and_replicas_and_from_the_data_stream():
+    seeds = {
+        tuple(noise_seed(seed, step, replica).numpy())
+        for seed in range(3)
+        for step in range(3)
+        for replica in range(3)
+    }
+    seeds |= {tuple(sampling.fold(seed, step).numpy()) for seed in range(3) for step in range(3)}
+    assert len(seeds) == 27 + 9
+
+
+class _Quadratic(Model):
+    """A model without noise in its loss that logs the noise it would have used."""
+
+    def __init__(self):
+        super().__init__()
+        self.center = self.add_weight(shape=(16, 16, 1), initializer="zeros", name="center")
+        self.built = True
+
+    def losses_on(self, batch, seed, step):
+        error = tf.reduce_sum((batch["image"] - self.center) ** 2, axis=[1, 2, 3])
+        noise = tf.random.stateless_uniform([], seed)
+        return {"loss": error, "noise": noise + 0 * error, "noise_squared": noise**2 + 0 * error}
+
+
+def _replicated(replicas: int, queue) -> None:
+    """Trains on logical CPUs; sends the weights and the spread of the noise over replicas."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * replicas
+    )
+    from zoo.training.loop import strategy_for
+
+    strategy = strategy_for()
+    assert strategy.num_replicas_in_sync == replicas
+    with strategy.scope():
+        model = _Quadratic()
+        model.bind(Adam(0.1))
+    averages = _loop(model, strategy=strategy).run(0, 1)
+    spread = averages["noise_squared"] - averages["noise"] ** 2
+    _loop(model, strategy=strategy).run(1, 6)
+    queue.put((np.asarray(model.center), float(averages["loss"]), float(spread)))
+
+
+def test_two_replicas_train_as_one_with_the_same_global_batch_and_other_noise():
+    context = multiprocessing.get_context("spawn")
+    results = []
+    for replicas in (1, 2):
+        queue = context.Queue()
+        process = context.Process(target=_replicated, args=(replicas, queue))
+        process.start()
+        results.append(queue.get(timeout=120))
+        process.join()
+    (one, one_loss, one_spread), (two, two_loss, two_spread) = results
+    np.testing.assert_allclose(two, one, atol=1e-6)
+    np.testing.assert_allclose(two_loss, one_loss, rtol=1e-6)
+    assert abs(one_spread) < 1e-6 and two_spread > 1e-4
+
+
+def test_a_batch_that_replicas_cannot_share_is_refused():
+    loop = _loop(_vae(), batch_size=7)
+    loop._replicas = 2
+    with pytest.raises(UserError, match="batch size 7 cannot be shared by 2 devices"):
+        loop._share({"image": tf.zeros([7, 2])}, 0)
+
+
+def test_pure_loop_is_the_loop():
+    model, copy = _vae(), _vae()
+    losses = _loop(model).run(3, 4)["loss"]
+    function, arguments = _loop(copy).pure()
+    assert list(arguments) == ["data", "seed", "start", "steps"]
+    arguments |= {"start": tf.constant(3), "steps": tf.constant(4)}
+    np.testing.assert_allclose(function(*arguments.values()), losses, rtol=1e-5)
+    for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_pure_loop_exports_to_a_program_that_jax_can_run(tmp_path, monkeypatch):
+    if not TOOLS.is_dir():
+        pytest.skip("the exporting tool is not beside this checkout")
+    pytest.importorskip("jax", reason="JAX runs the exported program")
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import export_program
+    import run_program
+
+    model, copy = _vae(), _vae()
+    _loop(model).run(0, 4)
+    function, arguments = _loop(copy).pure()
+    variables = [*copy.variables, *copy.optimizer.variables]
+    export_program.export_program(function, arguments, variables, tmp_path / "job")
+    command = ["run_program.py", str(tmp_path / "job"), "--steps=4", "--chunk=2"]
+    monkeypatch.setattr(sys, "argv", [*command, f"--out={tmp_path / 'out'}"])
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    run_program.main()
+    export_program.import_variables(variables, tmp_path / "out" / "job.npz")
+    for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+    assert os.path.exists(tmp_path / "out" / "job.npz")

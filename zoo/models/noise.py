@@ -1,0 +1,26 @@
+"""Noise that is the same with and without XLA."""
+
+import math
+
+import tensorflow as tf
+
+
+def standard_normal(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Standard normal float32 numbers from a stateless seed, `[2]` int32.
+
+    `sqrt(-2 log u) cos(2 pi v)` (Box & Muller 1958) of Philox uniforms u in (0, 1), v in [0, 1).
+    TensorFlow's own stateless normals differ between its kernels and XLA's for the same seed, so
+    a run could not move between machines; these agree to float32 rounding.
+    """
+    bits = tf.random.stateless_uniform(
+        tf.concat([[2], shape], axis=0),
+        seed,
+        minval=None,
+        maxval=None,
+        dtype=tf.int32,
+        alg="philox",
+    )
+    # The upper 24 bits are exact in float32; the half keeps the logarithm finite.
+    uniform = tf.cast(tf.bitwise.right_shift(bits, 8), tf.float32) * 2.0**-24 + 0.5
+    radius = tf.sqrt(-2.0 * tf.math.log(uniform[0] + 2.0**-25))
+    return radius * tf.cos(2.0 * math.pi * uniform[1])

@@ -1,0 +1,379 @@
+"""Charts of numbers: rows and arrays in, SVG text out.
+
+A chart carries its colours for light and dark surroundings and takes the page's font, so the same
+text stands alone as a file and fits into a page. Its size is that of a phone's screen.
+"""
+
+import html
+import io
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
+
+# What is drawn in the first colour is shown in the second on a dark ground.
+COLOURS = {
+    "ink": ("#1c2330", "#e6e9ef"),
+    "muted": ("#6a7383", "#98a2b3"),
+    "rule": ("#dfe3e9", "#323945"),
+    "heat": ("#1d4f91", "#74b0f4"),
+    "cold": ("#a8442a", "#f0977a"),
+    "on-heat": ("#fdfdfe", "#0c1119"),
+    "series-0": ("#2563b8", "#6caaf5"),
+    "series-1": ("#c2571a", "#f09a5b"),
+    "series-2": ("#178a5e", "#4cc795"),
+    "series-3": ("#a8327f", "#e583c2"),
+    "series-4": ("#7650c4", "#b39bf2"),
+    "series-5": ("#8f7a12", "#d8c04a"),
+    "series-6": ("#0f8494", "#4fc6d6"),
+    "series-7": ("#b3343c", "#f28188"),
+}
+LIGHT = {name: pair[0] for name, pair in COLOURS.items()}
+SERIES = [colour for name, colour in LIGHT.items() if name.startswith("series")]
+POINTS = 400
+# About how wide a letter is, in pixels: of labels, and of titles.
+LETTER, TITLE_LETTER = 6.6, 7.6
+STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlecolor": LIGHT["ink"],
+    "axes.labelcolor": LIGHT["muted"],
+    "axes.edgecolor": LIGHT["rule"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "axes.xmargin": 0,
+    "grid.color": LIGHT["rule"],
+    "xtick.color": LIGHT["muted"],
+    "ytick.color": LIGHT["muted"],
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "lines.linewidth": 1.8,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+}
+
+
+def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
+    """The course of a training run: loss, reconstruction, KL, and KL of every latent.
+
+    A curve of more than 400 points is thinned by averaging neighbours; missing and infinite
+    values are gaps. The axis of a loss is logarithmic where all its values are positive and span a
+    factor of 5.
+
+    Args:
+        metrics: rows with `step` and any of `loss`, `reconstruction`, `kl` (numbers) and
+            `kl_per_latent` (a list), as in a run's `metrics.jsonl`.
+
+    Returns:
+        SVG text by name, in the order above; what no row holds is left out.
+    """
+    names = {"loss": "Loss", "reconstruction": "Reconstruction loss", "kl": "KL divergence"}
+    charts = {}
+    for key, title in names.items():
+        steps, values = _series(metrics, key)
+        if len(steps):
+            charts[key] = _chart(
+                title, lambda axes, x=steps, y=values, log=key != "kl": _curve(axes, x, y, log)
+            )
+    steps, values = _series(metrics, "kl_per_latent")
+    if len(steps):
+        charts["kl_per_latent"] = _chart(
+            "KL divergence of each latent", lambda axes: _latent_curves(axes, steps, values)
+        )
+    return charts
+
+
+def matrix(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    *,
+    digits: int = 2,
+) -> str:
+    """A heat map with its numbers; the largest magnitude of each column is set bold.
+
+    Shades run from 0 to the largest magnitude, in a second hue below zero.
+
+    Args:
+        values: `[R, C]`; what is not finite is shown as a dash.
+        rows: `R` labels, at the left.
+        columns: `C` labels, above.
+        title: what the matrix holds.
+        digits: decimals shown.
+
+    Returns:
+        SVG text.
+
+    Raises:
+        ValueError: values and labels do not fit.
+    """
+    values = np.asarray(values, np.float64)
+    if values.shape != (len(rows), len(columns)) or not values.size:
+        raise ValueError(f"a matrix {values.shape} needs as many labels, not {len(rows)} rows and "
+                         f"{len(columns)} columns")  # fmt: skip
+    known = np.isfinite(values)
+    peak = np.abs(values[known]).max(initial=0.0) or 1.0
+    best = np.where(known, np.abs(values), -1.0).argmax(axis=0)
+    cell_width = float(np.clip(300 / len(columns), 36, 62))
+    cell_height = 24.0
+    left = 12 + LETTER * max(map(len, rows))
+    longest = LETTER * max(map(len, columns))
+    tilted = longest > cell_width
+    width = max(260.0, left + cell_width * len(columns) + (0.5 * longest if tilted else 2))
+    title_lines = textwrap.wrap(title, int(width / TITLE_LETTER))
+    head = 16 * len(title_lines) + 12 + (8 + 0.7 * longest if tilted else 18)
+    height = head + cell_height * len(rows) + 2
+
+    def draw(axes: Axes) -> None:
+        axes.set_position((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.set(xlim=(0, width), ylim=(height, 0))
+        for k, line in enumerate(title_lines):
+            axes.text(0, 8 + 16 * k, line, weight="bold", size=12, va="center", color=LIGHT["ink"])
+        for c, label in enumerate(columns):
+            x, y = left + (c + 0.5) * cell_width, head - 6
+            tilt = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"} if tilted else {}
+            axes.text(x, y, label, **{"ha": "center", "color": LIGHT["muted"], **tilt})
+        for r, label in enumerate(rows):
+            y = head + (r + 0.5) * cell_height
+            axes.text(left - 8, y, label, ha="right", va="center", color=LIGHT["muted"])
+        for r, c in np.ndindex(values.shape):
+            share = abs(values[r, c]) / peak if known[r, c] else 0.0
+            corner = (left + c * cell_width + 1, head + r * cell_height + 1)
+            hue = LIGHT["cold" if values[r, c] < 0 else "heat"]
+            for colour, alpha in ((LIGHT["rule"], 0.35), (hue, share)):
+                axes.add_patch(
+                    Rectangle(corner, cell_width - 2, cell_height - 2,
+                              facecolor=colour, alpha=alpha, linewidth=0)
+                )  # fmt: skip
+            # Adding zero turns -0.0 into 0.0.
+            shown = f"{round(values[r, c], digits) + 0.0:.{digits}f}" if known[r, c] else "–"
+            ink = "on-heat" if share > 0.6 else "ink" if share > 0.05 else "muted"
+            axes.text(
+                corner[0] + cell_width / 2 - 1,
+                corner[1] + cell_height / 2 - 1,
+                shown,
+                ha="center",
+                va="center",
+                color=LIGHT[ink],
+                weight="bold" if best[c] == r and share > 0.05 else "normal",
+            )
+
+    return _chart(title, draw, (width, height), layout=None)
+
+
+def scatter(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    title: str,
+    x_label: str = "DtO",
+    y_label: str = "DS",
+    groups: Sequence[str] | None = None,
+) -> str:
+    """Two scores against each other, a point a run.
+
+    Args:
+        x: `[N]`, such as the distance to orthogonality (DtO) of each run.
+        y: `[N]`, such as the disentanglement score (DS); runs with a value missing are left out.
+        title: what the points are.
+        x_label: what `x` is.
+        y_label: what `y` is.
+        groups: `[N]` names; one colour a group, named in a legend.
+
+    Returns:
+        SVG text.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    groups = np.asarray([""] * len(x) if groups is None else groups)
+    if x.ndim != 1 or not x.shape == y.shape == groups.shape:
+        raise ValueError(f"x {x.shape}, y {y.shape}, groups {groups.shape}: must be of one length")
+
+    def draw(axes: Axes) -> None:
+        axes.grid(True, axis="both")
+        axes.margins(0.08)
+        for k, name in enumerate(dict.fromkeys(groups.tolist())):
+            chosen = (groups == name) & np.isfinite(x) & np.isfinite(y)
+            colour = SERIES[k % len(SERIES)]
+            axes.plot(x[chosen], y[chosen], "o", color=colour, alpha=0.8, markersize=6,
+                      markeredgewidth=0, label=name)  # fmt: skip
+        axes.set(xlabel=x_label, ylabel=y_label)
+        if groups.tolist().count("") < len(groups):
+            axes.figure.legend(loc="outside lower center", ncols=2, frameon=False,
+                               labelcolor=LIGHT["ink"])  # fmt: skip
+
+    return _chart(title, draw, (360, 300))
+
+
+def spectrum(
+    singular_values: np.ndarray | Mapping[str, np.ndarray],
+    title: str = "Singular values of the Jacobian",
+) -> str:
+    """Singular values in descending order, on a logarithmic axis.
+
+    Args:
+        singular_values: `[D]`, or `[N, D]` of N samples (the median, in a band from the 10 % to
+            the 90 % quantile), or several of these by name.
+        title: what they are of.
+
+    Returns:
+        SVG text.
+
+    Raises:
+        ValueError: a spectrum is neither `[D]` nor `[N, D]`.
+    """
+    named = singular_values if isinstance(singular_values, Mapping) else {"": singular_values}
+    spectra = {name: np.atleast_2d(np.asarray(v, np.float64)) for name, v in named.items()}
+    for name, values in spectra.items():
+        if values.ndim != 2 or not values.size:
+            raise ValueError(f"spectrum {name!r} of shape {values.shape} must be [D] or [N, D]")
+
+    def draw(axes: Axes) -> None:
+        _log_axis(axes, subs=(1,))
+        axes.margins(x=0.04)
+        for k, (name, values) in enumerate(spectra.items()):
+            ordered = -np.sort(-values, axis=1)
+            # A logarithm has no zero: degenerate directions stand at the foot of the chart.
+            ordered = np.maximum(ordered, 1e-6 * (ordered.max() or 1.0))
+            low, middle, high = np.quantile(ordered, [0.1, 0.5, 0.9], axis=0)
+            place, colour = np.arange(1, len(middle) + 1), SERIES[k % len(SERIES)]
+            if len(values) > 1:
+                axes.fill_between(place, low, high, color=colour, alpha=0.2, linewidth=0)
+            axes.plot(place, middle, "o-", color=colour, markersize=4.5, label=name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="singular value, largest first")
+        if len(spectra) > 1:
+            axes.legend(frameon=False, labelcolor=LIGHT["ink"])
+
+    return _chart(title, draw)
+
+
+def _series(metrics: Sequence[Mapping], key: str) -> tuple[np.ndarray, np.ndarray]:
+    """The steps `[T]` and values `[T]` or `[T, D]` of one key, at most 400 points."""
+    rows = [(row["step"], row[key]) for row in metrics if row.get(key) is not None]
+    rows = [(step, value) for step, value in rows if np.shape(value) == np.shape(rows[-1][1])]
+    steps = np.asarray([step for step, _ in rows], np.float64)
+    values = np.asarray([value for _, value in rows], np.float64)
+    if not np.isfinite(values).any():
+        return steps[:0], values[:0]
+    parts = np.array_split(np.arange(len(steps)), min(POINTS, len(steps)))
+    steps = np.stack([steps[part].mean(axis=0) for part in parts])
+    values = np.stack([values[part].mean(axis=0) for part in parts])
+    return steps, np.where(np.isfinite(values), values, np.nan)
+
+
+def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, log: bool) -> None:
+    marker = "o" if len(steps) == 1 else ""
+    axes.plot(steps, values, marker=marker, color=SERIES[0])
+    low, high = np.nanmin(values), np.nanmax(values)
+    if log and low > 0 and high > 5 * low:
+        _log_axis(axes, subs=(1, 2, 5))
+    if np.isfinite(values[-1]):
+        axes.annotate(f"{values[-1]:.4g}", (steps[-1], values[-1]), xytext=(6, 0), va="center",
+                      textcoords="offset points", annotation_clip=False, weight="bold",
+                      color=LIGHT["ink"])  # fmt: skip
+    _step_axis(axes)
+
+
+def _latent_curves(axes: Axes, steps: np.ndarray, values: np.ndarray) -> None:
+    """A line a latent: the eight largest at the end in colour with their names, the others grey.
+
+    What is below 2 % of the largest stays grey too.
+    """
+    last = np.nan_to_num(values[-1], nan=-np.inf)
+    ranks = np.argsort(-last, kind="stable")
+    named = [latent for latent in ranks[: len(SERIES)] if last[latent] > 0.02 * last.max()]
+    for rank, latent in reversed(list(enumerate(ranks))):
+        colour = SERIES[rank] if rank < len(named) else LIGHT["muted"]
+        axes.plot(steps, values[:, latent], color=colour, marker="o" if len(steps) == 1 else "")
+    axes.set_ylim(bottom=min(0.0, np.nanmin(values)))
+    low, high = axes.get_ylim()
+    for latent, colour, place in zip(
+        named, SERIES, _apart((last[named] - low) / (high - low), 0.075), strict=False
+    ):
+        axes.annotate(f"z{latent}", (1, place), xytext=(6, 0), va="center", color=colour,
+                      xycoords="axes fraction", textcoords="offset points",
+                      weight="bold")  # fmt: skip
+    _step_axis(axes)
+
+
+def _apart(places: np.ndarray, distance: float) -> np.ndarray:
+    """Descending places moved as little as one downward and one upward pass need to part them."""
+    places = places.clip(0, 1)
+    for i in range(1, len(places)):
+        places[i] = min(places[i], places[i - 1] - distance)
+    if len(places):
+        places[-1] = max(places[-1], 0.0)
+    for i in range(len(places) - 2, -1, -1):
+        places[i] = max(places[i], places[i + 1] + distance)
+    return places
+
+
+def _log_axis(axes: Axes, subs: Sequence[float]) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _step_axis(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_xlabel("step")
+
+
+def _chart(
+    title: str,
+    draw: Callable[[Axes], None],
+    size: tuple[float, float] = (360, 220),
+    layout: str | None = "constrained",
+) -> str:
+    """Draws on fresh axes and gives the SVG, its colours and font left to the surroundings."""
+    with style.context(["default", {**STYLE, "svg.hashsalt": title}]):
+        figure = Figure((size[0] / 72, size[1] / 72), layout=layout)
+        axes = figure.add_subplot()
+        if layout:
+            axes.set_title("\n".join(textwrap.wrap(title, int(size[0] / TITLE_LETTER))), pad=10)
+        draw(axes)
+        buffer = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    return _themed(buffer.getvalue(), title, size)
+
+
+def _themed(svg: str, title: str, size: tuple[float, float]) -> str:
+    """Matplotlib's SVG without prologue, fixed size, fonts, group names and fixed colours."""
+    body = svg[svg.index("<g ") : svg.rindex("</svg>")]
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
+    body = re.sub(r"\s*\n\s*", " ", body).replace("xlink:href", "href")
+    for name, colour in LIGHT.items():
+        body = body.replace(colour, f"var(--{name})")
+    light, dark = (
+        ";".join(f"--{name}:{pair[k]}" for name, pair in COLOURS.items()) for k in (0, 1)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" '
+        f'aria-label="{html.escape(title)}" width="{size[0]:.0f}" height="{size[1]:.0f}" '
+        f'viewBox="0 0 {size[0]:g} {size[1]:g}" font-family="system-ui, sans-serif">'
+        f"<style>.chart{{{light}}}@media(prefers-color-scheme:dark){{.chart{{{dark}}}}}</style>"
+        f"{body}</svg>\n"
+    )

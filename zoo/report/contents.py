@@ -1,0 +1,214 @@
+"""What a report says of a run: facts, key figures, tables and heat maps of its scores.
+
+Scores are dicts of any parts: matrices over latents and factors become heat maps, lists with an
+entry a factor or latent become tables, numbers stand beside the score.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from zoo.report import charts
+
+# Heat maps and tables of more rows or columns than this are left to `scores.json`.
+LARGEST = 64
+ACRONYMS = {"ari", "auc", "dci", "dto", "ds", "fid", "ima", "irs", "j", "jis", "kl", "lms", "mcc",
+            "mig", "rmse", "sap", "udr", "vae"}  # fmt: skip
+# Of these scores a bar shows how far from 0 to 1 they are.
+FROM_0_TO_1 = {"ari", "beta_vae_score", "dci", "disentanglement_score", "explicitness",
+               "factor_vae_score", "foreground_ari", "irs", "j_ari", "jis", "lms_spearman",
+               "lms_tree", "mcc", "mig", "modularity", "sap",
+               "slot_identifiability_score"}  # fmt: skip
+# What a row of `evaluation.evaluate` says about the scoring rather than the model.
+ABOUT = ("score", "reason", "seconds", "encoding_seconds")
+HEADINGS = {
+    "mutual_information": "mutual information in nats",
+    "importance": "importance for each factor",
+}
+
+
+class Score(NamedTuple):
+    """A row of the score table."""
+
+    title: str
+    value: str
+    share: float | None
+    details: str
+
+
+class Detail(NamedTuple):
+    """A table with a row a score part and a column a factor or latent."""
+
+    title: str
+    columns: list[str]
+    rows: list[tuple[str, list[str]]]
+
+
+def parts_of(row: Mapping | float) -> dict:
+    """One score as an evaluation function returns it."""
+    if not isinstance(row, Mapping):
+        return {"score": row}
+    nested = row.get("parts")
+    return {**nested, **row} if isinstance(nested, Mapping) else dict(row)
+
+
+def factor_names(summary: Mapping, scores: Mapping[str, Mapping]) -> list[str]:
+    """The names of the factors, numbered where the summary has none that fit."""
+    keys = [*HEADINGS, "per_factor"]
+    arrays = [_array(parts.get(key)) for parts in scores.values() for key in keys]
+    sizes = {array.shape[-1] for array in arrays if array is not None}
+    names = [str(name) for name in summary.get("factors") or ()]
+    if names and sizes <= {len(names)}:
+        return names
+    return [f"factor {i}" for i in range(sizes.pop())] if len(sizes) == 1 else []
+
+
+def latent_names(metrics: Sequence[Mapping], scores: Mapping[str, Mapping]) -> list[str]:
+    """`z0`, `z1`, ..., as many as there are latents."""
+    arrays = [_array(parts.get(key)) for parts in scores.values() for key in HEADINGS]
+    arrays += [_array(row.get("kl_per_latent")) for row in metrics[-1:]]
+    sizes = [len(array) for array in arrays if array is not None]
+    return [f"z{i}" for i in range(sizes[-1])] if sizes else []
+
+
+def facts(summary: Mapping) -> list[tuple[str, str]]:
+    """The line under the heading."""
+    steps, batch = summary.get("steps"), summary.get("batch_size")
+    budget = [f"{steps:,} steps"] if isinstance(steps, int) else []
+    budget += [f"batches of {batch}"] if batch else []
+    date = next((summary[k] for k in ("finished", "date", "started") if summary.get(k)), None)
+    facts = {
+        "Model": summary.get("model"),
+        "Data set": summary.get("dataset"),
+        "Seed": summary.get("seed"),
+        "Budget": ", ".join(budget) or None,
+        "Date": str(date)[:16].replace("T", " ") if date else None,
+    }
+    return [(name, str(value)) for name, value in facts.items() if value is not None]
+
+
+def key_figures(summary: Mapping, metrics: Sequence, scores: Mapping) -> list[tuple[str, str, str]]:
+    """Key figures: label, number, unit."""
+    last = {key: value for row in metrics for key, value in row.items() if value is not None}
+    rates = [r["images_per_s"] for r in metrics if _is_number(r.get("images_per_s"))]
+    rate = summary.get("images_per_s") or (float(np.median(rates)) if rates else None)
+    seconds = (summary.get("timings") or {}).get("train_s", last.get("time_s"))
+    latents = np.size(last.get("kl_per_latent", ()))
+    # A count, but logged as a float.
+    active = last.get("active_latents")
+    active = round(active) if _is_number(active) and math.isfinite(active) else None
+    tiles = [
+        ("MIG", scores.get("mig", {}).get("score"), ""),
+        ("Reconstruction", last.get("reconstruction"), "nats" if "kl" in last else ""),
+        ("KL divergence", last.get("kl"), "nats"),
+        ("Active latents", active, f"of {latents}" if latents else ""),
+        ("Training speed", rate, "images/s"),
+    ]
+    shown = [(label, _number(value), unit) for label, value, unit in tiles if _is_number(value)]
+    if _is_number(seconds):
+        shown.append(("Training time", *_duration(seconds)))
+    return shown
+
+
+def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> list[str]:
+    """The SVG of every matrix over latents and factors and of every spectrum, each shown once."""
+    maps, shown = [], []
+    for name, parts in scores.items():
+        for key, value in parts.items():
+            array = _array(value)
+            if array is None or any(np.array_equal(array, other) for other in shown):
+                continue
+            title = f"{_title(name)}: {HEADINGS.get(key, _title(key).lower())}"
+            if "singular" in key and array.ndim <= 2:
+                svg = charts.spectrum(array, title)
+            elif array.shape in ((len(latents), len(factors)), (len(latents), len(latents))):
+                if max(array.shape) > LARGEST:
+                    continue
+                # Where there are as many, what relates latents with latents is symmetric.
+                among_latents = key not in HEADINGS and (
+                    array.shape[1] != len(factors) or np.array_equal(array, array.T)
+                )
+                columns = latents if among_latents else factors
+                svg = charts.matrix(array, latents, columns, title)
+            else:
+                continue
+            shown.append(array)
+            maps.append(svg)
+    return maps
+
+
+def score_row(name: str, parts: Mapping) -> Score:
+    """The headline number of a score, with the other numbers it came with."""
+    value = parts.get("score")
+    bounded = name in FROM_0_TO_1 and _is_number(value) and math.isfinite(value)
+    details = [
+        f"{_title(key).lower()} {_number(part)}"
+        for key, part in parts.items()
+        if key not in ABOUT and _is_number(part)
+    ]
+    if value is None and parts.get("reason"):
+        details = [f"not scored: {parts['reason']}"]
+    share = min(1.0, max(0.0, value)) if bounded else None
+    return Score(_title(name), _number(value), share, ", ".join(details))
+
+
+def part_tables(scores: Mapping[str, Mapping], factors: list, latents: list) -> list[Detail]:
+    """The one-dimensional parts of all scores, those of factors and those of latents apart."""
+    tables = {"Scores per factor": (factors, []), "Scores per latent": (latents, [])}
+    for name, parts in scores.items():
+        for key, value in parts.items():
+            array = _array(value)
+            if array is None or array.ndim != 1:
+                continue
+            # Where there are as many: scores call ground-truth latents `latent`, ours `code`.
+            of_factors = len(array) == len(factors) and (
+                len(factors) != len(latents) or "factor" in key or "latent" in key
+            )
+            columns, rows = tables["Scores per factor" if of_factors else "Scores per latent"]
+            if len(array) == len(columns) <= LARGEST:
+                part = _title(key).lower()
+                label = _title(name) if key == "per_factor" else f"{_title(name)}: {part}"
+                rows.append((label, [_number(v) for v in np.asarray(value).tolist()]))
+    return [Detail(title, columns, rows) for title, (columns, rows) in tables.items() if rows]
+
+
+def _title(name: str) -> str:
+    words = [w.upper() if w in ACRONYMS else w for w in str(name).replace("_", " ").split()]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]]) if words else ""
+
+
+def _array(value) -> np.ndarray | None:
+    """A list of numbers, or of such lists of one length, as an array; None of anything else."""
+    if not isinstance(value, list | tuple | np.ndarray):
+        return None
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return None
+    return array if array.size and array.ndim else None
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _number(value) -> str:
+    """A number in few digits, thousands apart; a dash for what is no finite number."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not _is_number(value) or not math.isfinite(value):
+        return "–"
+    if isinstance(value, int | np.integer) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if 0 < abs(value) < 1e-3:
+        return f"{value:.1e}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def _duration(seconds: float) -> tuple[str, str]:
+    """A time as number and unit."""
+    if seconds < 100:
+        return f"{seconds:.0f}", "s"
+    return (f"{seconds / 60:.1f}", "min") if seconds < 6000 else (f"{seconds / 3600:.1f}", "h")

@@ -1,0 +1,179 @@
+"""The report of a run: one HTML page that needs nothing but itself.
+
+Pictures are inlined, there are no scripts, and a content security policy keeps the page from
+asking any server for anything.
+"""
+
+import base64
+import io
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from data import cache
+from zoo.errors import UserError
+from zoo.report import charts, contents, figures
+
+CAPTIONS = {
+    "reconstructions": "Images above what the model makes of them.",
+    "traversals": "One code with each latent varied in turn, the most informative latent first.",
+    "slot_jacobian": "How strongly each slot moves each pixel, on one scale for an image.",
+}
+
+
+class Picture(NamedTuple):
+    """One figure of the page: a heading, a caption, the markup, and its natural width."""
+
+    title: str
+    caption: str
+    markup: Markup
+    width: int
+
+
+def write(
+    folder: str | os.PathLike,
+    *,
+    title: str,
+    summary: Mapping,
+    config: str = "",
+    metrics: Sequence[Mapping] = (),
+    scores: Mapping[str, Mapping | float] | None = None,
+    figures: Mapping[str, bytes | np.ndarray | str] | None = None,
+    load: str | None = None,
+) -> pathlib.Path:
+    """Writes `folder/index.html`, a self-contained page. What is empty or missing is left out.
+
+    Args:
+        folder: where the page goes; made if absent.
+        title: the heading.
+        summary: what is known of the run, as in `manifest.json`: model, dataset, seed, steps,
+            batch_size, date, images_per_s, timings (train_s), versions, factors (their names).
+        config: the operative gin config.
+        metrics: the rows of `metrics.jsonl`.
+        scores: by name what an evaluation function returns, `score` and its parts; or a row of
+            `evaluation.evaluate`, or a number.
+        figures: pictures by name in their order: PNG files, `[H, W, 3]` uint8 arrays, or the SVG
+            text of `zoo.report.charts`, which is trusted.
+        load: the path of the run as a user would type it; names it in the code that loads it.
+
+    Returns:
+        The path of the page.
+    """
+    scores = {name: contents.parts_of(row) for name, row in (scores or {}).items()}
+    metrics = sorted({row["step"]: row for row in metrics}.values(), key=lambda row: row["step"])
+    axes = (contents.factor_names(summary, scores), contents.latent_names(metrics, scores))
+    maps = contents.heat_maps(scores, *axes)
+    manifest = json.dumps(dict(summary), indent=2, ensure_ascii=False, default=str)
+    page = _template().render(
+        title=title,
+        facts=contents.facts(summary),
+        tiles=contents.key_figures(summary, metrics, scores),
+        pictures=[_picture(name, figure) for name, figure in (figures or {}).items()],
+        curves=[_inline(svg) for svg in charts.curves(metrics).values()],
+        maps=[Picture("", "", _inline(svg), _width(svg)) for svg in maps],
+        scores=[contents.score_row(name, parts) for name, parts in scores.items()],
+        tables=contents.part_tables(scores, *axes),
+        config=config.strip("\n"),
+        manifest=manifest if summary else "",
+        load=[json.dumps(p, ensure_ascii=False) for p in (load, f"{load}/saved_model") if load],
+    )
+    path = pathlib.Path(folder) / "index.html"
+    with cache.atomic(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
+    """Writes `run_dir/report/index.html` of what the run folder holds.
+
+    Reads `manifest.json`, `config.gin`, `metrics.jsonl`, `scores.json` and the pictures
+    `images/*.png`: reconstructions, traversals, then the others by name. All are optional.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: there is no such folder, or one of its JSON files is damaged.
+    """
+    run = pathlib.Path(run_dir)
+    if not run.is_dir():
+        raise UserError(f"there is no run folder {run}")
+    manifest = _read_json(run / "manifest.json")
+    config = run / "config.gin"
+    images = sorted(run.glob("images/*.png"), key=lambda path: path.stem)
+    images.sort(key=lambda p: [*CAPTIONS, p.stem].index(p.stem))
+    return write(
+        run / "report",
+        title=str(manifest.get("name") or run.resolve().name),
+        summary=manifest,
+        config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
+        metrics=_read_metrics(run / "metrics.jsonl"),
+        scores=_read_json(run / "scores.json"),
+        figures={path.stem: path.read_bytes() for path in images},
+        load=run.as_posix() if (run / "saved_model").is_dir() else None,
+    )
+
+
+def _read_json(path: pathlib.Path) -> dict:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); remove it or make it anew") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a JSON object, not a {type(content).__name__}")
+    return content
+
+
+def _read_metrics(path: pathlib.Path) -> list[dict]:
+    """The readable rows; a process that was killed may have left half a line."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int | float):
+            rows.append(row)
+    return rows
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("template.html")
+
+
+def _picture(name: str, figure: bytes | np.ndarray | str) -> Picture:
+    title = name.replace("_", " ").strip().capitalize()
+    caption = CAPTIONS.get(name, "")
+    if isinstance(figure, str):
+        return Picture(title, caption, _inline(figure), _width(figure))
+    content = figure if isinstance(figure, bytes) else figures.png(figure)
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        width, height = image.size
+    data = base64.b64encode(content).decode()
+    markup = Markup('<img src="data:image/png;base64,{}" width="{}" height="{}" alt="{}">')
+    return Picture(title, caption, markup.format(data, width, height, title), width)
+
+
+def _width(svg: str) -> int:
+    return int(svg.split(' width="', 1)[1].split('"', 1)[0])
+
+
+def _inline(svg: str) -> Markup:
+    """HTML knows SVG by its tag; without the namespace the page names no address at all."""
+    return Markup(svg.replace(' xmlns="http://www.w3.org/2000/svg"', "", 1))

@@ -1,0 +1,87 @@
+"""Scoring trained models: the table, how it is shown, and where it is kept."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+
+import data
+import evaluation
+from zoo import runs
+from zoo.errors import UserError
+from zoo.hub import load, package
+from zoo.report import page
+
+
+def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str, dict]:
+    """The table of `evaluation.evaluate` for a pretrained model, an exported folder or a run.
+
+    Args:
+        model: as `zoo.load` takes it.
+        dataset: a name for `data.load`; by default the one the model was trained on.
+        metrics: a suite, or scores with commas between.
+        seed: of everything sampled.
+
+    Raises:
+        UserError: an unknown model, data set or score.
+    """
+    pretrained = load(model)
+    name = dataset or pretrained.card.get("dataset")
+    if not name:
+        raise UserError(f"the card of {model} names no data set; give one with --dataset")
+    try:
+        loaded = data.load(name)
+        chosen = metrics.split(",") if "," in metrics else metrics
+        return evaluation.evaluate(pretrained, loaded, metrics=chosen, seed=seed)
+    except ValueError as error:
+        raise UserError(str(error).splitlines()[0]) from error
+
+
+def flat(table: Mapping[str, Mapping]) -> dict[str, dict]:
+    """A table as JSON values, one object a score with its parts beside the headline number."""
+    rows = {
+        name: {**row["parts"], **{key: row[key] for key in row if key != "parts"}}
+        for name, row in table.items()
+    }
+    return json.loads(json.dumps(rows, default=_plain))
+
+
+def headline(table: Mapping[str, Mapping]) -> dict[str, float]:
+    """The headline number of every score that could be computed."""
+    return {name: row["score"] for name, row in table.items() if row["score"] is not None}
+
+
+def keep(run_dir: pathlib.Path, table: Mapping[str, Mapping]) -> None:
+    """Adds a table to a run: its scores.json, the card of its model, and its report."""
+    with runs.opened(run_dir) as folder:
+        before = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
+        runs.write_text(folder.scores, json.dumps({**before, **flat(table)}, indent=1) + "\n")
+        if folder.saved_model.is_dir():
+            card = package.read_card(folder.saved_model)
+            card["scores"] = {**card.get("scores", {}), **headline(table)}
+            package.seal(folder.saved_model, card)
+        page.write_from_run(folder.path)
+
+
+def show(table: Mapping[str, Mapping]) -> None:
+    """Prints a table; scores that could not be computed with their reason."""
+    import rich.console
+    import rich.table
+
+    shown = rich.table.Table("score", "value", "seconds", "")
+    for column in (1, 2):
+        shown.columns[column].justify = "right"
+    for name, row in table.items():
+        value = "-" if row["score"] is None else f"{row['score']:.4f}"
+        shown.add_row(name, value, f"{row['seconds']:.1f}", row["reason"] or "")
+    total = sum(row["seconds"] for row in table.values())
+    encoding = sum(row["encoding_seconds"] for row in table.values())
+    shown.caption = f"{total:.1f} s, and {encoding:.1f} s of encoding"
+    rich.console.Console().print(shown)
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
