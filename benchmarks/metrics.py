@@ -1,0 +1,146 @@
+"""Time and agreement of the scores beside plain implementations, in one run.
+
+    python benchmarks/metrics.py
+    python benchmarks/metrics.py --skip_sklearn  # without the slow reference of DCI
+
+DCI is compared with scikit-learn's gradient boosting on one thread, on three representations of the
+dSprites factors; the voting scores with one vote at a time; the others by their time alone.
+Codes come from a formula, so that no encoder is timed.
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+import threadpoolctl
+
+import evaluation
+
+SIZES = (3, 6, 40, 32, 32)
+TRAIN, TEST = 10_000, 5_000
+
+
+def codes_of(factors: np.ndarray, kind: str, seed: int = 0) -> np.ndarray:
+    """`[N, 7]` codes (5 if `rotated`): those of the factors, mixed or not, with noise."""
+    rng = np.random.default_rng(seed)
+    values = (factors + 0.5) / np.array(SIZES) * 2 - 1
+    rotation = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    if kind == "aligned":
+        noise = 0.1 * rng.normal(size=(len(values), 2))
+        return np.concatenate([values + 0.05 * rng.normal(size=values.shape), noise], axis=1)
+    if kind == "rotated":
+        return values @ rotation + 0.05 * rng.normal(size=values.shape)
+    angle = np.pi / 6
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    partly = values.copy()
+    partly[:, :2] = values[:, :2] @ turn
+    partly[:, 3] = 0.7 * values[:, 3] + 0.5 * values[:, 4] * values[:, 2]
+    partly += 0.1 * rng.normal(size=values.shape)
+    dead, noise = np.zeros((len(values), 1)), rng.normal(size=(len(values), 1))
+    return np.concatenate([partly, dead, noise], axis=1)
+
+
+def timed(function):
+    """The result of a call and its wall-clock seconds."""
+    start = time.perf_counter()
+    result = function()
+    return result, time.perf_counter() - start
+
+
+def compare_dci(case, kind: str) -> None:
+    """Prints one line of agreement and of times."""
+    codes, factors, codes_test, _ = case
+    fast, ours = timed(lambda: evaluation.dci(*case))
+    importances = np.zeros_like(fast["importance"])
+    start = time.perf_counter()
+    with threadpoolctl.threadpool_limits(1):
+        from sklearn.ensemble import GradientBoostingClassifier
+
+        for f in range(len(SIZES)):
+            model = GradientBoostingClassifier().fit(codes, factors[:, f])
+            model.predict(codes), model.predict(codes_test)
+            importances[:, f] = model.feature_importances_
+    theirs = time.perf_counter() - start
+    exact = [_concentration(importances), _concentration(importances.T)]
+    found = [fast["disentanglement"], fast["completeness"]]
+    print(
+        f"dci {kind:8s} ours {ours:7.1f} s   scikit-learn {theirs:7.1f} s   "
+        f"ratio {theirs / ours:5.1f}   disentanglement {found[0]:.4f} / {exact[0]:.4f}   "
+        f"completeness {found[1]:.4f} / {exact[1]:.4f}",
+        flush=True,
+    )
+
+
+def _concentration(importance: np.ndarray) -> float:
+    import scipy.stats
+
+    each = 1 - scipy.stats.entropy(importance.T + 1e-11, base=importance.shape[1])
+    return float(np.average(each, weights=importance.sum(1)))
+
+
+def plain_factor_vae(represent, votes: int, seed: int = 0) -> None:
+    """One vote at a time, as the published implementation does, without its encoder."""
+    rng = np.random.default_rng(seed)
+    variances = represent(rng.integers(SIZES, size=(10_000, 5))).var(0, ddof=1)
+    for _ in range(votes):
+        rows = rng.integers(SIZES, size=(64, 5))
+        fixed = rng.integers(5)
+        rows[:, fixed] = rows[0, fixed]
+        (represent(rows).var(0, ddof=1) / variances).argmin()
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--skip_sklearn", action="store_true", help="leave the slow reference out")
+    parser.add_argument("--rows", type=int, default=TRAIN + TEST, help="two thirds are fitted on")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    rng = np.random.default_rng(0)
+    factors = rng.integers(SIZES, size=(options.rows, 5))
+    cut = 2 * options.rows // 3
+    cases = {}
+    for kind in ("aligned", "rotated", "partial"):
+        codes = codes_of(factors, kind)
+        cases[kind] = (codes[:cut], factors[:cut], codes[cut:], factors[cut:])
+
+    # The grid's codes in a table, as `evaluation.represent` keeps them once encoded.
+    grid = np.stack(np.unravel_index(np.arange(np.prod(SIZES)), SIZES), axis=1)
+    table = codes_of(grid, "partial").astype(np.float32)
+    strides = np.cumprod((1, *SIZES[:0:-1]))[::-1]
+
+    def represent(rows: np.ndarray) -> np.ndarray:
+        return table[rows @ strides]
+
+    case, total = cases["partial"], 0.0
+    suite = {
+        "mig": lambda: evaluation.mig(*case[:2]),
+        "modularity": lambda: evaluation.modularity(*case[:2]),
+        "sap": lambda: evaluation.sap(*case),
+        "explicitness": lambda: evaluation.explicitness(*case),
+        "dci": lambda: evaluation.dci(*case),
+        "factor_vae": lambda: evaluation.factor_vae_score(represent, SIZES, 0),
+        "beta_vae": lambda: evaluation.beta_vae_score(represent, SIZES, 0),
+        "irs": lambda: evaluation.irs(*case[:2]),
+        "ds": lambda: evaluation.disentanglement_score(*case[:2], [True] + 4 * [False]),
+    }
+    # What scikit-learn and LightGBM load on first use is not theirs to be timed with.
+    small = tuple(part[:300] for part in case)
+    evaluation.dci(*small), evaluation.sap(*small), evaluation.explicitness(*small)
+    print(f"{cut} training and {options.rows - cut} test rows, representation `partial`")
+    for name, score in suite.items():
+        result, seconds = timed(score)
+        total += seconds
+        print(f"{name:14s} {result['score']:8.4f} {seconds:7.2f} s", flush=True)
+    print(f"{'together':14s} {'':8s} {total:7.2f} s")
+    _, plain = timed(lambda: plain_factor_vae(represent, TRAIN + TEST))
+    _, ours = timed(suite["factor_vae"])
+    print(f"factor_vae: one vote at a time {plain:.2f} s, ours {ours:.2f} s: {plain / ours:.1f}x")
+    if not options.skip_sklearn:
+        for kind, each in cases.items():
+            compare_dci(each, kind)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Arithmetic on columns that is safe for constant, tiny and huge codes."""
+
+import numpy as np
+
+from evaluation import checks
+
+
+def standardized(values: np.ndarray) -> np.ndarray:
+    """`[N, D]` columns of mean 0 and (population) standard deviation 1; constant ones become 0."""
+    # The rounding noise of a dead code must not be blown up to unit variance.
+    values = np.where(checks.constant_columns(values), 0.0, values)
+    values = _at_most_one(values)
+    values = _at_most_one(values - values.mean(0))
+    spread = values.std(0)
+    return values / np.where(spread > 0, spread, 1)
+
+
+def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """`[D, K]` Pearson correlations of `[N, D]` and `[N, K]`; 0 where a column is constant."""
+    product = standardized(first).T @ standardized(second) / len(first)
+    return np.clip(product, -1, 1)
+
+
+def _at_most_one(values: np.ndarray) -> np.ndarray:
+    """Divides each column by its largest magnitude: its squares neither overflow nor vanish."""
+    largest = np.abs(values).max(0)
+    return values / np.where(largest > 0, largest, 1)

@@ -1,0 +1,208 @@
+"""Scores of generated and reconstructed images: Frechet inception distance, RMSE."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from evaluation import checks
+
+Features = Callable[[np.ndarray], np.ndarray]
+
+
+def fid(real, generated, features: Features | None = None, batch_size: int = 64) -> dict:
+    """Frechet distance of two sets of images between Gaussians fitted to their features.
+
+    |m_1 - m_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^1/2) with the means and (N - 1) covariances of the
+    features (Heusel et al. 2017, eq. 6); see `frechet_distance`. Only batches of images are held
+    as floats. The distance is biased upwards in small samples: compare equal numbers of images
+    (the usual choice is 50,000), and only distances of the same feature extractor: Keras'
+    InceptionV3 is not the network of the original implementation.
+
+    Args:
+        real: images `[N, H, W, C]`, uint8 or float in [0, 1], or anything with a length that gives
+            such arrays by slices (and may say its `maximum`); or ready features `[N, F]`.
+        generated: the same, any number of them.
+        features: maps float32 images `[B, H, W, C]` in [0, 1] to features `[B, F]`; None for the
+            2,048 pooled features of Keras' InceptionV3, whose weights must be in the Keras cache
+            or reachable.
+        batch_size: how many images are mapped at once.
+
+    Returns:
+        `score` >= 0; `mean_term` and `covariance_term`, its two summands.
+
+    Raises:
+        ValueError: wrong shapes, NaN, fewer than 2 images.
+        RuntimeError: the weights of InceptionV3 cannot be had.
+    """
+    if features is None and not (_is_matrix(real) and _is_matrix(generated)):
+        features = inception_features()
+    moments = []
+    for name, images in (("real", real), ("generated", generated)):
+        moments += _moments(images, name, features, batch_size)
+    if moments[0].shape != moments[2].shape:
+        raise ValueError(
+            f"real images have {moments[0].size} features but generated ones {moments[2].size}"
+        )
+    return frechet_distance(*moments)
+
+
+def frechet_distance(mean_1, covariance_1, mean_2, covariance_2) -> dict:
+    """Squared Frechet (2-Wasserstein) distance of two Gaussians, in float64.
+
+    The trace of (C_1 C_2)^1/2 is the sum of the singular values of C_1^1/2 C_2^1/2 with symmetric
+    square roots: real and stable also for singular covariances, where a general matrix square
+    root turns complex or fails.
+
+    Args:
+        mean_1: `[F]`.
+        covariance_1: `[F, F]`, symmetric.
+        mean_2: `[F]`.
+        covariance_2: `[F, F]`, symmetric.
+
+    Returns:
+        `score` >= 0; `mean_term` and `covariance_term`, its two summands.
+    """
+    mean_1, mean_2 = np.asarray(mean_1, float), np.asarray(mean_2, float)
+    covariance_1, covariance_2 = np.asarray(covariance_1, float), np.asarray(covariance_2, float)
+    product = _square_root(covariance_1) @ _square_root(covariance_2)
+    root = np.linalg.svd(product, compute_uv=False).sum()
+    spread = np.trace(covariance_1) + np.trace(covariance_2) - 2 * root
+    mean_term, covariance_term = float(((mean_1 - mean_2) ** 2).sum()), float(max(0.0, spread))
+    return {
+        "score": mean_term + covariance_term,
+        "mean_term": mean_term,
+        "covariance_term": covariance_term,
+    }
+
+
+def inception_features() -> Features:
+    """The pooled 2,048 features of Keras' InceptionV3: images in [0, 1] `[B, H, W, 1 or 3]` in.
+
+    Images are resized to 299 x 299 (bilinear, antialiased) and scaled to [-1, 1]; grey ones are
+    repeated over three channels.
+
+    Raises:
+        RuntimeError: the weights are neither in the Keras cache nor can they be downloaded.
+    """
+    import keras
+    import tensorflow as tf
+
+    try:
+        network = keras.applications.InceptionV3(include_top=False, pooling="avg")
+    except Exception as error:  # Keras raises a bare Exception where a download fails.
+        raise RuntimeError(
+            "fid needs the weights of Keras' InceptionV3, which are not in the Keras cache and "
+            f"could not be downloaded; connect once, or give `features` ({_first_line(error)})"
+        ) from error
+
+    @tf.function(reduce_retracing=True)
+    def features(images):
+        images = tf.image.resize(images, (299, 299), antialias=True)
+        if images.shape[-1] == 1:
+            images = tf.image.grayscale_to_rgb(images)
+        return network(images * 2 - 1, training=False)
+
+    return lambda images: features(tf.constant(images, tf.float32)).numpy()
+
+
+def reconstruction_rmse(
+    images, reconstructions, *, out_of_support=None, batch_size: int | None = 1024
+) -> dict:
+    """Root mean squared error of reconstructions, in units of the image range.
+
+    Images and reconstructions are mapped to [0, 1] and clamped; the square root of the mean
+    squared error over each batch's images, pixels and channels is averaged over consecutive
+    batches (Lachapelle et al. 2023, `utils/metrics.py`: test batches of 1,024).
+
+    Args:
+        images: `[N, ...]`, integers in 0..255 or floats in [0, 1].
+        reconstructions: `[N, ...]` of the same shape (and scaled by their own type), or a callable
+            that maps float32 batches of images in [0, 1] to reconstructions in [0, 1].
+        out_of_support: `[N]` boolean, which images lie outside the support of the training set
+            (the extrapolation set); None where none do.
+        batch_size: rows of a batch; None for one batch of all.
+
+    Returns:
+        `score`, over all images, in [0, 1]; `per_image` `[N]`; with `out_of_support` also
+        `in_support` and `out_of_support`, each over its own images (None where there are none).
+
+    Raises:
+        ValueError: shapes that differ, NaN, no images.
+    """
+    count = len(images)
+    squared = np.empty(count)
+    step = batch_size or count
+    if not count:
+        raise ValueError("reconstruction_rmse got no images")
+    if not callable(reconstructions) and len(reconstructions) != count:
+        raise ValueError(f"there are {count} images but {len(reconstructions)} reconstructions")
+    for start in range(0, count, step):
+        rows = slice(start, start + step)
+        batch = _unit_range(images, rows)
+        if callable(reconstructions):
+            again = np.asarray(reconstructions(batch))
+        else:
+            again = _unit_range(reconstructions, rows)
+        if again.shape != batch.shape:
+            raise ValueError(f"images {batch.shape} are reconstructed as {again.shape}")
+        difference = batch.clip(0, 1).astype(float) - again.clip(0, 1)
+        squared[rows] = (difference.reshape(len(batch), -1) ** 2).mean(1)
+    if not np.isfinite(squared).all():
+        raise ValueError(f"image or reconstruction {np.isnan(squared).argmax()} holds NaN")
+
+    def rmse(values: np.ndarray) -> float | None:
+        means = [values[start : start + step].mean() for start in range(0, len(values), step)]
+        return float(np.sqrt(means).mean()) if means else None
+
+    result = {"score": rmse(squared), "per_image": np.sqrt(squared)}
+    if out_of_support is not None:
+        outside = np.asarray(out_of_support)
+        if outside.dtype != bool or outside.shape != (count,):
+            raise ValueError(
+                f"out_of_support must be {count} booleans, not {outside.dtype} {outside.shape}"
+            )
+        result |= {"in_support": rmse(squared[~outside]), "out_of_support": rmse(squared[outside])}
+    return result
+
+
+def _moments(images, name: str, features: Features | None, batch_size: int):
+    """Mean `[F]` and covariance `[F, F]` of the features, gathered batch by batch in float64."""
+    count = len(images)
+    if count < 2:
+        raise ValueError(f"{name}: a covariance needs at least 2 images, not {count}")
+    for start in range(0, count, batch_size):
+        rows = slice(start, start + batch_size)
+        batch = features(_unit_range(images, rows)) if features else np.asarray(images[rows])
+        batch = checks.matrix(batch, f"features of {name} images", "[B, F]")
+        if start == 0:
+            # Deviations from a value near the mean, so that squares do not cancel.
+            origin, total = batch.mean(0), np.zeros(batch.shape[1])
+            squares = np.zeros((batch.shape[1],) * 2)
+        deviation = batch - origin
+        total += deviation.sum(0)
+        squares += deviation.T @ deviation
+    mean = total / count
+    covariance = (squares - count * np.outer(mean, mean)) / (count - 1)
+    return origin + mean, covariance
+
+
+def _square_root(covariance: np.ndarray) -> np.ndarray:
+    """The symmetric square root of a symmetric positive semidefinite matrix."""
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def _unit_range(images, rows: slice) -> np.ndarray:
+    """Images of some rows as float32 in [0, 1]."""
+    batch = np.asarray(images[rows])
+    if np.issubdtype(batch.dtype, np.floating):
+        return batch.astype(np.float32)
+    return batch.astype(np.float32) / np.float32(getattr(images, "maximum", 255))
+
+
+def _is_matrix(values) -> bool:
+    return len(getattr(values, "shape", ())) == 2
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,318 @@
+"""The likelihood side of disentanglement: what the noise of the posterior costs, and why it aligns.
+
+For a Gaussian VAE p(x|z) = N(d(z), variance I) with prior N(0, I). The optimal posterior precision
+is I + J^T J / (beta variance) - C / (beta variance) with the curvature term C_ij =
+sum_k (x_k - d_k) d^2 d_k / d z_i d z_j, so that a diagonal posterior asks for a diagonal J^T J and
+a diagonal C (Allen 2024, "Unpicking Data at the Seams").
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from evaluation.arrays import finite
+from evaluation.decoders import checked_latents, prepared, probe
+from evaluation.jacobians import jacobian
+
+
+def reconstruction_split(
+    decoder: Callable,
+    means: np.ndarray,
+    variances: np.ndarray,
+    images: np.ndarray,
+    *,
+    samples: int = 16,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> dict:
+    """The reconstruction loss split into a deterministic and a stochastic part.
+
+    deterministic = ||d(mu) - x||^2, stochastic = E ||d(mu) - d(z)||^2 with z ~ N(mu, Sigma)
+    (Zietlow 2022, eq. 3.8-3.10), summed over outputs and averaged over data.
+
+    Args:
+        decoder: a TensorFlow callable from `[n, d]` to `[n, *output_shape]`.
+        means: posterior means `[N, d]`.
+        variances: posterior variances `[N, d]`, or covariances `[N, d, d]`.
+        images: `[N, *output_shape]`, in the decoder's units.
+        samples: how many z are drawn for each x.
+        seed: of the draws.
+        dtype: as in `evaluation.jacobian`.
+
+    Returns:
+        `score`: the stochastic share of the two, in [0, 1]; `deterministic`; `stochastic`; `total`,
+        E ||d(z) - x||^2; `linear`, the first-order stochastic part tr(J Sigma J^T) (3.13).
+
+    Raises:
+        ValueError: wrong shapes, negative variances, or what `evaluation.jacobian` raises.
+    """
+    means, images, decode = _inputs(decoder, means, images, dtype)
+    covariances, roots = _covariances(variances, means)
+    if samples < 1:
+        raise ValueError(f"samples {samples}: must be at least 1")
+    centre = decode(means)
+    generator = np.random.default_rng(seed)
+    stochastic, total = 0.0, 0.0
+    for _ in range(samples):
+        noise = np.einsum("nij,nj->ni", roots, generator.standard_normal(means.shape))
+        drawn = decode(means + noise)
+        stochastic += np.square(drawn - centre).sum(1).mean() / samples
+        total += np.square(drawn - images).sum(1).mean() / samples
+    deterministic = np.square(centre - images).sum(1).mean()
+    grams = jacobian(decoder, means, reduction="gram", dtype=dtype)
+    both = deterministic + stochastic
+    return {
+        "score": float(stochastic / both) if both > 0 else 0.0,
+        "deterministic": float(deterministic),
+        "stochastic": float(stochastic),
+        "total": float(total),
+        "linear": float(np.einsum("nij,nij->n", grams, covariances).mean()),
+    }
+
+
+def deterministic_elbo(
+    decoder: Callable,
+    means: np.ndarray,
+    images: np.ndarray,
+    *,
+    beta: float = 1.0,
+    variance: float = 1.0,
+    posterior: str = "full",
+    curvature: bool = True,
+    dtype: str = "float32",
+) -> dict:
+    """The ELBO of a Gaussian VAE with the optimal posterior, to second order around its mean.
+
+    log p(x|e) - beta/2 (||e||^2 + log det(I - H/beta)) with e the posterior mean and H the Hessian
+    of log p(x|z) there; for a diagonal posterior the log determinant becomes the sum of
+    log(1 - H_ii/beta), which is never smaller (Hadamard): the two agree exactly where H is diagonal
+    (Allen 2024; Kumar and Poole 2020). H = (C - J^T J) / variance, see the module.
+
+    Where I - H/beta is not positive definite (strong curvature, far from an optimum) the expansion
+    has no value: such samples are left out of all means and marked.
+
+    Args:
+        decoder: a TensorFlow callable from `[n, d]` to `[n, *output_shape]`, the likelihood's mean.
+        means: posterior means e `[N, d]`.
+        images: `[N, *output_shape]`.
+        beta: weight of the KL term.
+        variance: variance of the likelihood.
+        posterior: `"full"` or `"diagonal"`, which of the two `score` is.
+        curvature: include C; without it the precision is always positive definite.
+        dtype: as in `evaluation.jacobian`.
+
+    Returns:
+        `score` in nats a sample; `full` and `diagonal`, both values; `gap` = full - diagonal, at
+        least 0; `log_likelihood` of e; `per_sample` `[N]`, -inf where indefinite; `precision`
+        `[N, d, d]` of the posterior; `indefinite` `[N]`.
+
+    Raises:
+        ValueError: wrong shapes or parameters, or no sample with a positive definite precision.
+    """
+    if posterior not in ("full", "diagonal"):
+        raise ValueError(f"posterior {posterior!r}: must be 'full' or 'diagonal'")
+    if not (beta > 0 and variance > 0):
+        raise ValueError(f"beta {beta} and variance {variance} must be positive")
+    grams, bends, errors, outputs = _second_order(decoder, means, images, curvature, dtype)
+    means = np.asarray(means, np.float64)
+    precision = np.eye(means.shape[1]) + (grams - bends) / (beta * variance)
+    eigenvalues = np.linalg.eigvalsh(precision)
+    indefinite = eigenvalues[:, 0] <= 0
+    if indefinite.all():
+        raise ValueError(
+            "the posterior precision is not positive definite at any sample: "
+            "use curvature=False, or means nearer to the posterior's"
+        )
+    valid = ~indefinite
+    likelihood = -0.5 * (errors / variance + outputs * np.log(2 * np.pi * variance))
+    diagonals = np.diagonal(precision, axis1=1, axis2=2)
+    values = {}
+    for name, terms in (("full", eigenvalues), ("diagonal", diagonals)):
+        values[name] = np.full(len(means), -np.inf)
+        penalty = np.square(means[valid]).sum(1) + np.log(terms[valid]).sum(1)
+        values[name][valid] = likelihood[valid] - beta / 2 * penalty
+    full, diagonal = (float(values[name][valid].mean()) for name in ("full", "diagonal"))
+    return {
+        "score": full if posterior == "full" else diagonal,
+        "full": full,
+        "diagonal": diagonal,
+        "gap": max(0.0, full - diagonal),
+        "log_likelihood": float(likelihood[valid].mean()),
+        "per_sample": values[posterior],
+        "precision": precision,
+        "indefinite": indefinite,
+    }
+
+
+def curvature_diagonality(
+    decoder: Callable, means: np.ndarray, images: np.ndarray, *, dtype: str = "float32"
+) -> dict:
+    """How diagonal J^T J and the curvature term are: what a diagonal posterior asks for.
+
+    The diagonality of a matrix M is sum_i M_ii^2 / sum_ij M_ij^2, in (0, 1] where M has no zero
+    diagonal: 1 exactly for diagonal matrices (and the zero matrix). The curvature term is
+    C_ij = sum_k (x_k - d_k) d^2 d_k / d z_i d z_j.
+
+    Args:
+        decoder: a TensorFlow callable from `[n, d]` to `[n, *output_shape]`.
+        means: posterior means `[N, d]`.
+        images: `[N, *output_shape]`.
+        dtype: as in `evaluation.jacobian`.
+
+    Returns:
+        `score`: mean over samples of the diagonality of C; `gram`: that of J^T J; `precision_term`:
+        that of J^T J - C; each also `<name>_per_sample` `[N]` (`curvature_per_sample` for C); and
+        the matrices averaged over samples, `mean_gram` and `mean_curvature` `[d, d]`.
+
+    Raises:
+        ValueError: wrong shapes, or what `evaluation.jacobian` raises.
+    """
+    grams, bends, _, _ = _second_order(decoder, means, images, True, dtype)
+    parts = {"curvature": bends, "gram": grams, "precision_term": grams - bends}
+    per_sample = {name: diagonality(matrices) for name, matrices in parts.items()}
+    return {
+        "score": float(per_sample["curvature"].mean()),
+        "gram": float(per_sample["gram"].mean()),
+        "precision_term": float(per_sample["precision_term"].mean()),
+        **{f"{name}_per_sample": values for name, values in per_sample.items()},
+        "mean_gram": grams.mean(0),
+        "mean_curvature": bends.mean(0),
+    }
+
+
+def diagonality(matrices: np.ndarray) -> np.ndarray:
+    """sum_i M_ii^2 / sum_ij M_ij^2 of each matrix `[..., d, d]`; 1 for the zero matrix."""
+    largest = np.abs(matrices).max((-1, -2), keepdims=True)
+    scaled = np.divide(matrices, largest, out=np.zeros_like(matrices), where=largest > 0)
+    squares = np.square(scaled)
+    total = squares.sum((-1, -2))
+    diagonal = np.trace(squares, axis1=-1, axis2=-2)
+    return np.divide(diagonal, total, out=np.ones_like(total), where=total > 0)
+
+
+def optimal_linear_vae(
+    covariance: np.ndarray, latents: int, *, beta: float = 1.0, variance: float = 1.0
+) -> dict:
+    """The optimal linear VAE on Gaussian data, in closed form.
+
+    Columns of the decoder are sqrt(lambda_i - beta variance) times the leading eigenvectors of the
+    data's covariance, the posterior variance of latent i is beta variance / lambda_i, and latents
+    with lambda_i <= beta variance collapse (Lucas et al. 2019; Allen 2024). A diagonal posterior
+    fixes the decoder up to a signed permutation of its columns, a full one up to a rotation.
+
+    Args:
+        covariance: of the data, `[outputs, outputs]`.
+        latents: how many.
+        beta: weight of the KL term.
+        variance: variance of the likelihood.
+
+    Returns:
+        `decoder` `[outputs, latents]`, zero columns for collapsed latents; `posterior_variances`
+        `[latents]`, 1 for collapsed ones; `active` `[latents]`.
+
+    Raises:
+        ValueError: not a covariance, or more latents than outputs.
+    """
+    covariance = finite(covariance, "covariance")
+    square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
+    if not square or not np.allclose(covariance, covariance.T):
+        raise ValueError(f"covariance of shape {covariance.shape}: must be a symmetric matrix")
+    if not 0 < latents <= len(covariance):
+        raise ValueError(f"{latents} latents: must be 1 to {len(covariance)}, the outputs")
+    eigenvalues, vectors = np.linalg.eigh(covariance)
+    eigenvalues, vectors = eigenvalues[::-1][:latents], vectors[:, ::-1][:, :latents]
+    noise = beta * variance
+    active = eigenvalues > noise
+    return {
+        "decoder": vectors * np.sqrt(np.maximum(eigenvalues - noise, 0)),
+        "posterior_variances": np.where(active, noise / np.maximum(eigenvalues, noise), 1.0),
+        "active": active,
+    }
+
+
+def _inputs(decoder, means, images, dtype):
+    """Checked means `[N, d]`, flat images, and the decoder from arrays to flat float64 arrays."""
+    means = checked_latents(means, dtype)
+    if means.ndim != 2:
+        raise ValueError(f"means of shape {means.shape}: must be [N, latents]")
+    images = finite(images, "images")
+    decode = prepared(decoder, means.shape[1:], dtype)
+    output_shape, activations = probe(decode, means.shape[1:], dtype)
+    if images.shape != (len(means), *output_shape):
+        raise ValueError(
+            f"images of shape {images.shape}: the decoder makes {(len(means), *output_shape)}"
+        )
+    spec = tf.TensorSpec([None, means.shape[1]], dtype)
+    compiled = tf.function(decode, autograph=False).get_concrete_function(spec)
+    rows = max(1, 2**28 // (activations + 1))
+
+    def run(latents):
+        latents = latents.astype(dtype)
+        return np.concatenate(
+            [
+                compiled(tf.convert_to_tensor(latents[start : start + rows])).numpy()
+                for start in range(0, len(latents), rows)
+            ]
+        ).reshape(len(latents), -1)
+
+    return means, images.reshape(len(images), -1), run
+
+
+def _covariances(variances, means):
+    """Covariances `[N, d, d]` and their matrix square roots."""
+    variances = finite(variances, "variances")
+    if variances.shape == means.shape:
+        if (variances < 0).any():
+            raise ValueError("variances are negative: give variances, not their logarithms")
+        diagonal = np.eye(means.shape[1])
+        return variances[:, None] * diagonal, np.sqrt(variances)[:, None] * diagonal
+    if variances.shape != (*means.shape, means.shape[1]):
+        raise ValueError(
+            f"variances of shape {variances.shape}: must be {means.shape} or "
+            f"{(*means.shape, means.shape[1])}"
+        )
+    eigenvalues, vectors = np.linalg.eigh(variances)
+    if (eigenvalues < -1e-6 * np.abs(eigenvalues).max()).any():
+        raise ValueError("variances hold a covariance that is not positive semidefinite")
+    return variances, vectors * np.sqrt(np.maximum(eigenvalues, 0))[:, None]
+
+
+def _second_order(decoder, means, images, curvature, dtype):
+    """J^T J, the curvature term C, the squared errors of each sample, and the number of outputs."""
+    means, images, decode = _inputs(decoder, means, images, dtype)
+    residuals = images - decode(means)
+    grams = jacobian(decoder, means, reduction="gram", dtype=dtype)
+    bends = np.zeros_like(grams)
+    if curvature:
+        _bend(prepared(decoder, means.shape[1:], dtype), means, residuals, bends, dtype)
+    return grams, bends, np.square(residuals).sum(1), residuals.shape[1]
+
+
+def _bend(decode, means, residuals, bends, dtype):
+    """Writes the Hessians of <residual, d(z)> into `bends`: all second derivatives in d passes."""
+    count = means.shape[1]
+
+    def hessian(latents, residual):
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch(latents)
+            with tf.GradientTape() as inner:
+                inner.watch(latents)
+                output = decode(latents)
+                product = tf.reduce_sum(tf.reshape(output, tf.shape(residual)) * residual)
+            zero = tf.UnconnectedGradients.ZERO
+            slopes = inner.gradient(product, latents, unconnected_gradients=zero)
+            slopes = tf.unstack(slopes, count, axis=1)
+        return tf.stack(
+            [outer.gradient(slope, latents, unconnected_gradients=zero) for slope in slopes], 1
+        )
+
+    compiled = tf.function(hessian, autograph=False).get_concrete_function(
+        tf.TensorSpec([None, count], dtype), tf.TensorSpec([None, residuals.shape[1]], dtype)
+    )
+    rows = max(1, 2**28 // (6 * probe(decode, (count,), dtype)[1] + 1))
+    for start in range(0, len(means), rows):
+        part = slice(start, start + rows)
+        bends[part] = compiled(
+            tf.convert_to_tensor(means[part]), tf.convert_to_tensor(residuals[part].astype(dtype))
+        )

@@ -1,0 +1,356 @@
+"""Scores that match codes to the true latents: MCC, LMS and slot identifiability."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
+
+from evaluation import checks, columns
+
+Blocks = Sequence[Sequence[int]]
+
+# A search over more partitions than this would fit trees for hours: blocks must be given instead.
+_MAX_PARTITIONS = 10_000
+
+
+def mcc(
+    codes,
+    latents,
+    correlation: str = "pearson",
+    covariance_ddof: int = 1,
+    batch_size: int | None = None,
+) -> dict:
+    """Mean correlation coefficient of the best one-to-one matching of codes to latents.
+
+    The matching maximises the sum of absolute correlations (solved exactly); the score is their
+    mean over the true latents. A latent that gets no code, because there are fewer codes than
+    latents, counts 0; surplus codes are left over. A constant code correlates with nothing.
+
+    The Pearson variant follows the authors of additive decoders (Lachapelle et al. 2023,
+    `utils/metrics.py`), who divide a covariance with N - 1 by standard deviations with N, which
+    raises every correlation by the factor N / (N - 1); the score is kept within 1. Give
+    `covariance_ddof=0` for the textbook coefficient. Parts are always textbook coefficients.
+
+    Args:
+        codes: `[N, D]` float.
+        latents: `[N, K]` float, or factor indices.
+        correlation: `pearson` or `spearman` (ranks, ties averaged).
+        covariance_ddof: what is subtracted from N in the covariance, for `pearson`.
+        batch_size: score consecutive batches of this many rows (the last may be shorter) and
+            average, as the authors do with 1,024 test rows; None for all rows at once.
+
+    Returns:
+        `score` in [0, 1]; `per_latent` `[K]`, the matched absolute correlations; `code_of_latent`
+        `[K]` int, -1 where none; `correlations` `[D, K]`, signed; `per_batch`, the score of each
+        batch.
+
+    Raises:
+        ValueError: wrong shapes, NaN, a constant latent, an unknown correlation.
+    """
+    if correlation not in ("pearson", "spearman"):
+        raise ValueError(f"correlation {correlation!r} is unknown: use 'pearson' or 'spearman'")
+    codes, latents = _codes_and_latents(codes, latents)
+    ddof = covariance_ddof if correlation == "pearson" else 0
+    matrix = _correlations(codes, latents, correlation)
+    per_latent, code_of_latent = _match(np.abs(matrix))
+    per_batch = []
+    for rows in _batches(len(codes), batch_size):
+        count = rows.stop - rows.start
+        part = matrix
+        if count < len(codes):
+            part = _correlations(codes[rows], latents[rows], correlation)
+        factor = count / (count - ddof)
+        per_batch.append(min(1.0, factor * _match(np.abs(part))[0].mean()))
+    return {
+        "score": float(np.mean(per_batch)),
+        "per_latent": per_latent,
+        "code_of_latent": code_of_latent,
+        "correlations": matrix,
+        "per_batch": np.asarray(per_batch),
+    }
+
+
+def lms_spearman(codes, latents, batch_size: int | None = None) -> dict:
+    """Latent matching score with Spearman's rank correlation (Lachapelle et al. 2023, section 5).
+
+    `mcc` with `correlation="spearman"`: 1 when every latent is a monotone function of its own
+    code. The paper averages over test batches of 1,024 rows: `batch_size=1024`.
+
+    Args:
+        codes: `[N, D]` float.
+        latents: `[N, K]` float.
+        batch_size: see `mcc`.
+
+    Returns:
+        As `mcc`: `score` in [0, 1] and its parts.
+
+    Raises:
+        ValueError: wrong shapes, NaN, a constant latent.
+    """
+    return mcc(codes, latents, correlation="spearman", batch_size=batch_size)
+
+
+def lms_tree(
+    codes,
+    latents,
+    codes_test,
+    latents_test,
+    blocks: Blocks | int,
+    *,
+    latent_blocks: Blocks | None = None,
+    best_partition: bool = False,
+    max_depth: int = 10,
+    batch_size: int | None = None,
+    seed: int = 0,
+) -> dict:
+    """Latent matching score of blocks with decision trees (Lachapelle et al. 2023, section 5).
+
+    A regression tree is fitted on the training rows from every block of codes to every block of
+    latents; its coefficient of determination on the test rows, averaged over the block's latents
+    and at least 0, is the entry of a matrix; blocks are matched to maximise the sum and the score
+    is the mean over latent blocks.
+
+    A decoder that is additive over blocks says which codes belong together. One that is not gets
+    the benefit of the doubt: with `best_partition` the score is the best over all ways to divide
+    the codes into blocks of the given sizes.
+
+    Args:
+        codes: `[N, D]` float, training rows.
+        latents: `[N, K]` float, training rows.
+        codes_test: `[M, D]` float.
+        latents_test: `[M, K]` float.
+        blocks: the code indices of every block, for example `[[0, 1], [2, 3]]`, or the number of
+            equal contiguous blocks.
+        latent_blocks: the same for latents; None where they are those of the codes.
+        best_partition: search all partitions of the codes into blocks of these sizes.
+        max_depth: of the trees.
+        batch_size: score consecutive test batches of this many rows and average (the paper:
+            1,024); None for all rows at once.
+        seed: breaks ties between equally good splits of the trees.
+
+    Returns:
+        `score` in [0, 1]; `per_block`, the matched value of every latent block; `r2`
+        `[code blocks, latent blocks]`; `blocks`, the partition scored.
+
+    Raises:
+        ValueError: wrong shapes, NaN, a constant latent, blocks that are no partition, too many
+            partitions to search.
+    """
+    codes, latents = _codes_and_latents(codes, latents)
+    codes_test, latents_test = _codes_and_latents(codes_test, latents_test, "_test")
+    if codes.shape[1:] != codes_test.shape[1:] or latents.shape[1:] != latents_test.shape[1:]:
+        raise ValueError(
+            f"training and test rows differ: codes {codes.shape} and {codes_test.shape}, "
+            f"latents {latents.shape} and {latents_test.shape}"
+        )
+    blocks = _partition(blocks, codes.shape[1], "blocks")
+    if latent_blocks is None:
+        latent_blocks = blocks
+    latent_blocks = _partition(latent_blocks, latents.shape[1], "latent_blocks")
+    batches = list(_batches(len(codes_test), batch_size))
+
+    fitted = {}
+
+    def predictability(block: tuple[int, ...]) -> np.ndarray:
+        """`[batches, latent blocks]`: how well a block of codes predicts each latent block."""
+        if block not in fitted:
+            fitted[block] = _tree_r2(
+                *(codes[:, block], latents, codes_test[:, block], latents_test),
+                *(latent_blocks, batches, max_depth, seed),
+            )
+        return fitted[block]
+
+    best = None
+    for partition in _partitions(blocks) if best_partition else [blocks]:
+        r2 = np.stack([predictability(block) for block in partition], axis=1)
+        matched = np.stack([_match(matrix)[0] for matrix in r2])
+        if best is None or matched.mean() > best["score"]:
+            best = {
+                "score": float(matched.mean()),
+                "per_block": matched.mean(0),
+                "r2": r2.mean(0),
+                "blocks": [list(block) for block in partition],
+            }
+    return best
+
+
+def slot_identifiability_score(
+    codes,
+    latents,
+    *,
+    alpha: float = 1.0,
+    train_share: float = 0.8,
+    max_rows: int = 5000,
+    seed: int = 0,
+) -> dict:
+    """Slot identifiability score (Brady et al. 2023, section 5 and `eval_model.py`).
+
+    Kernel ridge regression (radial basis functions of width 1 / d) predicts every true slot from
+    every inferred slot, both standardised; its coefficient of determination on held-out rows, at
+    least 0, fills a matrix. After the best matching of slots the score is the mean over true slots
+    of the matched entry minus the largest entry of the other inferred slots, at least 0: 1 when
+    each inferred slot holds all about one true slot and nothing about the others.
+
+    Args:
+        codes: `[N, slots, d]` float, inferred slots.
+        latents: `[N, true slots, k]` float.
+        alpha: the ridge penalty.
+        train_share: the share of rows, taken from the start, that is fitted.
+        max_rows: with more rows a random subset of this size is scored, in the given order: the
+            memory of a kernel grows with the square.
+        seed: chooses the subset.
+
+    Returns:
+        `score` in [0, 1]; `r2` `[true slots, slots]`; `slot_of_latent` `[true slots]`, -1 where
+        none; `matched` and `largest_other` `[true slots]`.
+
+    Raises:
+        ValueError: wrong shapes, NaN, a constant latent, too few rows.
+    """
+    from sklearn.kernel_ridge import KernelRidge
+
+    codes, latents = np.asarray(codes), np.asarray(latents)
+    for name, slots in (("codes", codes), ("latents", latents)):
+        if slots.ndim != 3 or not slots.size:
+            raise ValueError(f"{name} has shape {slots.shape}: give slots [N, slots, dimensions]")
+    shapes = codes.shape, latents.shape
+    codes, latents = _codes_and_latents(
+        *(slots.reshape(len(slots), -1) for slots in (codes, latents))
+    )
+    codes = codes.reshape(shapes[0])
+    if not 0 < train_share < 1:
+        raise ValueError(f"train_share is {train_share}: it must lie between 0 and 1")
+    if len(codes) > max_rows:
+        rows = np.sort(np.random.default_rng(seed).choice(len(codes), max_rows, replace=False))
+        codes, latents = codes[rows], latents[rows]
+    train = int(train_share * len(codes))
+    if train < 2 or len(codes) - train < 2:
+        raise ValueError(f"{len(codes)} rows are too few to fit and score; give at least 10")
+    slots, true_slots = shapes[0][1], shapes[1][1]
+    targets = columns.standardized(latents)
+    r2 = np.zeros((true_slots, slots))
+    for j in range(slots):
+        inputs = columns.standardized(codes[:, j])
+        model = KernelRidge(kernel="rbf", alpha=alpha).fit(inputs[:train], targets[:train])
+        values = _r2(targets[train:], model.predict(inputs[train:]))
+        r2[:, j] = np.maximum(0, values.reshape(true_slots, -1).mean(1))
+    matched, slot_of_latent = _match(r2.T)
+    others = r2.copy()
+    taken = slot_of_latent >= 0
+    others[np.flatnonzero(taken), slot_of_latent[taken]] = 0
+    largest_other = others.max(1)
+    return {
+        "score": float(np.clip((matched - largest_other).mean(), 0, 1)),
+        "r2": r2,
+        "slot_of_latent": slot_of_latent,
+        "matched": matched,
+        "largest_other": largest_other,
+    }
+
+
+def _codes_and_latents(codes, latents, suffix: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Checked `[N, D]` codes and `[N, K]` latents, of which none is constant."""
+    codes = checks.matrix(codes, f"codes{suffix}", "[N, D]")
+    latents = checks.matrix(latents, f"latents{suffix}", "[N, K]")
+    if len(codes) != len(latents):
+        raise ValueError(
+            f"codes{suffix} has {len(codes)} rows and latents{suffix} {len(latents)}: "
+            "row n of both must describe the same observation"
+        )
+    constant = checks.constant_columns(latents)
+    if constant.any():
+        raise ValueError(f"latents{suffix} column {constant.argmax()} is constant: leave it out")
+    return codes, latents
+
+
+def _match(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The matching of rows to columns of greatest weight: what each column gets, and from where."""
+    rows, chosen = linear_sum_assignment(weights, maximize=True)
+    values = np.zeros(weights.shape[1])
+    origin = np.full(weights.shape[1], -1)
+    values[chosen], origin[chosen] = weights[rows, chosen], rows
+    return values, origin
+
+
+def _correlations(codes: np.ndarray, latents: np.ndarray, correlation: str) -> np.ndarray:
+    """`[D, K]` correlations in [-1, 1], 0 where a column is constant."""
+    if correlation == "spearman":
+        codes, latents = rankdata(codes, axis=0), rankdata(latents, axis=0)
+    return columns.correlations(codes, latents)
+
+
+def _batches(rows: int, batch_size: int | None) -> Iterator[slice]:
+    """Consecutive rows; a last one of a single row, which has no variance, is dropped."""
+    if batch_size is not None and batch_size < 2:
+        raise ValueError(f"batch_size is {batch_size}: a correlation needs at least 2 rows")
+    step = batch_size or rows
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        if stop - start > 1:
+            yield slice(start, stop)
+
+
+def _r2(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """`[K]` coefficients of determination; 0 for a constant column that is not predicted."""
+    residual = ((true - predicted) ** 2).sum(0)
+    total = ((true - true.mean(0)) ** 2).sum(0)
+    r2 = 1 - residual / np.where(total > 0, total, 1)
+    return np.where(total > 0, r2, residual == 0)
+
+
+def _tree_r2(
+    codes, latents, codes_test, latents_test, latent_blocks, batches, max_depth, seed
+) -> np.ndarray:
+    """`[batches, latent blocks]`: one block of codes against every block of latents."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    scores = np.zeros((len(batches), len(latent_blocks)))
+    for j, block in enumerate(latent_blocks):
+        tree = DecisionTreeRegressor(max_depth=max_depth, random_state=seed)
+        tree.fit(codes, latents[:, block])
+        predicted = tree.predict(codes_test).reshape(len(codes_test), -1)
+        for i, rows in enumerate(batches):
+            r2 = _r2(latents_test[rows][:, block], predicted[rows])
+            scores[i, j] = max(0.0, r2.mean())
+    return scores
+
+
+def _partition(blocks: Blocks | int, size: int, name: str) -> list[tuple[int, ...]]:
+    """Blocks as tuples of column numbers, every column in exactly one."""
+    if isinstance(blocks, int | np.integer):
+        if blocks < 1 or size % blocks:
+            raise ValueError(f"{name}: {size} columns do not divide into {blocks} equal blocks")
+        return [tuple(b.tolist()) for b in np.arange(size).reshape(blocks, -1)]
+    result = [tuple(int(i) for i in block) for block in blocks]
+    if not all(result) or sorted(itertools.chain(*result)) != list(range(size)):
+        raise ValueError(f"{name} {result} must hold each of the {size} columns exactly once")
+    return result
+
+
+def _partitions(blocks: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
+    """Every way to divide the same columns into blocks of the same sizes, each once."""
+
+    def divide(free: tuple[int, ...], sizes: tuple[int, ...]):
+        if not sizes:
+            yield []
+            return
+        # The smallest free column goes into one block of each size in turn: no division twice.
+        for size in sorted(set(sizes)):
+            left = list(sizes)
+            left.remove(size)
+            for others in itertools.combinations(free[1:], size - 1):
+                block = (free[0], *others)
+                rest = tuple(i for i in free if i not in block)
+                yield from ([block, *tail] for tail in divide(rest, tuple(left)))
+
+    sizes = tuple(map(len, blocks))
+    every = divide(tuple(range(sum(sizes))), sizes)
+    found = list(itertools.islice(every, _MAX_PARTITIONS + 1))
+    if len(found) > _MAX_PARTITIONS:
+        raise ValueError(
+            f"there are over {_MAX_PARTITIONS} partitions of {sum(sizes)} codes into blocks of "
+            "these sizes: give the blocks and leave best_partition off"
+        )
+    yield from found

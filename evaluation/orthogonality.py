@@ -1,0 +1,241 @@
+"""How orthogonal, and how well identified, the columns of a decoder's Jacobian are.
+
+Jacobians are `[N, *output_shape, d]`; only J^T J matters, so that the factor R of J = QR, as
+`evaluation.jacobian(decoder, latents, reduction="triangular")` gives it in bounded memory, is as
+good as J. Dead latents (zero columns) are left out of every score instead of making it undefined.
+"""
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, milp
+
+from evaluation.arrays import finite
+
+
+def dto(jacobians, solver: str = "assignment") -> dict:
+    """Distance to Orthogonality: how far the right singular vectors are from the latent axes.
+
+    DtO = mean over samples of ||V - P(V)||_F with J = U S V^T and P(V) the signed permutation that
+    is closest to V in the entrywise L1 norm (Rolinek et al. 2019, "Variational Autoencoders Pursue
+    PCA Directions (by Accident)"; Zietlow 2022, eq. 3.25-3.29). Lower is better; 0 where the
+    columns of J are orthogonal and of distinct norms. A matched entry changes the L1 cost by
+    1 - 2 |V_ij|, so that the closest one is an assignment problem, solved exactly.
+
+    Args:
+        jacobians: `[N, *output_shape, d]`.
+        solver: `"assignment"`, or `"milp"`: the dissertation's mixed-integer programme (3.29)
+            solved by HiGHS, slower, for reference.
+
+    Returns:
+        `score` in [0, sqrt(2 d)]; `per_sample` `[N]`; `permutation` `[N, d]`, the singular
+        direction (by decreasing singular value) matched with each latent, -1 for dead latents.
+
+    Raises:
+        ValueError: wrong shapes, values that are not finite, or an unknown solver.
+    """
+    if solver not in ("assignment", "milp"):
+        raise ValueError(f"solver {solver!r}: must be 'assignment' or 'milp'")
+    jacobians = _matrices(jacobians)
+    nearest = _nearest_by_assignment if solver == "assignment" else _nearest_by_milp
+    distances, permutation = np.zeros(len(jacobians)), np.full(jacobians.shape[::2], -1)
+    for sample, matrix in enumerate(jacobians):
+        alive = np.flatnonzero(matrix.any(0))
+        if not len(alive):
+            continue
+        # The right singular vectors of fewer outputs than latents have to be completed to a basis.
+        complete = len(matrix) < len(alive)
+        vectors = np.linalg.svd(matrix[:, alive], full_matrices=complete)[2].T
+        signed = nearest(vectors)
+        distances[sample] = np.linalg.norm(vectors - signed)
+        permutation[sample, alive] = np.abs(signed).argmax(1)
+    return {"score": float(distances.mean()), "per_sample": distances, "permutation": permutation}
+
+
+def ima_contrast(jacobians) -> dict:
+    """Independent mechanism analysis contrast: how far the columns are from orthogonal.
+
+    C = 1/2 (log det diag(J^T J) - log det J^T J) = sum_i log ||J_i|| - sum_i log s_i, averaged over
+    samples (Gresele et al. 2021, "Independent Mechanism Analysis, a New Concept?", eq. 8, for
+    non-square J). 0 exactly where columns are orthogonal; invariant to scaling columns.
+
+    Linearly dependent columns have an infinite contrast: singular values of the column-normalised
+    Jacobian are raised to the rounding error of float64, some 36 nats for each lost dimension.
+
+    Args:
+        jacobians: `[N, *output_shape, d]`.
+
+    Returns:
+        `score` in nats, at least 0; `per_sample` `[N]`; `rank_deficient` `[N]`, whether columns of
+        the sample are dependent, dead latents aside.
+
+    Raises:
+        ValueError: wrong shapes or values that are not finite.
+    """
+    jacobians = _matrices(jacobians)
+    floor = np.finfo(np.float64).eps
+    contrasts, deficient = np.zeros(len(jacobians)), np.zeros(len(jacobians), bool)
+    for sample, matrix in enumerate(jacobians):
+        alive = matrix[:, matrix.any(0)]
+        if not alive.size:
+            continue
+        singular = np.zeros(alive.shape[1])
+        found = np.linalg.svd(_unit_columns(alive), compute_uv=False)
+        singular[: len(found)] = found
+        deficient[sample] = singular[-1] < floor * max(matrix.shape)
+        contrasts[sample] = max(0.0, -np.log(np.maximum(singular, floor)).sum())
+    return {
+        "score": float(contrasts.mean()),
+        "per_sample": contrasts,
+        "rank_deficient": deficient,
+    }
+
+
+def singular_values(jacobians, tolerance: float = 0.05) -> dict:
+    """The singular values of the Jacobians and how degenerate they are.
+
+    Right singular vectors, hence the axes that a VAE aligns to, are determined only where singular
+    values differ (Zietlow 2022, proposition 1 and section 3.3.4). The relative gap of neighbours is
+    (s_i - s_{i+1}) / s_i, in [0, 1]; zero singular values (below rounding error) have no gap.
+
+    Args:
+        jacobians: `[N, *output_shape, d]`.
+        tolerance: the relative gap under which two singular values count as equal.
+
+    Returns:
+        `score`: mean over samples of the smallest gap (1 where fewer than two values are nonzero);
+        `values` `[N, d]` decreasing and their `mean` `[d]`; `smallest_gap` `[N]`; `degenerate`
+        `[N]` and `degenerate_share`; `rank` `[N]`; `condition_number` `[N]`, of the nonzero values.
+
+    Raises:
+        ValueError: wrong shapes or values that are not finite.
+    """
+    jacobians = _matrices(jacobians)
+    values = np.zeros((len(jacobians), jacobians.shape[2]))
+    found = np.linalg.svd(jacobians, compute_uv=False)
+    values[:, : found.shape[1]] = found
+    threshold = values[:, :1] * np.finfo(np.float64).eps * max(jacobians.shape[1:])
+    nonzero = values > threshold
+    rank = nonzero.sum(1)
+    gaps = np.ones((len(values), max(values.shape[1] - 1, 1)))
+    if values.shape[1] > 1:
+        both = nonzero[:, 1:]
+        np.divide(values[:, :-1] - values[:, 1:], values[:, :-1], out=gaps, where=both)
+    smallest = gaps.min(1)
+    least = values[np.arange(len(values)), np.maximum(rank - 1, 0)]
+    condition = np.divide(values[:, 0], least, out=np.ones(len(values)), where=rank > 0)
+    return {
+        "score": float(smallest.mean()),
+        "values": values,
+        "mean": values.mean(0),
+        "smallest_gap": smallest,
+        "degenerate": smallest < tolerance,
+        "degenerate_share": float((smallest < tolerance).mean()),
+        "rank": rank,
+        "condition_number": condition,
+    }
+
+
+def pca_alignment(weights, data, tolerance: float = 0.05) -> dict:
+    """Whether the columns of a linear decoder are the principal directions of the data.
+
+    Theorem 2 of Zietlow 2022 (section 4.2; Rolinek et al. 2019): a linear VAE has U equal to the
+    PCA directions and V a signed permutation, so that every column of W = U S V^T is a multiple of
+    one principal direction. The alignment is the mean |cosine| between the live columns and the
+    principal directions they are matched with one to one, among as many leading ones.
+
+    Args:
+        weights: `[*output_shape, d]`, the decoder's matrix, for example its Jacobian anywhere.
+        data: `[N, *output_shape]`.
+        tolerance: the relative gap of eigenvalues under which principal directions are not unique.
+
+    Returns:
+        `score` in [0, 1], 0 without a live column; `component` `[d]`, the principal component of
+        each latent (-1: dead); `cosines` `[d, components]`, absolute; `eigenvalues` of the data's
+        covariance, decreasing, of these components and the next; `degenerate`, whether two
+        neighbours among these are nearly equal; `dto` of W.
+
+    Raises:
+        ValueError: wrong shapes, values that are not finite, fewer than two rows of data.
+    """
+    weights, data = finite(weights, "weights"), finite(data, "data")
+    if weights.ndim < 2 or data.ndim < 2 or data.shape[1:] != weights.shape[:-1]:
+        raise ValueError(
+            f"weights of shape {weights.shape} and data of shape {data.shape}: must be "
+            "[*output_shape, latents] and [N, *output_shape]"
+        )
+    if len(data) < 2:
+        raise ValueError("principal directions need at least two rows of data")
+    weights, data = weights.reshape(-1, weights.shape[-1]), data.reshape(len(data), -1)
+    spread, directions = np.linalg.svd(data - data.mean(0), full_matrices=False)[1:]
+    eigenvalues = spread**2 / (len(data) - 1)
+
+    alive = np.flatnonzero(weights.any(0))
+    count = min(len(alive), len(directions))
+    cosines = np.zeros((weights.shape[1], count))
+    component = np.full(weights.shape[1], -1)
+    score = 0.0
+    if count:
+        cosines[alive] = np.abs(_unit_columns(weights[:, alive]).T @ directions[:count].T)
+        rows, columns = linear_sum_assignment(cosines[alive], maximize=True)
+        component[alive[rows]] = columns
+        score = float(np.clip(cosines[alive[rows], columns].sum() / len(alive), 0, 1))
+    leading = eigenvalues[: count + 1]
+    gaps = (leading[:-1] - leading[1:]) / np.maximum(leading[:-1], np.finfo(np.float64).tiny)
+    return {
+        "score": score,
+        "component": component,
+        "cosines": cosines,
+        "eigenvalues": leading,
+        "degenerate": bool((gaps < tolerance).any()),
+        "dto": dto(weights[None])["score"],
+    }
+
+
+def _matrices(jacobians) -> np.ndarray:
+    """Float64 `[N, outputs, d]`."""
+    jacobians = finite(jacobians, "jacobians")
+    if jacobians.ndim < 3:
+        raise ValueError(
+            f"jacobians of shape {jacobians.shape}: must be [N, *output_shape, latents]"
+        )
+    return jacobians.reshape(len(jacobians), -1, jacobians.shape[-1])
+
+
+def _unit_columns(matrix):
+    # Dividing by the largest entry first keeps the squares of tiny columns from vanishing.
+    matrix = matrix / np.abs(matrix).max(0)
+    return matrix / np.linalg.norm(matrix, axis=0)
+
+
+def _signed(rows, columns, vectors):
+    nearest = np.zeros_like(vectors)
+    nearest[rows, columns] = np.where(vectors[rows, columns] < 0, -1.0, 1.0)
+    return nearest
+
+
+def _nearest_by_assignment(vectors):
+    return _signed(*linear_sum_assignment(np.abs(vectors), maximize=True), vectors)
+
+
+def _nearest_by_milp(vectors):
+    """Equation (3.29): variables P+, P- (binary) and D (the absolute differences)."""
+    size = vectors.size
+    ones = np.eye(size)
+    dimension = len(vectors)
+    sums = np.concatenate(
+        [np.kron(np.eye(dimension), np.ones(dimension)), np.tile(np.eye(dimension), dimension)]
+    )
+    flat = vectors.ravel()
+    solution = milp(
+        c=np.concatenate([np.zeros(2 * size), np.ones(size)]),
+        integrality=np.concatenate([np.ones(2 * size), np.zeros(size)]),
+        bounds=Bounds(0, np.concatenate([np.ones(2 * size), np.full(size, np.inf)])),
+        constraints=[
+            LinearConstraint(np.hstack([ones, -ones, -ones]), ub=flat),
+            LinearConstraint(np.hstack([-ones, ones, -ones]), ub=-flat),
+            LinearConstraint(np.hstack([sums, sums, np.zeros_like(sums[:, :size])]), lb=1, ub=1),
+        ],
+    )
+    if not solution.success:
+        raise ValueError(f"the integer programme was not solved: {solution.message}")
+    positive, negative = np.round(solution.x[: 2 * size]).reshape(2, *vectors.shape)
+    return positive - negative

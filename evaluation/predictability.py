@@ -1,0 +1,210 @@
+"""Scores from how well codes predict factors, by classifiers of the published kinds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluation import checks
+from evaluation.information import top_two_gap
+from evaluation.parallel import over_factors
+
+
+def sap(
+    codes, factors, codes_test, factors_test, continuous: bool = False
+) -> dict[str, float | np.ndarray]:
+    """The separated attribute predictability (Kumar et al. 2018, sec. 3).
+
+    For each factor the difference of the two largest entries of `S[:, f]`, averaged over factors.
+    `S[d, f]` is the test accuracy of a linear support vector machine (C = 0.01, balanced class
+    weights) on code d alone or, for continuous factors, the squared correlation on the training
+    rows, 0 where the variance of the code is at most 1e-12.
+
+    Args:
+        codes: `[N, D]` real codes to fit on.
+        factors: `[N, F]` their factor indices; any numbers if `continuous`.
+        codes_test: `[M, D]` codes to score on; not used if `continuous`.
+        factors_test: `[M, F]` their factors.
+        continuous: whether factors are ordered quantities.
+
+    Returns:
+        `score` in [0, 1]; `per_factor` `[F]`; `predictability` `[D, F]`.
+
+    Raises:
+        ValueError: see `checks.codes_and_factors`.
+    """
+    codes, factors, codes_test, factors_test = checks.train_and_test(
+        codes, factors, codes_test, factors_test, continuous
+    )
+    if continuous:
+        predictability = _squared_correlation(codes, factors)
+    else:
+
+        def accuracies(f: int) -> np.ndarray:
+            from sklearn.svm import LinearSVC
+
+            column = np.zeros(codes.shape[1])
+            for d in range(codes.shape[1]):
+                # The primal problem has one well-defined solution; the dual solver is random.
+                model = LinearSVC(C=0.01, class_weight="balanced", dual=False)
+                model.fit(codes[:, d : d + 1], factors[:, f])
+                column[d] = np.mean(model.predict(codes_test[:, d : d + 1]) == factors_test[:, f])
+            return column
+
+        predictability = np.stack(over_factors(accuracies, factors), axis=1)
+    per_factor = top_two_gap(predictability)
+    return {
+        "score": float(per_factor.mean()),
+        "per_factor": per_factor,
+        "predictability": predictability,
+    }
+
+
+def explicitness(codes, factors, codes_test, factors_test) -> dict[str, float | np.ndarray]:
+    """Explicitness (Ridgeway & Mozer 2018, sec. 3): how easily all codes together tell a factor.
+
+    A logistic regression on standardised codes predicts each factor; the area under its ROC curve,
+    one value against the rest, is averaged over the values and then over the factors. Values that
+    the test part lacks, and those that the training part lacks, are left out.
+
+    Args:
+        codes: `[N, D]` real codes to fit on.
+        factors: `[N, F]` their factor indices.
+        codes_test: `[M, D]` codes to score on.
+        factors_test: `[M, F]` their factor indices.
+
+    Returns:
+        `score`, which is `explicitness_test`, and `explicitness_train`, in [0, 1] (0.5 is chance);
+        `per_factor` `[F]` on the test part, `per_factor_train` `[F]`.
+
+    Raises:
+        ValueError: see `checks.codes_and_factors`.
+    """
+    codes, factors, codes_test, factors_test = checks.train_and_test(
+        codes, factors, codes_test, factors_test
+    )
+    codes, codes_test = checks.comparable(codes, codes_test)
+    mean, spread = codes.mean(0), codes.std(0)
+    dead = checks.constant_columns(codes)
+    spread = np.where(dead, 1.0, spread)
+    codes = np.where(dead, 0.0, (codes - mean) / spread)
+    codes_test = np.where(dead, 0.0, (codes_test - mean) / spread)
+
+    def areas(f: int) -> tuple[float, float]:
+        from sklearn.linear_model import LogisticRegression
+
+        model = LogisticRegression().fit(codes, factors[:, f])
+        train = _area(model.predict_proba(codes), factors[:, f], model.classes_)
+        return train, _area(model.predict_proba(codes_test), factors_test[:, f], model.classes_)
+
+    train, test = np.array(over_factors(areas, factors)).T
+    return {
+        "score": float(test.mean()),
+        "explicitness_train": float(train.mean()),
+        "explicitness_test": float(test.mean()),
+        "per_factor": test,
+        "per_factor_train": train,
+    }
+
+
+def disentanglement_score(
+    codes, factors, categorical: bool | Sequence[bool], seed: int = 0, neighbours: int = 5
+) -> dict[str, float | np.ndarray]:
+    """The disentanglement score DS (Zietlow's dissertation, eq. 3.32-3.37).
+
+    For each factor `(A_first - A_second) / M`, of the two codes that predict it best, averaged.
+    The predictors are k nearest neighbours on one code, fitted on 80 % of the rows and scored on
+    the others. A quantity w has `A = std(w) - RMSE`, at least 0 (a code that knows nothing does
+    worse than a constant), and `M = std(w)`; a category has the accuracy and that of the best
+    constant guess. The latter lets a category that is known exceed 1, by the published formula;
+    `bounded` divides by `1 - M` there, the largest possible gain over guessing.
+
+    Args:
+        codes: `[N, D]` real codes.
+        factors: `[N, F]` factor indices, or any numbers where not categorical.
+        categorical: which factors have no order, one flag or `[F]` flags.
+        seed: of the split into 80 % and 20 %.
+        neighbours: k.
+
+    Returns:
+        `score`, not negative; `bounded` in [0, 1]; `per_factor` `[F]`; `sensitivity` `[D, F]`.
+
+    Raises:
+        ValueError: see `checks.codes_and_factors`; too few rows, or a factor constant in a part.
+    """
+    flags = np.asarray(categorical, bool)
+    codes, factors = checks.codes_and_factors(codes, factors, continuous=~flags)
+    flags = np.broadcast_to(flags, factors.shape[1:])
+    order = np.random.default_rng(seed).permutation(len(codes))
+    fit, held = np.split(order, [int(0.8 * len(codes))])
+    if len(fit) < neighbours or len(held) < 2:
+        raise ValueError(
+            f"{len(codes)} rows are too few for {neighbours} neighbours on 80 % of them"
+        )
+    truth = factors[held]
+    constant = (truth == truth[0]).all(0)
+    if constant.any():
+        raise ValueError(
+            f"factors column {constant.argmax()} is constant among the 20 % scored: give more rows"
+        )
+    scale = np.where(flags, _majority(truth), truth.std(0))
+    sensitivity = np.stack(
+        [_sensitivity(c[fit], factors[fit], c[held], truth, flags, neighbours) for c in codes.T]
+    )
+    gap = top_two_gap(sensitivity)
+    return {
+        "score": float((gap / scale).mean()),
+        "bounded": float(np.minimum(gap / np.where(flags, 1 - scale, scale), 1.0).mean()),
+        "per_factor": gap / scale,
+        "sensitivity": sensitivity,
+    }
+
+
+def _squared_correlation(codes, factors):
+    codes, factors = codes - codes.mean(0), factors - factors.mean(0)
+    variance = np.square(codes).sum(0) / (len(codes) - 1)
+    spread = np.square(factors).sum(0) / (len(codes) - 1)
+    covariance = codes.T @ factors / (len(codes) - 1)
+    alive = variance > 1e-12
+    product = np.where(alive, variance, 1.0)[:, None] * spread
+    return np.where(alive[:, None], np.minimum(np.square(covariance) / product, 1.0), 0.0)
+
+
+def _area(probability, truth, values) -> float:
+    """The mean over `values` `[K]` of the area under the ROC curve of `[N, K]` probabilities."""
+    from scipy.stats import rankdata
+
+    positive = truth[:, None] == values
+    count = positive.sum(0)
+    usable = (count > 0) & (count < len(truth))
+    if not usable.any():
+        return 0.5
+    rank = rankdata(probability[:, usable], axis=0)
+    positive, count = positive[:, usable], count[usable].astype(float)
+    above = (rank * positive).sum(0) - count * (count + 1) / 2
+    return float((above / (count * (len(truth) - count))).mean())
+
+
+def _majority(labels: np.ndarray) -> np.ndarray:
+    """`[F]`: the share of the commonest value in each column of `[N, F]`."""
+    return np.array([np.unique(c, return_counts=True)[1].max() / len(labels) for c in labels.T])
+
+
+def _sensitivity(code, factors, code_test, factors_test, flags, neighbours) -> np.ndarray:
+    """`[F]` sensitivities of one code, `[N]` and `[M]`; see `disentanglement_score`."""
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+    result = np.zeros(factors.shape[1])
+    for chosen, kind in ((flags, KNeighborsClassifier), (~flags, KNeighborsRegressor)):
+        if not chosen.any():
+            continue
+        target, truth = factors[:, chosen], factors_test[:, chosen]
+        target = target.astype(np.int64) if kind is KNeighborsClassifier else target
+        # scikit-learn wants one column alone to be flat.
+        model = kind(neighbours).fit(code[:, None], target[:, 0] if chosen.sum() == 1 else target)
+        guess = model.predict(code_test[:, None]).reshape(truth.shape)
+        if kind is KNeighborsClassifier:
+            result[chosen] = (guess == truth).mean(0)
+        else:
+            rmse = np.sqrt(np.square(guess - truth).mean(0))
+            result[chosen] = np.maximum(truth.std(0) - rmse, 0.0)
+    return result

@@ -1,0 +1,107 @@
+"""Agreement of segmentations: the adjusted Rand index, on all pixels or on the foreground."""
+
+import warnings
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from evaluation.arrays import finite, labels
+
+
+def ari(masks, predicted) -> dict:
+    """Adjusted Rand index between two segmentations of each image.
+
+    The share of pixel pairs on which the segmentations agree, corrected for chance (Hubert and
+    Arabie 1985): 1 for equal partitions, about 0 for independent ones; labels may be permuted.
+
+    Args:
+        masks: true labels, integer `[N, ...]`.
+        predicted: predicted labels, integer, of the same shape.
+
+    Returns:
+        `score` in [-0.5, 1], the mean over images; `per_image` `[N]`.
+
+    Raises:
+        ValueError: wrong shapes or labels that are not integers.
+    """
+    masks, predicted = _pair(masks, predicted)
+    values = [_index(true, other) for true, other in zip(masks, predicted, strict=True)]
+    return {"score": float(np.mean(values)), "per_image": np.array(values)}
+
+
+def foreground_ari(masks, predicted, background: int = 0) -> dict:
+    """Adjusted Rand index on the pixels of true objects only.
+
+    As `ari`, leaving out pixels whose true label is `background`: how the predictions treat the
+    background does not count. Images without any object are left out of the mean.
+
+    Returns:
+        `score` in [-0.5, 1], the mean over images; `per_image` `[N]`, 0 for images without objects;
+        `empty` `[N]`, which those are.
+
+    Raises:
+        ValueError: wrong shapes, labels that are not integers, or no object in any image.
+    """
+    masks, predicted = _pair(masks, predicted)
+    foreground = masks != background
+    empty = ~foreground.any(1)
+    if empty.all():
+        raise ValueError(f"masks hold only the background label {background}: nothing to score")
+    values = np.array(
+        [
+            0.0 if blank else _index(true[pixels], other[pixels])
+            for true, other, pixels, blank in zip(masks, predicted, foreground, empty, strict=True)
+        ]
+    )
+    return {"score": float(values[~empty].mean()), "per_image": values, "empty": empty}
+
+
+def attention_ari(attention, masks, background: int = 0) -> dict:
+    """Foreground adjusted Rand index of the segmentation that attention maps make.
+
+    A pixel belongs to the slot that attends to it most. Maps of lower resolution are enlarged, each
+    value repeated, where the masks' sides are multiples of theirs.
+
+    Args:
+        attention: non-negative weights `[N, h, w, slots]`; average heads and layers before.
+        masks: integer `[N, H, W]`, with `background` for no object.
+        background: the label of no object.
+
+    Returns:
+        As `foreground_ari`, and `predicted` `[N, H, W]`.
+
+    Raises:
+        ValueError: wrong shapes, negative weights, or no object in any image.
+    """
+    attention, masks = finite(attention, "attention"), labels(masks, "masks")
+    if (attention < 0).any():
+        raise ValueError("attention has negative weights: give weights, not logits")
+    if attention.ndim != 4 or masks.ndim != 3 or len(attention) != len(masks):
+        raise ValueError(
+            f"attention of shape {attention.shape} and masks of shape {masks.shape}: must be "
+            "[N, h, w, slots] and [N, H, W]"
+        )
+    predicted = attention.argmax(-1)
+    for axis in (1, 2):
+        times, rest = divmod(masks.shape[axis], predicted.shape[axis])
+        if rest or not times:
+            raise ValueError(
+                f"masks of shape {masks.shape} are not a multiple of the attention maps' "
+                f"{attention.shape[1:3]}"
+            )
+        predicted = predicted.repeat(times, axis)
+    return {**foreground_ari(masks, predicted, background), "predicted": predicted}
+
+
+def _pair(masks, predicted):
+    masks, predicted = labels(masks, "masks"), labels(predicted, "predicted")
+    if masks.shape != predicted.shape:
+        raise ValueError(f"masks of shape {masks.shape} and predicted of shape {predicted.shape}")
+    return masks.reshape(len(masks), -1), predicted.reshape(len(predicted), -1)
+
+
+def _index(true, predicted) -> float:
+    with warnings.catch_warnings():
+        # Tiny images with a label a pixel are taken for a regression target.
+        warnings.filterwarnings("ignore", "The number of unique classes")
+        return float(adjusted_rand_score(true, predicted))

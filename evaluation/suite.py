@@ -1,0 +1,260 @@
+"""Named suites of scores for one model on one data set."""
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+import evaluation
+from evaluation.encoding import CachedCodes, images_in_unit_range
+
+SUITES: dict[str, tuple[str, ...]] = {
+    "fast": ("mig", "modularity", "mcc", "lms_spearman", "gaussian_total_correlation"),
+    "standard": (
+        *("mig", "modularity", "sap", "dci", "explicitness"),
+        *("factor_vae_score", "beta_vae_score", "mcc", "lms_spearman", "dto", "ima_contrast"),
+        *("gaussian_total_correlation", "gaussian_wasserstein_correlation"),
+        "average_mutual_information",
+    ),
+    "full": (
+        *("mig", "modularity", "sap", "dci", "explicitness", "disentanglement_score", "irs"),
+        *("factor_vae_score", "beta_vae_score", "mcc", "lms_spearman", "dto", "ima_contrast"),
+        *("gaussian_total_correlation", "gaussian_wasserstein_correlation"),
+        *("average_mutual_information", "polarized_regime", "reconstruction_rmse"),
+    ),
+}
+"""The scores of each suite, in the order of the table."""
+
+
+def evaluate(
+    model,
+    dataset,
+    metrics: str | Sequence[str] = "standard",
+    *,
+    seed: int = 0,
+    num_train: int = 10_000,
+    num_test: int = 5_000,
+    num_jacobian: int = 1_000,
+    batch_size: int = 512,
+    options: dict[str, dict] | None = None,
+) -> dict[str, dict]:
+    """Scores a representation, and its decoder if there is one, on a data set.
+
+    Rows are drawn uniformly from the factor grid, independently and with replacement, with the
+    sample sizes of Locatello et al. 2019; without a grid they are drawn without replacement. Each
+    image is encoded at most once, and only if a score asks for it. A score that cannot be computed
+    (no decoder, no factors, a code of the wrong kind) is left out with its reason.
+
+    Args:
+        model: a callable from images `[B, H, W, C]` float32 in [0, 1] to codes `[B, D]`, or an
+            object with `encode` (and perhaps `decode`, whose Jacobians are scored at encoded
+            points, and `posterior`, the distribution of codes given images).
+        dataset: has `images` (indexed by number, with `maximum`), and `space` (the factor grid
+            that numbers the images) or `latents` `[N, K]`, or both.
+        metrics: the name of a suite (`fast`, `standard`, `full`) or names of scores.
+        seed: of the sampled rows and of every score that samples.
+        num_train: rows that scores are fitted on.
+        num_test: further rows that predictions are scored on.
+        num_jacobian: how many of the test rows have their decoder's Jacobian taken.
+        batch_size: how many images are encoded at once.
+        options: keyword arguments of single scores, `{"dci": {"predictor": "gbt"}}`.
+
+    Returns:
+        The table, one row a score in the order asked for: `score` (None where left out), `reason`
+        (None where scored), `seconds` of the score, `encoding_seconds` spent on images it was the
+        first to ask for, and `parts`, everything else the score returned.
+
+    Raises:
+        ValueError: an unknown suite or score.
+    """
+    names = SUITES.get(metrics, (metrics,)) if isinstance(metrics, str) else tuple(metrics)
+    unknown = [name for name in names if name not in _SCORES]
+    if unknown:
+        raise ValueError(
+            f"unknown suite or score {unknown[0]!r}: choose a suite ({', '.join(SUITES)}) "
+            f"or scores of {', '.join(_SCORES)}"
+        )
+    unused = sorted(set(options or {}) - set(names))
+    if unused:
+        raise ValueError(f"options for {unused[0]!r}, which is not among the scores asked for")
+    material = _Material(model, dataset, seed, (num_train, num_test, num_jacobian), batch_size)
+    table = {}
+    for name in names:
+        start, encoded_before = time.perf_counter(), material.codes_of.seconds
+        row = {"score": None, "reason": None, "parts": {}}
+        try:
+            parts = dict(_SCORES[name](material, **(options or {}).get(name, {})))
+            row["score"], row["parts"] = float(parts.pop("score")), parts
+        except ValueError as error:
+            row["reason"] = str(error)
+        encoding = material.codes_of.seconds - encoded_before
+        row["seconds"] = time.perf_counter() - start - encoding
+        row["encoding_seconds"] = encoding
+        table[name] = row
+    return table
+
+
+class _Material:
+    """What scores are made of, each part prepared when first asked for.
+
+    A part that the model or the data set lacks raises a ValueError that says so.
+    """
+
+    def __init__(self, model, dataset, seed: int, sizes: tuple[int, int, int], batch_size: int):
+        self.seed, self._batch_size = seed, batch_size
+        self._model, self._dataset = model, dataset
+        self._num_train, self._num_test, self._num_jacobian = sizes
+        self.codes_of = CachedCodes(getattr(model, "encode", model), dataset.images, batch_size)
+
+    @functools.cached_property
+    def _rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers of the training images and of the test images."""
+        generator, total = np.random.default_rng(self.seed), len(self._dataset.images)
+        wanted = self._num_train + self._num_test
+        if self._has_space:
+            return np.split(generator.integers(total, size=wanted), [self._num_train])
+        # A small set keeps the proportion of training to test rows.
+        rows = generator.permutation(total)[:wanted]
+        return np.split(rows, [round(len(rows) * self._num_train / wanted)])
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Codes `[N, D]` of the training images."""
+        return self.codes_of(self._rows[0])
+
+    @property
+    def factors(self) -> np.ndarray:
+        """Factor indices `[N, F]` of the training images; factors of a single value left out."""
+        return self._factors_of(self._rows[0])
+
+    @property
+    def split(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Codes and factors, of the training and of the test images."""
+        test = self._rows[1]
+        return self.codes, self.factors, self.codes_of(test), self._factors_of(test)
+
+    @property
+    def latents(self) -> np.ndarray:
+        """Continuous latents of the training images, or factor indices where there are none."""
+        latents = getattr(self._dataset, "latents", None)
+        if latents is not None:
+            return np.asarray(latents[self._rows[0]])
+        if not self._has_space:
+            raise ValueError("the data set has neither latents nor a factor space")
+        return self.factors
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of values of each varying factor."""
+        return tuple(np.compress(self._varies, self._space.sizes).tolist())
+
+    @property
+    def categorical(self) -> list[bool]:
+        """Which varying factors have no order."""
+        return np.compress(self._varies, self._space.categorical).tolist()
+
+    def represent(self, factors: np.ndarray) -> np.ndarray:
+        """Codes `[n, D]` of index rows `[n, F]` of the varying factors."""
+        rows = np.zeros((len(factors), len(self._varies)), np.int64)
+        rows[:, self._varies] = factors
+        return self.codes_of(self._space.index(rows))
+
+    @functools.cached_property
+    def jacobians(self) -> np.ndarray:
+        """Triangular factors `[n, D, D]` of the decoder's Jacobians at codes of test images."""
+        decode = self._decode
+        # Here, because nothing else needs TensorFlow.
+        from evaluation.jacobians import jacobian
+
+        points = self._latent_points(self._rows[1][: self._num_jacobian])
+        return jacobian(decode, points, reduction="triangular")
+
+    @functools.cached_property
+    def posterior(self) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior means and variances `[N, D]` of the training images."""
+        posterior, moments = getattr(self._model, "posterior", None), []
+        for numbers in self._batches(self._rows[0]):
+            images = images_in_unit_range(self._dataset.images, numbers)
+            found = posterior(images) if posterior else None
+            if found is None:
+                raise ValueError("the model has no posterior distribution")
+            moments.append((np.asarray(found.mean()), np.asarray(found.variance())))
+        means, variances = zip(*moments, strict=True)
+        return np.concatenate(means), np.concatenate(variances)
+
+    @property
+    def reconstructed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Test images and their reconstructions, float32 in [0, 1]."""
+        decode, numbers = self._decode, self._rows[1]
+        parts = [np.asarray(decode(self._latent_points(batch))) for batch in self._batches(numbers)]
+        return images_in_unit_range(self._dataset.images, numbers), np.concatenate(parts)
+
+    def _latent_points(self, numbers: np.ndarray) -> np.ndarray:
+        """What the decoder takes: codes in the shape that the encoder gave them, float32."""
+        codes = self.codes_of(numbers).astype(np.float32)
+        return codes.reshape(len(codes), *self.codes_of.code_shape)
+
+    @property
+    def _decode(self) -> Callable:
+        decode = getattr(self._model, "decode", None)
+        if decode is None:
+            raise ValueError("the model has no decoder")
+        return decode
+
+    @property
+    def _has_space(self) -> bool:
+        return getattr(self._dataset, "space", None) is not None
+
+    @property
+    def _space(self):
+        if not self._has_space:
+            raise ValueError("the data set has no factor space")
+        return self._dataset.space
+
+    @property
+    def _varies(self) -> np.ndarray:
+        return np.asarray(self._space.sizes) > 1
+
+    def _factors_of(self, numbers: np.ndarray) -> np.ndarray:
+        return self._space.factors(numbers)[:, self._varies]
+
+    def _batches(self, numbers: np.ndarray) -> list[np.ndarray]:
+        return [
+            numbers[first : first + self._batch_size]
+            for first in range(0, len(numbers), self._batch_size)
+        ]
+
+
+_SCORES: dict[str, Callable[..., dict]] = {
+    "mig": lambda m, **o: evaluation.mig(m.codes, m.factors, **o),
+    "modularity": lambda m, **o: evaluation.modularity(m.codes, m.factors, **o),
+    "sap": lambda m, **o: evaluation.sap(*m.split, **o),
+    "dci": lambda m, **o: evaluation.dci(*m.split, **o),
+    "explicitness": lambda m, **o: evaluation.explicitness(*m.split, **o),
+    "disentanglement_score": lambda m, **o: evaluation.disentanglement_score(
+        m.codes, m.factors, m.categorical, **o
+    ),
+    "irs": lambda m, **o: evaluation.irs(m.codes, m.factors, **o),
+    "factor_vae_score": lambda m, **o: evaluation.factor_vae_score(
+        m.represent, m.sizes, seed=m.seed, **o
+    ),
+    "beta_vae_score": lambda m, **o: evaluation.beta_vae_score(
+        m.represent, m.sizes, seed=m.seed, **o
+    ),
+    "mcc": lambda m, **o: evaluation.mcc(m.codes, m.latents, **o),
+    "lms_spearman": lambda m, **o: evaluation.lms_spearman(m.codes, m.latents, **o),
+    "dto": lambda m, **o: evaluation.dto(m.jacobians, **o),
+    "ima_contrast": lambda m, **o: evaluation.ima_contrast(m.jacobians, **o),
+    "gaussian_total_correlation": lambda m, **o: evaluation.gaussian_total_correlation(
+        m.codes, **o
+    ),
+    "gaussian_wasserstein_correlation": lambda m, **o: evaluation.gaussian_wasserstein_correlation(
+        m.codes, **o
+    ),
+    "average_mutual_information": lambda m, **o: evaluation.average_mutual_information(
+        m.codes, **o
+    ),
+    "polarized_regime": lambda m, **o: evaluation.polarized_regime(*m.posterior, **o),
+    "reconstruction_rmse": lambda m, **o: evaluation.reconstruction_rmse(*m.reconstructed, **o),
+}

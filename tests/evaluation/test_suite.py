@@ -1,0 +1,231 @@
+"""The suites: every score on a known model, each image once, reasons for what is missing."""
+
+import types
+
+import numpy as np
+import pytest
+
+import evaluation
+from data.dataset import Dataset, DenseImages
+from data.space import Factor, FactorSpace
+from evaluation import suite
+
+SMALL = {"num_train": 600, "num_test": 300, "num_jacobian": 20, "batch_size": 64}
+FEW_VOTES = {name: {"num_train": 200, "num_eval": 100} for name in suite.SUITES["standard"][5:7]}
+
+
+def _dataset(sizes=(3, 4, 1, 5), **others):
+    """Images of one row whose pixels are the factors, scaled to 0..255."""
+    axes = tuple(
+        Factor(f"factor {i}", tuple(float(v) for v in range(size)), categorical=i == 0)
+        for i, size in enumerate(sizes)
+    )
+    space = FactorSpace(axes)
+    factors = space.factors(np.arange(len(space)))
+    pixels = factors * 255 // np.maximum(np.array(sizes) - 1, 1)
+    images = pixels.astype(np.uint8)[:, None, :, None]
+    return Dataset("toy", DenseImages(images), **({"space": space} | others))
+
+
+class Counting:
+    """The encoder that reads the factors off, and counts how often each image is asked for."""
+
+    def __init__(self, matrix=None):
+        self.matrix = np.diag([1.0, 1.0, 0.0, 1.0]) if matrix is None else matrix
+        self.seen: dict[bytes, int] = {}
+
+    def encode(self, images):
+        assert images.dtype == np.float32 and images.min() >= 0 and images.max() <= 1
+        # The last batch is filled up with its last image: count an image once a batch.
+        for key in {image.tobytes() for image in images}:
+            self.seen[key] = self.seen.get(key, 0) + 1
+        return images.reshape(len(images), -1) @ self.matrix
+
+
+class Autoencoder(Counting):
+    """The same with a linear decoder whose Jacobian has orthogonal columns."""
+
+    def decode(self, codes):
+        import tensorflow as tf
+
+        codes = tf.convert_to_tensor(codes)
+        return (codes * [1.0, 2.0, 0.5, 3.0])[:, None, :, None]
+
+    def posterior(self, images):
+        means = self.encode(images)
+        return types.SimpleNamespace(mean=lambda: means, variance=lambda: np.full_like(means, 0.01))
+
+
+@pytest.fixture(scope="module")
+def table():
+    return evaluation.evaluate(Autoencoder(), _dataset(), "full", options=FEW_VOTES, **SMALL)
+
+
+def test_a_disentangled_model_scores_high_everywhere(table):
+    assert list(table) == list(suite.SUITES["full"])
+    assert {name: row["reason"] for name, row in table.items() if row["reason"]} == {}
+    for name in ("mig", "dci", "factor_vae_score", "mcc", "lms_spearman", "irs"):
+        assert table[name]["score"] > 0.95, name
+    # One of the four codes is dead and counts 0.
+    assert table["modularity"]["score"] == pytest.approx(0.75, abs=0.01)
+    assert table["beta_vae_score"]["score"] > 0.9
+    assert table["ima_contrast"]["score"] == pytest.approx(0, abs=1e-6)
+    assert table["dto"]["score"] == pytest.approx(0, abs=1e-3)
+    assert table["gaussian_total_correlation"]["score"] < 0.05
+    assert table["polarized_regime"]["parts"]["kl"] > 0
+
+
+def test_rows_hold_the_parts_and_the_times(table):
+    for row in table.values():
+        assert set(row) == {"score", "reason", "parts", "seconds", "encoding_seconds"}
+        assert isinstance(row["score"], float) and np.isfinite(row["score"])
+        assert row["seconds"] >= 0
+    # The factor of one value is left out.
+    assert table["mig"]["parts"]["per_factor"].shape == (3,)
+    assert table["mig"]["encoding_seconds"] > 0
+
+
+def test_the_reconstruction_error_is_that_of_the_decoder(table):
+    dataset = _dataset()
+    rows = np.random.default_rng(0).integers(len(dataset), size=900)[600:]
+    images = dataset.images[rows] / 255
+    again = images * np.array([1.0, 2.0, 0.0, 3.0])[:, None]
+    expected = evaluation.reconstruction_rmse(images, again)["score"]
+    assert table["reconstruction_rmse"]["score"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_each_image_is_encoded_once():
+    model = Counting()
+    evaluation.evaluate(model, _dataset(), "standard", options=FEW_VOTES, **SMALL)
+    assert set(model.seen.values()) == {1}
+    assert len(model.seen) <= 60
+
+
+def test_the_encoder_always_sees_full_batches():
+    lengths = set()
+
+    def encode(images):
+        lengths.add(len(images))
+        return images.reshape(len(images), 4)
+
+    evaluation.evaluate(encode, _dataset((7, 7, 7, 7)), "fast", **SMALL)
+    assert lengths == {64}
+
+
+def test_only_the_rows_that_are_needed_are_encoded():
+    model = Counting()
+    evaluation.evaluate(
+        model, _dataset((10, 11, 9, 11)), ["mig"], num_train=100, num_test=50, batch_size=32
+    )
+    assert 80 < len(model.seen) <= 100
+
+
+def test_scores_are_those_of_the_functions_on_the_same_rows():
+    dataset, matrix = _dataset(), np.random.default_rng(1).normal(size=(4, 3))
+    model = Counting(matrix)
+    table = evaluation.evaluate(model, dataset, ["mig", "sap", "mcc"], seed=5, **SMALL)
+    numbers = np.random.default_rng(5).integers(len(dataset), size=900)
+    codes = (dataset.images[numbers].reshape(900, 4) / np.float32(255)) @ matrix
+    factors = dataset.space.factors(numbers)[:, [0, 1, 3]]
+    train, test = slice(0, 600), slice(600, 900)
+    assert table["mig"]["score"] == pytest.approx(
+        evaluation.mig(codes[train], factors[train])["score"], abs=1e-6
+    )
+    sap = evaluation.sap(codes[train], factors[train], codes[test], factors[test])["score"]
+    assert table["sap"]["score"] == pytest.approx(sap, abs=1e-6)
+    assert table["mcc"]["score"] == pytest.approx(
+        evaluation.mcc(codes[train], factors[train])["score"], abs=1e-6
+    )
+
+
+def test_the_seed_decides():
+    def score(seed):
+        model = Counting(np.random.default_rng(1).normal(size=(4, 3)))
+        return evaluation.evaluate(model, _dataset(), ["mig"], seed=seed, **SMALL)["mig"]["score"]
+
+    assert score(0) == score(0) != score(1)
+
+
+def test_a_plain_function_has_no_decoder_scores():
+    table = evaluation.evaluate(
+        Counting().encode, _dataset(), ["mig", "dto", "ima_contrast", "polarized_regime"], **SMALL
+    )
+    assert table["mig"]["score"] > 0.95
+    assert table["dto"]["score"] is None and "no decoder" in table["dto"]["reason"]
+    assert "no decoder" in table["ima_contrast"]["reason"]
+    assert "no posterior" in table["polarized_regime"]["reason"]
+
+
+def test_continuous_latents_without_a_factor_grid():
+    rng = np.random.default_rng(0)
+    latents = rng.random((200, 2)).astype(np.float32)
+    images = DenseImages(latents[:, None, :, None], maximum=1.0)
+    dataset = Dataset("balls", images, latents=latents)
+    table = evaluation.evaluate(
+        lambda x: -(x.reshape(len(x), 2) ** 3), dataset, "standard", **SMALL
+    )
+    assert table["lms_spearman"]["score"] == pytest.approx(1)
+    assert 0.8 < table["mcc"]["score"] < 1
+    assert len(table["mcc"]["parts"]["correlations"]) == 2
+    for name in ("mig", "dci", "factor_vae_score"):
+        assert "no factor space" in table[name]["reason"]
+    assert table["average_mutual_information"]["reason"] is None
+
+
+def test_images_alone_are_enough_for_unsupervised_scores():
+    images = DenseImages(np.random.default_rng(0).integers(256, size=(50, 1, 3, 1), dtype=np.uint8))
+    dataset = types.SimpleNamespace(images=images)
+    table = evaluation.evaluate(lambda x: x.reshape(len(x), 3), dataset, "fast", **SMALL)
+    assert table["gaussian_total_correlation"]["reason"] is None
+    assert "neither latents" in table["mcc"]["reason"]
+
+
+def test_collapsed_codes_are_scored_and_bad_ones_explained():
+    collapsed = evaluation.evaluate(
+        lambda x: np.zeros((len(x), 3)), _dataset(), "standard", options=FEW_VOTES, **SMALL
+    )
+    for name, row in collapsed.items():
+        if name not in ("dto", "ima_contrast"):
+            assert row["reason"] is None and np.isfinite(row["score"]), name
+    bad = evaluation.evaluate(lambda x: np.full((len(x), 3), np.nan), _dataset(), "fast", **SMALL)
+    assert all("not finite" in row["reason"] for row in bad.values())
+    short = evaluation.evaluate(lambda x: np.ones((3, 2)), _dataset(), "fast", **SMALL)
+    assert all("(3, 2)" in row["reason"] for row in short.values())
+
+
+def test_slot_codes_are_flattened_for_scores_and_kept_for_the_decoder():
+    class Slots(Counting):
+        def encode(self, images):
+            return super().encode(images).reshape(-1, 2, 2)
+
+        def decode(self, slots):
+            assert slots.shape[1:] == (2, 2)
+            return np.asarray(slots).reshape(-1, 1, 4, 1)
+
+    names = ["mig", "reconstruction_rmse"]
+    table = evaluation.evaluate(Slots(np.eye(4)), _dataset(), names, **SMALL)
+    assert table["mig"]["score"] > 0.95
+    assert table["reconstruction_rmse"]["score"] == pytest.approx(0, abs=1e-6)
+
+
+def test_every_suite_names_scores_that_exist():
+    for names in suite.SUITES.values():
+        assert set(names) <= set(suite._SCORES) <= set(evaluation.__all__)
+        assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "options", "message"),
+    [
+        ("everything", None, "everything"),
+        (["mig", "migg"], None, "migg"),
+        ("fast", {"dci": {}}, "dci"),
+    ],
+)
+def test_unknown_names_are_errors(metrics, options, message):
+    with pytest.raises(ValueError, match=message):
+        evaluation.evaluate(Counting(), _dataset(), metrics, options=options)
+
+
+def test_a_single_score_by_name():
+    assert list(evaluation.evaluate(Counting(), _dataset(), "mig", **SMALL)) == ["mig"]
