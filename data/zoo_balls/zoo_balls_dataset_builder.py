@@ -1,0 +1,30 @@
+"""Images of two balls for TFDS: `tfds.load("zoo_balls/l_shape")` after `import data`."""
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from data import building, split_building
+from data.dataset import Dataset
+from data.zoo_balls import memory
+
+
+class Builder(split_building.SplitBuilder, building.FileReaderBuilder):
+    """The configs of `data.zoo_balls.memory`, with latents and positions."""
+
+    VERSION = tfds.core.Version(memory.VERSION)
+    RELEASE_NOTES = {memory.VERSION: "Initial release."}
+    BUILDER_CONFIGS = building.configs(memory.CONFIGS)
+    MEMORY = memory
+    HOMEPAGE = "https://github.com/divyat09/additive_decoder_extrapolation"
+
+    def _features(self) -> dict[str, tfds.features.FeatureConnector]:
+        return super()._features() | {
+            "latents": split_building.vector(len(memory.latent_names(self.builder_config.name))),
+            "positions": split_building.vector(2, 2),
+        }
+
+    def _columns(self, dataset: Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        return super()._columns(dataset, numbers) | {
+            "latents": dataset.latents[numbers],
+            "positions": dataset.extras["positions"][numbers],
+        }

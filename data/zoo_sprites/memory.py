@@ -1,0 +1,62 @@
+"""Multi-object Sprites in memory: images and masks in memory-mapped files, drawn on first use."""
+
+import pathlib
+
+import numpy as np
+
+from data import splits
+from data.dataset import Dataset, DenseImages
+from data.renderers import sprites
+from data.zoo_sprites import prepare
+
+# Part of the folder's name: what an older version drew is drawn again, not taken for the new.
+VERSION = "1.0.0"
+SEED = 20230508
+
+
+_FULL = {"train": 90_000, "validation": 5_000, "test": 5_000}
+
+SETS = {
+    "full": prepare.Config(_FULL, (2, 4), SEED),
+    "full_clipped": prepare.Config(_FULL, (2, 4), SEED, wrap=False),
+    "small": prepare.Config({"train": 9_000, "validation": 500, "test": 500}, (2, 3), SEED),
+}
+
+CONFIGS = {
+    "full": "100,000 images of 2 to 4 objects, colours wrapped as in the original",
+    "full_clipped": "the scenes of `full` with colours clipped instead of wrapped",
+    "small": "10,000 images of 2 or 3 objects, for quick experiments",
+}
+
+
+def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+    """Loads a Sprites set, drawing it on first use (resumable, on all cores).
+
+    Its `extras` are `masks` `[N, 64, 64]` (0 is background, k the k-th object), `factors`
+    `[N, most, 5]` in the order of `renderers.sprites.FACTORS` and padded with zeros, `count` `[N]`
+    and `split` `[N]` (numbers in `splits.NAMES`).
+
+    Args:
+        config: a key of `CONFIGS`.
+        directory: where drawn sets are kept.
+        split: `train`, `validation` or `test`; all images in this order if None.
+    """
+    chosen = SETS[config]
+    numbers = splits.span(chosen.sizes, split)
+    folder = prepare.prepare(directory / f"{config}-{VERSION}", chosen)
+    factors, count = sprites.sample(chosen.seed, numbers.start, numbers.stop, chosen.objects)
+    return Dataset(
+        name=f"zoo_sprites/{config}" + (f"[{split}]" if split else ""),
+        images=DenseImages(np.load(folder / "images.npy", mmap_mode="r")[numbers]),
+        extras={
+            "masks": np.load(folder / "masks.npy", mmap_mode="r")[numbers],
+            "factors": factors,
+            "count": count,
+            "split": splits.labels(chosen.sizes, split),
+        },
+    )
+
+
+def sizes(config: str) -> dict[str, int]:
+    """The number of images of each split."""
+    return SETS[config].sizes

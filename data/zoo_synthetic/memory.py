@@ -1,0 +1,181 @@
+"""Synthetic vectors in memory: latents from a seed through a known mixing; nothing on disk."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from data import splits
+from data.dataset import Dataset, DenseImages
+from data.renderers import synthetic
+from data.zoo_synthetic import sources
+
+VERSION = "1.0.0"
+SOURCES = 4
+DOMAINS = 2 * SOURCES + 1
+# Decaying variances, so that every principal direction is determined.
+VARIANCES = (4.0, 2.0, 1.0, 0.5, 0.25)
+
+SIZES = {"train": 40_000, "validation": 5_000, "test": 5_000}
+DOMAIN_SIZES = {"train": 10_000, "validation": 1_000, "test": 1_000}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """Where the vectors of a data set come from.
+
+    Attributes:
+        mixing: latents to observations, with its exact Jacobian.
+        draw: `(rng, domain [N])` to `[N, n]` latents.
+        sizes: the number of samples of each split, in one domain.
+        domains: what is known of the sources in each domain; None where there is one only.
+    """
+
+    mixing: synthetic.Mixing
+    draw: Callable[[np.random.Generator, np.ndarray], np.ndarray]
+    sizes: dict[str, int]
+    domains: sources.DomainSources | None = None
+
+    def sample(self, seed: int, split: str | None = None) -> dict[str, np.ndarray]:
+        """`observations` `[N, D]`, `latents` `[N, n]`, both float32, `domain` and `split` `[N]`.
+
+        Observations are the mixing of the float32 latents, rounded once.
+        """
+        count = 1 if self.domains is None else len(self.domains.means)
+        totals = {name: size * count for name, size in self.sizes.items()}
+        domain = [np.repeat(np.arange(count), size) for size in self.sizes.values()]
+        # A stream for each split, so that no split depends on the size of another.
+        streams = [np.random.Generator(np.random.PCG64([seed, i])) for i in range(len(domain))]
+        latents = [self.draw(r, d).astype(np.float32) for r, d in zip(streams, domain, strict=True)]
+        part = splits.span(totals, split)
+        latents = np.concatenate(latents)[part]
+        return {
+            "observations": self.mixing(latents).astype(np.float32),
+            "latents": latents,
+            "domain": np.concatenate(domain).astype(np.int32)[part],
+            "split": splits.labels(totals, split),
+        }
+
+
+def unit_square(mixing: synthetic.Mixing) -> Source:
+    """50,000 latents uniform on the unit square (or cube), mixed."""
+    inputs = mixing.linear.shape[1]
+    return Source(mixing, lambda rng, domain: rng.random((len(domain), inputs)), SIZES)
+
+
+def standard_normal(mixing: synthetic.Mixing) -> Source:
+    """50,000 standard normal latents, mixed."""
+    inputs = mixing.linear.shape[1]
+    return Source(mixing, lambda rng, domain: rng.standard_normal((len(domain), inputs)), SIZES)
+
+
+def multi_domain(
+    domains: int,
+    pattern: np.ndarray | None = None,
+    changing: int | None = None,
+    seed: int = 0,
+) -> Source:
+    """Multi-domain non-linear ICA: sources that change with the domain, mixed sparsely.
+
+    Args:
+        domains: 1 to 2n + 1; 10,000 + 1,000 + 1,000 samples each.
+        pattern: `[D, n]` bool sparsity pattern of the Jacobian; a band of two parents if None.
+        changing: how many sources change between domains; all if None.
+        seed: of the mixing and of the sources' distributions.
+    """
+    pattern = synthetic.banded(SOURCES) if pattern is None else np.asarray(pattern, bool)
+    drawn = sources.domain_sources(pattern.shape[1], domains, seed, changing)
+    mixing = synthetic.sparse(pattern, seed, scale=2.0)
+    return Source(mixing, drawn.sample, DOMAIN_SIZES, drawn)
+
+
+def covariance(variances: tuple[float, ...] = VARIANCES, seed: int = 0) -> np.ndarray:
+    """`[D, D]` covariance with given eigenvalues and random directions."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    directions, _ = np.linalg.qr(rng.standard_normal((len(variances), len(variances))))
+    return directions * variances @ directions.T
+
+
+_DENSE = np.ones((SOURCES, SOURCES), bool)
+
+_SOURCES: dict[str, tuple[str, Callable[[], Source]]] = {
+    "linear": (
+        "the unit square, one side stretched by 2, turned in space",
+        lambda: unit_square(synthetic.plane(2.0)),
+    ),
+    **{
+        f"linear_{ratio}": (
+            f"the unit square, one side stretched by {ratio}, turned in space",
+            functools.partial(lambda r: unit_square(synthetic.plane(r)), ratio),
+        )
+        for ratio in (1.0, 1.2, 1.5)
+    },
+    "nonlinear": (
+        "the unit square through a random network, 2 to 10 (tanh) to 6",
+        lambda: unit_square(synthetic.random_network(seed=0)),
+    ),
+    "gaussian": (
+        f"a Gaussian in {len(VARIANCES)} dimensions with distinct principal variances",
+        lambda: standard_normal(synthetic.gaussian(covariance())),
+    ),
+    **{
+        f"domains_{count}": (
+            f"{SOURCES} sources that change over {count} domain(s), mixed with a sparse Jacobian",
+            functools.partial(multi_domain, count),
+        )
+        for count in range(DOMAINS, 0, -1)
+    },
+    f"domains_{DOMAINS}_dense": (
+        f"{SOURCES} sources that change over {DOMAINS} domains, mixed with a dense Jacobian",
+        lambda: multi_domain(DOMAINS, _DENSE),
+    ),
+    f"domains_{DOMAINS}_partial": (
+        f"{SOURCES} sources, 2 of which change over {DOMAINS} domains, mixed densely",
+        lambda: multi_domain(DOMAINS, _DENSE, changing=2),
+    ),
+}
+
+CONFIGS = {name: text for name, (text, _) in _SOURCES.items()}
+
+
+def source(config: str) -> Source:
+    """The mixing, its Jacobian and the sources of a config.
+
+    >>> source("linear").mixing.jacobian([0.5, 0.5]).shape
+    (3, 2)
+    """
+    return _SOURCES[config][1]()
+
+
+def sizes(config: str) -> dict[str, int]:
+    """The number of samples of each split."""
+    chosen = source(config)
+    count = 1 if chosen.domains is None else len(chosen.domains.means)
+    return {name: size * count for name, size in chosen.sizes.items()}
+
+
+def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+    """Loads a set of synthetic vectors; `source(config)` has their mixing and its Jacobian.
+
+    `images` are the observations, `[N, D]` float32. `extras` are `split` `[N]` (numbers in
+    `splits.NAMES`) and, with several domains, `domain` `[N]`.
+
+    Args:
+        config: a key of `CONFIGS`.
+        directory: not used: nothing is kept.
+        split: `train`, `validation` or `test`; all samples in this order if None.
+    """
+    del directory
+    chosen = source(config)
+    drawn = chosen.sample(seed=1, split=split)
+    extras = {"split": drawn["split"]}
+    if chosen.domains is not None:
+        extras["domain"] = drawn["domain"]
+    return Dataset(
+        name=f"zoo_synthetic/{config}" + (f"[{split}]" if split else ""),
+        images=DenseImages(drawn["observations"], maximum=1.0),
+        latents=drawn["latents"],
+        extras=extras,
+    )

@@ -1,0 +1,78 @@
+"""Sources whose distribution changes with the domain, for multi-domain non-linear ICA."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DomainSources:
+    """Independent Gaussian sources: z_i ~ N(means[u, i], deviations[u, i]^2) in domain u.
+
+    Attributes:
+        means: `[domains, n]`.
+        deviations: `[domains, n]`, positive.
+    """
+
+    means: np.ndarray
+    deviations: np.ndarray
+
+    def sample(self, rng: np.random.Generator, domain: np.ndarray) -> np.ndarray:
+        """`[N]` domain numbers to `[N, n]` float64 sources."""
+        noise = rng.standard_normal((len(domain), self.means.shape[1]))
+        return self.means[domain] + self.deviations[domain] * noise
+
+    def log_density(self, latents: np.ndarray, domain: np.ndarray) -> np.ndarray:
+        """The density log p(z | u): `[N, n]` sources and `[N]` domain numbers to `[N]` float64."""
+        scale = self.deviations[domain]
+        unit = (latents - self.means[domain]) / scale
+        return -(unit**2 / 2 + np.log(scale) + np.log(2 * np.pi) / 2).sum(-1)
+
+    def sufficient_changes(self) -> int:
+        """The number of linearly independent changes of the density between domains.
+
+        The rank of the differences to domain 0 of the natural parameters
+        (mean / variance, -1 / (2 variance)) of all sources. Identifiability by sufficient changes
+        alone (iVAE) needs 2n, hence 2n + 1 domains; m changing sources give at most 2m.
+        """
+        precision = 1 / self.deviations**2
+        natural = np.concatenate([self.means * precision, -precision / 2], axis=1)
+        changes = natural[1:] - natural[0]
+        if not changes.size:
+            return 0
+        # A change of a source's scale must not hide the changes of the others.
+        size = np.abs(changes).max(0)
+        return int(np.linalg.matrix_rank(changes / np.where(size > 0, size, 1)))
+
+
+def domain_sources(
+    sources: int, domains: int, seed: int, changing: int | None = None
+) -> DomainSources:
+    """Random sources of which the last `changing` differ between domains.
+
+    Their means are U[-4, 4] and their variances U[0.01, 1]; the others are N(0, 1). These
+    ranges are those of a public multi-domain configuration, as the synergy paper's are not known.
+    Domain u is the same whatever the number of domains.
+
+    Args:
+        sources: n.
+        domains: 1 to 2n + 1.
+        seed: of means and variances.
+        changing: number of sources that change; all if None.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+    changing = sources if changing is None else changing
+    if not 1 <= domains <= 2 * sources + 1:
+        raise ValueError(f"domains={domains}: want 1 to {2 * sources + 1} for {sources} sources")
+    if not 0 <= changing <= sources:
+        raise ValueError(f"changing={changing}: want 0 to {sources}, the number of sources")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    # A row of the table at a time, so that more domains leave the first ones as they are.
+    table = rng.random((domains, 2, sources))
+    changes = np.arange(sources) >= sources - changing
+    return DomainSources(
+        means=np.where(changes, -4 + 8 * table[:, 0], 0.0),
+        deviations=np.sqrt(np.where(changes, 0.01 + 0.99 * table[:, 1], 1.0)),
+    )
