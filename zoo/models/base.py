@@ -7,6 +7,10 @@ import tensorflow as tf
 
 Batch = Mapping[str, tf.Tensor]
 
+# A latent whose posterior variance, averaged over the data, stays below this is active
+# (the criterion by which Zietlow 2022, chapter 4, discards over-pruned runs).
+ACTIVE_VARIANCE = 0.8
+
 
 class Model(keras.Model):
     """What the trainer knows of a model.

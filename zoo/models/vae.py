@@ -8,17 +8,13 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.models.base import Autoencoder, Batch
+from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Batch
 from zoo.models.likelihoods import Bernoulli
 from zoo.models.noise import standard_normal
 from zoo.networks.convolutional import conv_decoder, conv_encoder
 from zoo.training.schedules import Schedule, at
 
 tfd = tfp.distributions
-
-# A latent whose posterior variance, averaged over the data, stays below this is active
-# (Zietlow 2022, sec. 4.3.3).
-ACTIVE_VARIANCE = 0.8
 
 
 @gin.register

@@ -149,6 +149,9 @@ class Job:
             "model": type(model).__name__,
             "dataset": self.dataset,
             "dataset_fingerprint": dataset.fingerprint,
+            "factors": [axis.name for axis in dataset.space.axes if axis.size > 1]
+            if dataset.space
+            else [],
             "seed": self.seed,
             "steps": self.steps,
             "batch_size": self.batch_size,

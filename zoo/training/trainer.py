@@ -12,7 +12,7 @@ from data.cache import atomic
 from data.dataset import Dataset
 from zoo import runs
 from zoo.errors import UserError
-from zoo.models.base import Autoencoder, Model
+from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Model
 from zoo.report import figures
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
@@ -36,6 +36,8 @@ class Pictures:
         if not self._drawn:
             return
         codes = self._model.encode(self._images)
+        last = self._log.last
+        inactive = np.asarray(last.get("posterior_variance", 0)) >= ACTIVE_VARIANCE
         drawn = {
             "reconstructions": figures.reconstructions(
                 self._images.numpy(), self._model.decode(codes).numpy()
@@ -43,7 +45,8 @@ class Pictures:
             "traversals": figures.traversals(
                 lambda latents: self._model.decode(tf.constant(latents, tf.float32)).numpy(),
                 codes.numpy(),
-                self._log.last.get("kl_per_latent"),
+                last.get("kl_per_latent"),
+                dead=inactive if inactive.ndim else None,
             ),
         }
         for name, picture in drawn.items():

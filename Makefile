@@ -1,0 +1,28 @@
+# `make train` and `make test` do all the set-up they need, in .venv; nothing else is touched.
+PYTHON ?= python3
+RUN ?= runs/beta_vae
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: train test lint benchmark clean
+
+train: $(INSTALLED)
+	$(VENV)/bin/python -m zoo.train --gin_file=gin/beta_vae.gin --run_dir=$(RUN)
+
+test: $(INSTALLED)
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/python -m pytest
+
+benchmark: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --editable '.[benchmark]'
+	for name in train_throughput metrics jacobian; do $(VENV)/bin/python benchmarks/$$name.py; done
+
+$(INSTALLED): setup.py pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,119 @@
+"""What every model owes: a config, a docstring that says its shapes, a SavedModel round trip."""
+
+import inspect
+import pathlib
+
+import gin
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo.configurables  # noqa: F401  registers the models
+from zoo import hub
+from zoo.models.base import Autoencoder, Model
+from zoo.models.export import export
+from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.training.optimizers import Adam
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _registered(kind: type) -> list[type]:
+    classes = {inspect.unwrap(c.wrapped) for _, c in gin.config._REGISTRY.items()}
+    found = {c for c in classes if inspect.isclass(c) and issubclass(c, kind)}
+    return sorted(found, key=lambda c: c.__name__)
+
+
+MODELS = _registered(Model)
+SHAPE = (16, 16, 1)
+
+
+def _small(model: type) -> Model:
+    keras.utils.set_random_seed(0)
+    built = model(
+        SHAPE,
+        latent_dim=3,
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
+    )
+    built.bind(Adam(1e-3))
+    return built
+
+
+def test_the_models_of_the_package_are_found():
+    assert "BetaVAE" in [model.__name__ for model in MODELS]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_has_a_config_and_a_docstring(model):
+    configs = [path.read_text() for path in (ROOT / "gin").rglob("*.gin")]
+    assert any(f"train.model = @{model.__name__}\n" in text for text in configs)
+    for parameter in list(inspect.signature(model.__init__).parameters)[1:]:
+        assert f"        {parameter}: " in model.__doc__, f"{parameter} is not documented"
+    assert "(" in model.__doc__ and any(char.isdigit() for char in model.__doc__), "no source"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_losses_are_per_example_finite_and_the_same_eager_and_compiled(model):
+    built = _small(model)
+    batch = {"image": tf.random.stateless_uniform([5, *SHAPE], [1, 2])}
+    seed, step = tf.constant([3, 4]), tf.constant(0)
+    eager = built.losses_on(batch, seed, step)
+    compiled = tf.function(built.losses_on)(batch, seed, step)
+    assert eager["loss"].shape == (5,)
+    for name, value in eager.items():
+        assert value.shape[0] == 5 and value.dtype == tf.float32, name
+        assert np.isfinite(value).all(), name
+        np.testing.assert_allclose(value, compiled[name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_example_does_not_depend_on_its_batch_but_for_noise(model):
+    """Encoding is per image: no statistics leak through the batch."""
+    built = _small(model)
+    images = tf.random.stateless_uniform([5, *SHAPE], [1, 2])
+    np.testing.assert_allclose(built.encode(images)[:2], built.encode(images[:2]), atol=1e-6)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_mixed_precision_trains_to_finite_losses_in_float32(model):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        built = _small(model)
+    finally:
+        keras.config.set_dtype_policy(before)
+    batch = {"image": tf.random.stateless_uniform([8, *SHAPE], [1, 2])}
+    first, *_, last = [
+        float(built.update(batch, tf.constant([3, k]), tf.constant(k), 1)["loss"])
+        for k in range(30)
+    ]
+    assert np.isfinite(last) and last < first
+
+
+@pytest.mark.parametrize("model", [m for m in MODELS if issubclass(m, Autoencoder)])
+def test_saved_model_round_trip(model, tmp_path):
+    built = _small(model)
+    card = {"name": "small", "input": {"shape": list(SHAPE), "maximum": 1}}
+    export(built, tmp_path / "saved", "# nothing\n", card)
+    loaded = hub.load(tmp_path / "saved")
+    images = np.random.default_rng(0).random((4, *SHAPE), np.float32)
+    codes = built.encode(images).numpy()
+    np.testing.assert_allclose(loaded.encode(images), codes, atol=1e-6)
+    np.testing.assert_allclose(loaded.decode(codes), built.decode(codes), atol=1e-6)
+    np.testing.assert_allclose(loaded.reconstruct(images), built.decode(codes), atol=1e-6)
+    assert loaded.sample(3).shape == (3, *SHAPE)
+    np.testing.assert_array_equal(loaded.sample(3, seed=1), loaded.sample(3, seed=1))
+    with tf.GradientTape() as tape:
+        latents = tf.constant(codes)
+        tape.watch(latents)
+        decoded = built.decode(latents)
+    expected = tape.batch_jacobian(decoded, latents)
+    np.testing.assert_allclose(loaded.jacobian(codes), expected, atol=1e-6)
+    np.testing.assert_allclose(loaded.posterior(images)["mean"], codes, atol=1e-6)
+
+    other = _small(model)
+    other.set_weights([0 * weights for weights in other.get_weights()])
+    other.load_weights(tmp_path / "saved" / "model.weights.h5")
+    np.testing.assert_allclose(other.encode(images), codes, atol=1e-6)

@@ -1,0 +1,254 @@
+"""The page: well formed, needing nothing but itself, whole from any part of a run folder."""
+
+import base64
+import html.parser
+import json
+import re
+
+import numpy as np
+import pytest
+
+from zoo.errors import UserError
+from zoo.report import charts, figures, page
+
+HOSTILE = "</code></pre><script>alert('x')</script><img src=http://evil.example/a.png>\"&amp;"
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Reader(html.parser.HTMLParser):
+    """Checks the nesting and keeps tags, addresses and text."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.addresses, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.addresses += [v for k, v in attributes if k in ("src", "href", "srcset", "action")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(path) -> Reader:
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def shown(reader: Reader) -> str:
+    return re.sub(r"\s+", " ", " ".join(reader.text))
+
+
+MANIFEST = {
+    "name": "β-VAE",
+    "model": "BetaVAE",
+    "dataset": "zoo_dsprites/rendered",
+    "seed": 3,
+    "steps": 12000,
+    "batch_size": 64,
+    "factors": ["shape", "scale"],
+    "versions": {"tensorflow": "2.21.0"},
+    "timings": {"train_s": 682.2},
+    "images_per_s": 1913.4,
+    "finished": "2026-01-17 14:03:22",
+}
+SCORES = {
+    "mig": {
+        "score": 0.361,
+        "per_factor": [0.12, 0.98],
+        "mutual_information": [[0.11, 0.22], [0.33, 0.44], [0.55, 0.66]],
+        "reason": None,
+        "seconds": 0.1,
+    },
+    "dci": {"score": 0.5, "completeness": 0.625, "importance": [[1, 0], [0, 0.75], [0, 0.25]]},
+    "modularity": {"score": 0.7, "per_code": [0.7, 0.8, 0.9]},
+    "dto": {"score": None, "reason": "the model has no <decoder>"},
+    "ima_contrast": {"score": float("nan")},
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A whole run folder."""
+    folder = tmp_path / "run"
+    (folder / "images").mkdir(parents=True)
+    (folder / "saved_model").mkdir()
+    (folder / "manifest.json").write_text(json.dumps(MANIFEST))
+    (folder / "scores.json").write_text(json.dumps(SCORES))
+    (folder / "config.gin").write_text("vae.beta = 4.0\n")
+    rows = [
+        {"step": step, "time_s": 1.0 * step, "images_per_s": 1900.0, "loss": 90.0 / step}
+        | {"reconstruction": 80.5 / step, "kl": 9.25, "kl_per_latent": [6.0, 3.0, 0.25]}
+        | {"active_latents": 2.0}
+        for step in (1, 2, 3)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for seed, name in enumerate(["zeta", "traversals", "reconstructions", "alpha"]):
+        pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+        (folder / "images" / f"{name}.png").write_bytes(figures.png(pixels))
+    return folder
+
+
+def test_page_of_a_whole_run(run):
+    path = page.write_from_run(run)
+    assert path == run / "report" / "index.html"
+    reader = read(path)
+    text = shown(reader)
+    for expected in (
+        *("β-VAE", "BetaVAE", "zoo_dsprites/rendered", "12,000 steps, batches of 64"),
+        *("2026-01-17 14:03", "0.361", "26.83 nats", "9.250 nats", "2 of 3", "1,913 images/s"),
+        *("11.4 min", "completeness 0.625", "not scored: the model has no <decoder>"),
+        *("vae.beta = 4.0", '"tensorflow": "2.21.0"', "saved_model", "IMA contrast –"),
+        *("MIG: mutual information in nats", "0.66", "DCI: importance for each factor"),
+        *("Scores per factor shape scale MIG 0.120 0.980", "Modularity: per code 0.700 0.800"),
+    ):
+        assert expected in text, expected
+    assert "seconds" not in text
+    [title] = re.findall("<title>(.*)</title>", path.read_text(encoding="utf-8"))
+    assert title == "β-VAE"
+
+
+def test_pictures_are_inlined_in_order(run):
+    reader = read(page.write_from_run(run))
+    images = [attributes for tag, attributes in reader.tags if tag == "img"]
+    assert [i["alt"] for i in images] == ["Reconstructions", "Traversals", "Alpha", "Zeta"]
+    content = (run / "images" / "zeta.png").read_bytes()
+    assert base64.b64decode(images[-1]["src"].removeprefix("data:image/png;base64,")) == content
+    assert (images[-1]["width"], images[-1]["height"]) == ("8", "8")
+
+
+def test_page_fetches_nothing(run):
+    path = page.write_from_run(run)
+    reader = read(path)
+    assert all(a.startswith(("data:", "#")) for a in reader.addresses)
+    assert not {"script", "iframe", "object", "embed", "base"} & {tag for tag, _ in reader.tags}
+    source = path.read_text(encoding="utf-8")
+    assert "://" not in source and "@import" not in source
+    assert all(url.startswith(("#", "'#")) for url in re.findall(r"url\(([^)]*)\)", source))
+    policies = [a["content"] for t, a in reader.tags if t == "meta" and "http-equiv" in a]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+
+
+def test_page_suits_phones_and_dark_rooms(run):
+    source = page.write_from_run(run).read_text(encoding="utf-8")
+    assert 'name="viewport"' in source and "prefers-color-scheme: dark" in source
+
+
+def test_hostile_text_is_only_text(tmp_path):
+    path = page.write(
+        tmp_path,
+        title=HOSTILE,
+        summary={"model": HOSTILE, "factors": [HOSTILE, "b"], HOSTILE: HOSTILE},
+        config=HOSTILE,
+        scores={
+            HOSTILE: {"score": 0.5, HOSTILE: 0.25},
+            "mig": {"score": 0.1, "per_factor": [0.1, 0.2], "mutual_information": np.eye(2)},
+            "dto": {"score": None, "reason": HOSTILE},
+        },
+        figures={HOSTILE: np.zeros((4, 4, 3), np.uint8)},
+        load=HOSTILE,
+    )
+    reader = read(path)
+    assert "script" not in {tag for tag, _ in reader.tags}
+    assert all(a.startswith(("data:", "#")) for a in reader.addresses)
+    assert shown(reader).count("<script>alert('x')</script>") >= 8
+
+
+PARTS = {
+    "manifest.json": ["Budget", "Versions and manifest"],
+    "config.gin": ["Configuration"],
+    "metrics.jsonl": ["KL divergence of each latent", "Active latents"],
+    "scores.json": ["Scores", "MIG", "Latents and factors"],
+    "images": ["Reconstructions", "Traversals"],
+    "saved_model": ["Use this model"],
+}
+
+
+@pytest.mark.parametrize(("missing", "gone"), PARTS.items())
+def test_missing_parts_are_left_out(run, missing, gone):
+    (run / missing).rename(run.parent / "elsewhere")
+    text = shown(read(page.write_from_run(run)))
+    assert not any(heading in text for heading in gone)
+    others = [h for name, headings in PARTS.items() if name != missing for h in headings]
+    assert all(heading in text for heading in others)
+
+
+def test_an_empty_run_folder_has_a_page(tmp_path):
+    (tmp_path / "new").mkdir()
+    reader = read(page.write_from_run(tmp_path / "new"))
+    assert shown(reader).split()[-1] == "new"
+    assert not {"section", "svg", "img", "table"} & {tag for tag, _ in reader.tags}
+
+
+def test_a_killed_process_leaves_a_readable_log(run):
+    whole = page.write_from_run(run).read_bytes()
+    log = run / "metrics.jsonl"
+    first = log.read_text().splitlines()[0].replace("90.0", "1e9")
+    # Half a line at the end, and a step that was done twice: its later record counts.
+    log.write_text(first + "\n" + log.read_text() + '{"step": 4, "lo')
+    assert page.write_from_run(run).read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "scores.json"])
+@pytest.mark.parametrize("content", ['{"a": ', "[1]"])
+def test_damaged_files_are_named(run, name, content):
+    before = page.write_from_run(run).read_bytes()
+    (run / name).write_text(content)
+    with pytest.raises(UserError, match=name) as raised:
+        page.write_from_run(run)
+    assert "\n" not in str(raised.value)
+    assert (run / "report" / "index.html").read_bytes() == before
+    assert [p.name for p in (run / "report").iterdir()] == ["index.html"]
+
+
+def test_no_such_run(tmp_path):
+    with pytest.raises(UserError, match="no run folder"):
+        page.write_from_run(tmp_path / "absent")
+
+
+def test_same_run_same_bytes(run):
+    assert page.write_from_run(run).read_bytes() == page.write_from_run(run).read_bytes()
+
+
+def test_numbers_tables_and_charts_are_taken_as_scores_come(tmp_path):
+    information = np.array([[0.123, 0.0], [0.0, 0.456]])
+    row = {"score": 0.5, "reason": None, "parts": {"mutual_information": information, "dims": 7}}
+    path = page.write(
+        tmp_path,
+        title="t",
+        summary={},
+        scores={"mig": row, "modularity": {**row}, "fid": 41.5},
+        figures={"runs": charts.scatter([0.1], [0.9], title="DtO against DS")},
+    )
+    text = shown(read(path))
+    assert "41.5" in text and "dims 7" in text and "DtO against DS" in text
+    # A matrix that two scores share is drawn once.
+    assert text.count("0.46") == 1 and "factor 1" in text
+
+
+def test_latents_and_factors_of_equal_number_are_told_apart(tmp_path):
+    scores = {
+        "mig": {"score": 0.1, "per_factor": [0.1, 0.2], "mutual_information": [[1, 2], [3, 4]]},
+        "modularity": {"score": 0.3, "per_code": [0.5, 0.6]},
+        "mcc": {"score": 0.4, "per_latent": [0.7, 0.8], "code_of_latent": [1, 0]},
+        "gaussian_total_correlation": {"score": 0.2, "correlation": [[1, 0.31], [0.31, 1]]},
+    }
+    path = page.write(tmp_path, title="t", summary={"factors": ["hue", "size"]}, scores=scores)
+    text = shown(read(path))
+    assert "Scores per factor hue size MIG 0.100 0.200 MCC: per latent 0.700 0.800" in text
+    assert "MCC: code of latent 1 0 " in text
+    assert "Scores per latent z0 z1 Modularity: per code 0.500 0.600" in text
+    assert "Gaussian total correlation: correlation z0 z1 z0 z1 " in text
