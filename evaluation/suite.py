@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,14 +12,16 @@ from evaluation.encoding import CachedCodes, images_in_unit_range
 SUITES: dict[str, tuple[str, ...]] = {
     "fast": ("mig", "modularity", "mcc", "lms_spearman", "gaussian_total_correlation"),
     "standard": (
-        *("mig", "modularity", "sap", "dci", "explicitness"),
-        *("factor_vae_score", "beta_vae_score", "mcc", "lms_spearman", "dto", "ima_contrast"),
+        *("mig", "modularity", "sap", "dci", "explicitness", "disentanglement_score"),
+        *("factor_vae_score", "beta_vae_score", "mcc", "lms_spearman"),
+        *("dto", "ima_contrast", "singular_values"),
         *("gaussian_total_correlation", "gaussian_wasserstein_correlation"),
         "average_mutual_information",
     ),
     "full": (
         *("mig", "modularity", "sap", "dci", "explicitness", "disentanglement_score", "irs"),
-        *("factor_vae_score", "beta_vae_score", "mcc", "lms_spearman", "dto", "ima_contrast"),
+        *("factor_vae_score", "beta_vae_score", "mcc", "lms_spearman"),
+        *("dto", "ima_contrast", "singular_values"),
         *("gaussian_total_correlation", "gaussian_wasserstein_correlation"),
         *("average_mutual_information", "polarized_regime", "reconstruction_rmse"),
     ),
@@ -49,7 +51,8 @@ def evaluate(
     Args:
         model: a callable from images `[B, H, W, C]` float32 in [0, 1] to codes `[B, D]`, or an
             object with `encode` (and perhaps `decode`, whose Jacobians are scored at encoded
-            points, and `posterior`, the distribution of codes given images).
+            points, and `posterior`, the distribution of codes given images, or its `mean` and
+            `stddev` by name).
         dataset: has `images` (indexed by number, with `maximum`), and `space` (the factor grid
             that numbers the images) or `latents` `[N, K]`, or both.
         metrics: the name of a suite (`fast`, `standard`, `full`) or names of scores.
@@ -179,7 +182,10 @@ class _Material:
             found = posterior(images) if posterior else None
             if found is None:
                 raise ValueError("the model has no posterior distribution")
-            moments.append((np.asarray(found.mean()), np.asarray(found.variance())))
+            if isinstance(found, Mapping):
+                moments.append((np.asarray(found["mean"]), np.asarray(found["stddev"]) ** 2))
+            else:
+                moments.append((np.asarray(found.mean()), np.asarray(found.variance())))
         means, variances = zip(*moments, strict=True)
         return np.concatenate(means), np.concatenate(variances)
 
@@ -246,6 +252,7 @@ _SCORES: dict[str, Callable[..., dict]] = {
     "lms_spearman": lambda m, **o: evaluation.lms_spearman(m.codes, m.latents, **o),
     "dto": lambda m, **o: evaluation.dto(m.jacobians, **o),
     "ima_contrast": lambda m, **o: evaluation.ima_contrast(m.jacobians, **o),
+    "singular_values": lambda m, **o: evaluation.singular_values(m.jacobians, **o),
     "gaussian_total_correlation": lambda m, **o: evaluation.gaussian_total_correlation(
         m.codes, **o
     ),

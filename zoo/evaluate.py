@@ -1,6 +1,5 @@
 """Scores a model: `python -m zoo.evaluate --run=DIR` or `--model=NAME`."""
 
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.out:
         from zoo import runs
 
-        runs.write_text(pathlib.Path(options.out), json.dumps(scoring.flat(table), indent=1))
+        runs.write_text(pathlib.Path(options.out), scoring.text(scoring.flat(table)))
 
 
 if __name__ == "__main__":

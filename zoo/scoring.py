@@ -8,10 +8,11 @@ import numpy as np
 
 import data
 import evaluation
+from data.cache import atomic
 from zoo import runs
 from zoo.errors import UserError
 from zoo.hub import load, package
-from zoo.report import page
+from zoo.report import figures, page
 
 
 def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str, dict]:
@@ -47,6 +48,12 @@ def flat(table: Mapping[str, Mapping]) -> dict[str, dict]:
     return json.loads(json.dumps(rows, default=_plain))
 
 
+def text(table: Mapping[str, Mapping]) -> str:
+    """A flat table as JSON, a line a score."""
+    lines = (f"{json.dumps(name)}: {json.dumps(row)}" for name, row in table.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def headline(table: Mapping[str, Mapping]) -> dict[str, float]:
     """The headline number of every score that could be computed."""
     return {name: row["score"] for name, row in table.items() if row["score"] is not None}
@@ -56,12 +63,31 @@ def keep(run_dir: pathlib.Path, table: Mapping[str, Mapping]) -> None:
     """Adds a table to a run: its scores.json, the card of its model, and its report."""
     with runs.opened(run_dir) as folder:
         before = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
-        runs.write_text(folder.scores, json.dumps({**before, **flat(table)}, indent=1) + "\n")
+        runs.write_text(folder.scores, text({**before, **flat(table)}))
         if folder.saved_model.is_dir():
             card = package.read_card(folder.saved_model)
             card["scores"] = {**card.get("scores", {}), **headline(table)}
             package.seal(folder.saved_model, card)
+            _draw_traversals(folder)
         page.write_from_run(folder.path)
+
+
+def _draw_traversals(folder: runs.RunFolder) -> None:
+    """Draws the traversals of a run's model, ordered by posterior variance."""
+    model = load(folder.saved_model)
+    dataset = data.load(model.card["dataset"])
+    if len(model.image_shape) != 3 or not hasattr(model, "posterior"):
+        return
+    numbers = np.sort(np.random.default_rng(0).choice(len(dataset), min(256, len(dataset)), False))
+    posterior = model.posterior(dataset.images[numbers])
+    picture = figures.traversals(
+        model.decode,
+        np.asarray(posterior["mean"]),
+        np.mean(np.asarray(posterior["stddev"]) ** 2, axis=0),
+        by="variance",
+    )
+    with atomic(folder.images / "traversals_by_variance.png") as temporary:
+        temporary.write_bytes(figures.png(picture))
 
 
 def show(table: Mapping[str, Mapping]) -> None:

@@ -252,3 +252,20 @@ def test_latents_and_factors_of_equal_number_are_told_apart(tmp_path):
     assert "MCC: code of latent 1 0 " in text
     assert "Scores per latent z0 z1 Modularity: per code 0.500 0.600" in text
     assert "Gaussian total correlation: correlation z0 z1 z0 z1 " in text
+
+
+def test_the_standard_suite_fits_on_the_page(tmp_path):
+    """Mutual information of latents with latents stands beside that of latents with factors."""
+    rng = np.random.default_rng(0)
+    among = rng.random((10, 10))
+    scores = {
+        "mig": {"score": 0.1, "per_factor": [0.1] * 5, "mutual_information": rng.random((10, 5))},
+        "average_mutual_information": {"score": 0.2, "mutual_information": among + among.T},
+        "singular_values": {"score": 0.3, "values": rng.random((7, 10))},
+    }
+    path = page.write(
+        tmp_path, title="t", summary={}, config="", metrics=[], scores=scores, figures={}
+    )
+    text = path.read_text()
+    assert "factor 4" in text and "factor 5" not in text
+    assert text.count("mutual information in nats") >= 2 and "Singular values: values" in text

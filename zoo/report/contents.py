@@ -57,7 +57,8 @@ def parts_of(row: Mapping | float) -> dict:
 def factor_names(summary: Mapping, scores: Mapping[str, Mapping]) -> list[str]:
     """The names of the factors, numbered where the summary has none that fit."""
     keys = [*HEADINGS, "per_factor"]
-    arrays = [_array(parts.get(key)) for parts in scores.values() for key in keys]
+    about = [parts for name, parts in scores.items() if name not in AMONG_LATENTS]
+    arrays = [_array(parts.get(key)) for parts in about for key in keys]
     sizes = {array.shape[-1] for array in arrays if array is not None}
     names = [str(name) for name in summary.get("factors") or ()]
     if names and sizes <= {len(names)}:
@@ -112,6 +113,12 @@ def key_figures(summary: Mapping, metrics: Sequence, scores: Mapping) -> list[tu
     return shown
 
 
+# Scores that relate latents with latents and know no factors.
+AMONG_LATENTS = ("average_mutual_information", "gaussian_total_correlation")
+# The part of a score that is a spectrum without being called so.
+SPECTRUM = ("singular_values", "values")
+
+
 def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> list[str]:
     """The SVG of every matrix over latents and factors and of every spectrum, each shown once."""
     maps, shown = [], []
@@ -121,14 +128,15 @@ def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> li
             if array is None or any(np.array_equal(array, other) for other in shown):
                 continue
             title = f"{_title(name)}: {HEADINGS.get(key, _title(key).lower())}"
-            if "singular" in key and array.ndim <= 2:
+            if array.ndim <= 2 and ("singular" in key or (name, key) == SPECTRUM):
                 svg = charts.spectrum(array, title)
             elif array.shape in ((len(latents), len(factors)), (len(latents), len(latents))):
                 if max(array.shape) > LARGEST:
                     continue
                 # Where there are as many, what relates latents with latents is symmetric.
-                among_latents = key not in HEADINGS and (
-                    array.shape[1] != len(factors) or np.array_equal(array, array.T)
+                among_latents = name in AMONG_LATENTS or (
+                    key not in HEADINGS
+                    and (array.shape[1] != len(factors) or np.array_equal(array, array.T))
                 )
                 columns = latents if among_latents else factors
                 svg = charts.matrix(array, latents, columns, title)

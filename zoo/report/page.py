@@ -24,6 +24,8 @@ from zoo.report import charts, contents, figures
 CAPTIONS = {
     "reconstructions": "Images above what the model makes of them.",
     "traversals": "One code with each latent varied in turn, the most informative latent first.",
+    "traversals_by_variance": "The same, the latent of the smallest posterior variance first.",
+    "dto_against_ds": "The runs beside this one that have both scores.",
     "slot_jacobian": "How strongly each slot moves each pixel, on one scale for an image.",
 }
 
@@ -109,6 +111,9 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
     config = run / "config.gin"
     images = sorted(run.glob("images/*.png"), key=lambda path: path.stem)
     images.sort(key=lambda p: [*CAPTIONS, p.stem].index(p.stem))
+    pictures = {path.stem: path.read_bytes() for path in images}
+    if neighbours := _dto_against_ds(run.resolve().parent):
+        pictures["dto_against_ds"] = neighbours
     return write(
         run / "report",
         title=str(manifest.get("name") or run.resolve().name),
@@ -116,9 +121,24 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
         metrics=_read_metrics(run / "metrics.jsonl"),
         scores=_read_json(run / "scores.json"),
-        figures={path.stem: path.read_bytes() for path in images},
+        figures=pictures,
         load=run.as_posix() if (run / "saved_model").is_dir() else None,
     )
+
+
+def _dto_against_ds(folder: pathlib.Path) -> str | None:
+    """DtO against DS, a point a run of a folder; None where fewer than two have both."""
+    points = []
+    for path in sorted(folder.glob("*/scores.json")):
+        scores = {name: contents.parts_of(row) for name, row in _read_json(path).items()}
+        pair = [scores.get(k, {}).get("score") for k in ("dto", "disentanglement_score")]
+        if None not in pair:
+            group = _read_json(path.with_name("manifest.json")).get("name") or path.parent.name
+            points.append((*pair, str(group)))
+    if len(points) < 2:
+        return None
+    dto, ds, groups = zip(*points, strict=True)
+    return charts.scatter(dto, ds, title="DtO against DS", groups=groups)
 
 
 def _read_json(path: pathlib.Path) -> dict:

@@ -93,6 +93,8 @@ class Job:
             dataset = self._load()
             strategy = strategy_for(self.devices)
             model = self._build(dataset, strategy)
+            with strategy.scope():
+                model.bind(self.optimizer())
             folder.claim(config.operative())
             if folder.done:
                 print(f"{folder.path} is finished")
@@ -105,19 +107,22 @@ class Job:
             folder.finish()
             return manifest
 
-    def restore(self, run_dir: str, precision: str = "float32") -> tuple[Model, Dataset, int]:
+    def restore(self, run_dir: str) -> tuple[Model, Dataset, int]:
         """The model of a run at its newest checkpoint, its data set, and the checkpoint's step.
+
+        The model has no optimiser, as an exported one.
 
         Raises:
             UserError: the folder holds no checkpoint.
         """
         dataset = self._load()
-        model = self._build(dataset, tf.distribute.get_strategy(), precision)
+        model = self._build(dataset, tf.distribute.get_strategy())
+        model.bind(self.optimizer())
         checkpoints = Checkpoints(runs.RunFolder(pathlib.Path(run_dir)).checkpoints, model)
         step = checkpoints.restore(_warn)
         if not step:
             raise UserError(f"{run_dir} holds no checkpoint; train there first")
-        return model, dataset, step
+        return self._exportable(model, dataset), dataset, step
 
     def card(self, dataset: Dataset, manifest: Mapping, scores: Mapping) -> dict:
         """What the exported model says of itself."""
@@ -139,8 +144,12 @@ class Job:
     def _build(self, dataset: Dataset, strategy, precision: str | None = None) -> Model:
         keras.utils.set_random_seed(self.seed)
         with _policy(precision or self.precision), strategy.scope(), _explained():
-            model = self.model(dataset.images.shape[1:])
-            model.bind(self.optimizer())
+            return self.model(dataset.images.shape[1:])
+
+    def _exportable(self, trained: Model, dataset: Dataset) -> Model:
+        """A copy in float32, whatever the precision of the training, and without an optimiser."""
+        model = self._build(dataset, tf.distribute.get_strategy(), "float32")
+        model.set_weights(trained.get_weights())
         return model
 
     def _facts(self, model: Model, dataset: Dataset) -> dict:
@@ -184,13 +193,11 @@ class Job:
             ).run(done, self.steps)
 
     def _publish(self, folder, trained: Model, dataset: Dataset, manifest: Mapping) -> None:
-        """Scores, SavedModel and report, in float32 whatever the precision of the training."""
-        scores = {}
+        """Scores, SavedModel and report."""
         if isinstance(trained, Autoencoder):
-            model = self._build(dataset, tf.distribute.get_strategy(), "float32")
-            model.set_weights(trained.get_weights())
+            model = self._exportable(trained, dataset)
             scores = evaluation.evaluate(model, dataset, metrics=self.scores, seed=self.seed)
-            runs.write_text(folder.scores, json.dumps(scoring.flat(scores), indent=1) + "\n")
+            runs.write_text(folder.scores, scoring.text(scoring.flat(scores)))
             card = self.card(dataset, manifest, scores)
             export(model, folder.saved_model, config.operative(), card)
         page.write_from_run(folder.path)

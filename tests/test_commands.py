@@ -1,0 +1,120 @@
+"""The commands as a user runs them, on a toy training."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo import evaluate as evaluate_command
+from zoo import export as export_command
+from zoo import train as train_command
+from zoo.hub import package
+
+FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> pathlib.Path:
+    """The folder of a finished toy training."""
+    folder = tmp_path_factory.mktemp("runs") / "toy"
+    train_command.main([f"--gin_file={FIXTURES / 'toy.gin'}", f"--run_dir={folder}"])
+    return folder
+
+
+def test_a_run_folder_holds_everything(run):
+    names = {path.name for path in run.iterdir()}
+    assert names >= {
+        "config.gin", "manifest.json", "checkpoints", "metrics.jsonl", "scores.json",
+        "saved_model", "report", "images", "tensorboard", "DONE",
+    }  # fmt: skip
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["seed"] == 0 and manifest["steps"] == 60 and manifest["dataset"] == "toy"
+    assert manifest["factors"] == ["size", "x", "y"] and len(manifest["dataset_fingerprint"]) == 16
+    assert manifest["versions"]["tensorflow"] and manifest["timings"]["train_s"] > 0
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [*range(5, 61, 5)]
+    assert all(len(record["kl_per_latent"]) == 4 for record in records)
+    assert records[-1]["loss"] < records[0]["loss"]
+    assert "BetaVAE.latent_dim = 4" in (run / "config.gin").read_text()
+    assert list((run / "tensorboard").glob("events.*"))
+
+
+def test_its_model_loads_with_its_card(run):
+    model = zoo.load(run)
+    assert model.card["dataset"] == "toy" and model.card["config"].startswith("import toy")
+    assert set(model.card["scores"]) >= {"mig"}
+    codes = model.encode(np.zeros((2, 16, 16, 1), np.uint8))
+    assert codes.shape == (2, 4) and model.decode(codes).shape == (2, 16, 16, 1)
+    assert model.jacobian(codes).shape == (2, 16, 16, 1, 4)
+
+
+def test_saved_model_works_without_this_package(run):
+    code = f"""
+import sys
+sys.modules["zoo"] = sys.modules["evaluation"] = sys.modules["data"] = None
+import tensorflow as tf
+model = tf.saved_model.load({str(run / "saved_model")!r})
+images = model.sample(tf.constant(3), tf.constant([1, 2]))
+print(model.jacobian(model.encode(images)).shape)
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=run, check=True
+    )
+    assert answer.stdout.strip() == "(3, 16, 16, 1, 4)"
+
+
+def test_evaluate_prints_and_keeps_the_scores(run, capsys, tmp_path):
+    out = tmp_path / "scores.json"
+    evaluate_command.main([f"--run={run}", "--metrics=mig,dto,sap", f"--out={out}"])
+    table = capsys.readouterr().out
+    assert "mig" in table and "dto" in table and "sap" in table
+    written = json.loads(out.read_text())
+    kept = json.loads((run / "scores.json").read_text())
+    assert written["dto"]["score"] == kept["dto"]["score"] and "modularity" in kept
+    assert f"{written['mig']['score']:.4f}" in table
+    assert 0 <= written["mig"]["score"] <= 1 and len(written["mig"]["per_factor"]) == 3
+    card = package.verify(run / "saved_model")
+    assert card["scores"]["dto"] == written["dto"]["score"]
+    page = (run / "report" / "index.html").read_text()
+    assert "dto" in page.lower() and "Traversals by variance" in page
+
+
+def test_report_shows_the_runs_of_a_folder_against_each_other(run, tmp_path):
+    for name in ("one", "two"):
+        shutil.copytree(run, tmp_path / name)
+        assert "DtO against DS" not in (tmp_path / name / "report" / "index.html").read_text()
+        evaluate_command.main([f"--run={tmp_path / name}", "--metrics=dto,disentanglement_score"])
+    assert "DtO against DS" not in (tmp_path / "one" / "report" / "index.html").read_text()
+    assert "DtO against DS" in (tmp_path / "two" / "report" / "index.html").read_text()
+
+
+def test_evaluate_an_exported_folder_on_a_named_data_set(run, capsys):
+    evaluate_command.main([f"--model={run}/saved_model", "--dataset=toy/squares", "--metrics=mig"])
+    assert "mig" in capsys.readouterr().out
+
+
+def test_export_of_the_newest_checkpoint(run, tmp_path, capsys):
+    export_command.main([f"--run={run}", f"--out={tmp_path / 'exported'}"])
+    assert str(tmp_path / "exported") in capsys.readouterr().out
+    first, second = zoo.load(run), zoo.load(tmp_path / "exported")
+    images = np.random.default_rng(0).integers(0, 2, (4, 16, 16, 1), np.uint8)
+    np.testing.assert_allclose(first.encode(images), second.encode(images), atol=1e-6)
+    assert second.card["steps"] == 60
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "export"])
+def test_help_needs_no_tensorflow(name):
+    code = (
+        f"import sys\nfrom zoo import {name}\n"
+        f"try:\n    {name}.main(['--help'])\n"
+        "except SystemExit as stop:\n    assert stop.code == 0\n"
+        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert f"python -m zoo.{name}" in answer.stdout
