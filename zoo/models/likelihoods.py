@@ -20,6 +20,9 @@ class Bernoulli(keras.layers.Layer):
     For pixels between 0 and 1 the value is the cross entropy, as in disentanglement_lib.
     """
 
+    def __init__(self):
+        super().__init__(dtype="float32")
+
     def mean(self, outputs: tf.Tensor) -> tf.Tensor:
         """`sigmoid(outputs)`."""
         return tf.sigmoid(outputs)
@@ -46,8 +49,8 @@ class Gaussian(keras.layers.Layer):
         squashed: apply a sigmoid to the decoder's output, which keeps means in [0, 1].
     """
 
-    def __init__(self, variance: float | str = 1.0, squashed: bool = False, **options):
-        super().__init__(dtype="float32", **options)
+    def __init__(self, variance: float | str = 1.0, squashed: bool = False):
+        super().__init__(dtype="float32")
         if variance not in ("learned", "optimal") and not (
             isinstance(variance, int | float) and variance > 0
         ):

@@ -124,12 +124,12 @@ class Job:
             raise UserError(f"{run_dir} holds no checkpoint; train there first")
         return self._exportable(model, dataset), dataset, step
 
-    def card(self, dataset: Dataset, manifest: Mapping, scores: Mapping) -> dict:
+    def card(self, dataset: Dataset, text: str, manifest: Mapping, scores: Mapping) -> dict:
         """What the exported model says of itself."""
         kept = ("name", "model", "dataset", "seed", "steps", "batch_size", "versions")
         return {
             **{key: manifest[key] for key in kept if key in manifest},
-            "config": config.operative(),
+            "config": text,
             "scores": scoring.headline(scores),
             "input": {
                 "shape": list(dataset.images.shape[1:]),
@@ -198,8 +198,8 @@ class Job:
             model = self._exportable(trained, dataset)
             scores = evaluation.evaluate(model, dataset, metrics=self.scores, seed=self.seed)
             runs.write_text(folder.scores, scoring.text(scoring.flat(scores)))
-            card = self.card(dataset, manifest, scores)
-            export(model, folder.saved_model, config.operative(), card)
+            text = folder.config.read_text()
+            export(model, folder.saved_model, text, self.card(dataset, text, manifest, scores))
         page.write_from_run(folder.path)
 
 
@@ -221,7 +221,7 @@ def export_run(run_dir: str, out: pathlib.Path) -> dict:
     manifest = {**json.loads(folder.manifest.read_text()), "steps": step}
     scores = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
     text = folder.config.read_text()
-    return export(model, out, text, job.card(dataset, manifest, scores))
+    return export(model, out, text, job.card(dataset, text, manifest, scores))
 
 
 def _timing(folder: runs.RunFolder) -> dict:

@@ -1,0 +1,66 @@
+"""Every command and every example of the README is run, here or by CI."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+CI = (ROOT / ".ci" / "run").read_text()
+# Shell lines of the README that are run otherwise: which file runs them, and as what.
+ELSEWHERE = {
+    "make train": (".ci/run", "python -m zoo.train --gin_file=gin/beta_vae.gin"),
+    "make test": (".ci/run", "make test"),
+    "pip install .": ("tests/test_wheel.py", '"build", "--wheel"'),
+    "python -m zoo.train --gin_file=gin/beta_vae.gin": (".ci/run", "--gin_file=gin/beta_vae.gin"),
+    "python -m zoo.train --gin_file=gin/beta_vae.gin --run_dir=runs/beta8 "
+    "--gin_bindings='BetaVAE.beta = 8.0'": (".ci/run", "--gin_bindings="),
+    "python -m zoo.evaluate --model=beta_vae/dsprites": (
+        ".ci/run",
+        "zoo.evaluate --model=beta_vae/dsprites",
+    ),
+    "python -m zoo.evaluate --run=runs/beta_vae": (".ci/run", "zoo.evaluate --run="),
+}
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+
+
+def test_every_shell_command_is_run_somewhere(tmp_path):
+    for block in _blocks("sh"):
+        for line in block.splitlines():
+            command = line.split("  #")[0].split("    ")[0].strip()
+            if command in ELSEWHERE:
+                path, text = ELSEWHERE[command]
+                assert text in (ROOT / path).read_text(), f"{path} does not run {command!r}"
+            else:
+                assert command.startswith("python -m data.preview "), f"{command!r} is not run"
+                arguments = command.split()[1:]
+                subprocess.run([sys.executable, *arguments], cwd=tmp_path, check=True)
+                assert (tmp_path / "preview.png").stat().st_size > 1000
+
+
+def test_the_example_script_runs():
+    assert "`python examples/score_numpy.py`" in README
+    answer = subprocess.run(
+        [sys.executable, ROOT / "examples" / "score_numpy.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "DCI disentanglement" in answer.stdout
+
+
+@pytest.mark.parametrize("number", range(len(_blocks("python"))))
+def test_python_examples_run(number, tmp_path):
+    block = _blocks("python")[number]
+    subprocess.run([sys.executable, "-c", block], cwd=tmp_path, check=True)
+
+
+def test_links_and_pictures_exist():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
