@@ -1,13 +1,15 @@
 # `make train` and `make test` do all the set-up they need, in .venv; nothing else is touched.
 PYTHON ?= python3
 RUN ?= runs/beta_vae
+# Further arguments of the training: make train RUN=runs/seed1 ARGS="--gin_bindings=train.seed=1"
+ARGS ?=
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
 .PHONY: train test lint benchmark clean
 
 train: $(INSTALLED)
-	$(VENV)/bin/python -m zoo.train --gin_file=gin/beta_vae.gin --run_dir=$(RUN)
+	$(VENV)/bin/python -m zoo.train --gin_file=gin/beta_vae.gin --run_dir=$(RUN) $(ARGS)
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m ruff check .
