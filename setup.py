@@ -59,8 +59,16 @@ setup(
         "wrapt>=1.15",
     ],
     extras_require={
-        "test": ["build>=1.2", "dill>=0.3.7", "hypothesis>=6.100", "pytest>=8.0", "ruff>=0.12", "setuptools>=77"],
+        "test": [
+            "build>=1.2",
+            "dill>=0.3.7",
+            "hypothesis>=6.100",
+            "pytest>=8.0",
+            "ruff>=0.12",
+            "setuptools>=77",
+        ],
         "render": [],
+        "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],
         "benchmark": ["torch>=2.4"],
     },
 )

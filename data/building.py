@@ -14,8 +14,11 @@ and no more, unless it downloads (`_dataset`) or has further features (`_feature
 """
 
 import concurrent.futures
+import functools
+import itertools
 import os
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
@@ -42,7 +45,9 @@ class MemoryBuilder:
 
     Examples are `image`, then `label_<factor>` and `value_<factor>` for every factor, as in TFDS's
     own `dsprites`. They are written in a fixed random order, so that reading the files in sequence
-    gives mixed batches. There is one split, `train`, unless `_datasets` says otherwise.
+    gives mixed batches; by threads of this process or, if the download config names a runner or
+    options of Apache Beam, by Beam's workers: the files are the same. There is one split, `train`,
+    unless `_datasets` says otherwise.
 
     A mixin rather than a Builder: TFDS finds README.md and the checksums by the builder's class.
 
@@ -98,26 +103,21 @@ class MemoryBuilder:
         config: tfds.download.DownloadConfig,
         pool: concurrent.futures.Executor,
     ) -> tfds.core.SplitInfo:
-        order = np.random.Generator(np.random.Philox(0)).permutation(len(dataset))
-        order = order[: config.max_examples_per_split]
-        encode = _Encoder(self, dataset)
+        order = order_of(dataset)[: config.max_examples_per_split]
+        encode = Encoder(self, dataset)
         size = np.mean([len(example) for example in encode(order[:256])])
         shards = config.get_shard_config().get_number_shards(int(size * len(order)), len(order))
         bounds = [0, *shard_utils.get_shard_boundaries(len(order), shards)]
         template = self._get_filename_template(split)
-        writer = tfds.core.ExampleWriter(self.info.file_format)
-        total = 0
-
-        def examples(numbers: np.ndarray) -> Iterator[tuple[int, bytes]]:
-            nonlocal total
-            batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
-            for batch, encoded in zip(batches, _ahead(pool, encode, batches), strict=True):
-                total += sum(map(len, encoded))
-                yield from zip(batch.tolist(), encoded, strict=True)
-
-        for shard in range(shards):
-            path = template.sharded_filepath(shard_index=shard, num_shards=shards)
-            writer.write(os.fspath(path), examples(order[bounds[shard] : bounds[shard + 1]]))
+        parts = [
+            (os.fspath(template.sharded_filepath(shard_index=i, num_shards=shards)), start, stop)
+            for i, (start, stop) in enumerate(itertools.pairwise(bounds))
+        ]
+        if config.beam_runner or config.beam_options:
+            total = _beam_writing().write(self, dataset, parts, config)
+        else:
+            ahead = functools.partial(_ahead, pool)
+            total = sum(write_shard(self, encode, p, order[i:j], ahead) for p, i, j in parts)
         return tfds.core.SplitInfo(
             name=split,
             shard_lengths=np.diff(bounds).tolist(),
@@ -126,7 +126,48 @@ class MemoryBuilder:
         )
 
 
-class _Encoder:
+def _beam_writing() -> ModuleType:
+    try:
+        from data import beam_writing
+    except ImportError as error:
+        raise ValueError(
+            "a Beam runner was given and Apache Beam cannot be imported: install the extra `beam`"
+        ) from error
+    return beam_writing
+
+
+def order_of(dataset: Dataset) -> np.ndarray:
+    """The order in which the images of a data set are written, always the same."""
+    return np.random.Generator(np.random.Philox(0)).permutation(len(dataset))
+
+
+def write_shard(builder, encode, path: str, numbers: np.ndarray, mapping=map) -> int:
+    """Writes examples as one file.
+
+    Args:
+        builder: whose files they are.
+        encode: the `Encoder`.
+        path: of the file.
+        numbers: `[N]` which images, in this order.
+        mapping: like `map`; calls `encode` on batches.
+
+    Returns:
+        The number of bytes of all examples.
+    """
+    total = 0
+
+    def examples() -> Iterator[tuple[int, bytes]]:
+        nonlocal total
+        batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
+        for batch, encoded in zip(batches, mapping(encode, batches), strict=True):
+            total += sum(map(len, encoded))
+            yield from zip(batch.tolist(), encoded, strict=True)
+
+    tfds.core.ExampleWriter(builder.info.file_format).write(path, examples())
+    return total
+
+
+class Encoder:
     """Image numbers to serialised `tf.train.Example`s."""
 
     def __init__(self, builder: MemoryBuilder, dataset: Dataset):

@@ -1,11 +1,11 @@
-"""dSprites in memory: rendered here, the official file, or with pixel noise."""
+"""dSprites in memory: rendered here, the official file, with pixel noise, or perturbed."""
 
 import hashlib
 import pathlib
 
 import numpy as np
 
-from data import cache
+from data import cache, perturbation
 from data.dataset import Dataset
 from data.noise import NoisyImages
 from data.renderers import dsprites
@@ -14,6 +14,7 @@ CONFIGS = {
     "rendered": "The 737,280 images drawn from the measured geometry; nothing is downloaded.",
     "official": "The 737,280 images of the original file (28 MB, downloaded once).",
     "noisy": "`rendered` with uniform pixel noise in [-0.1, 0.1], folded back into [0, 1].",
+    "perturbed": "`rendered` plus 0.1 times a network of the factors, which must be given.",
 }
 SPACE = dsprites.SPACE
 IMAGE_SHAPE = (dsprites.SIZE, dsprites.SIZE, 1)
@@ -25,8 +26,12 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
     """A config of the family; see `data.load`.
 
     Raises:
-        ValueError: the official file cannot be downloaded, or is not the original.
+        ValueError: the official file cannot be downloaded, or is not the original; or there is no
+            perturbation network (`data.perturbation`).
     """
+    if config == "perturbed":
+        network = perturbation.find("zoo_dsprites", directory)
+        return perturbation.perturbed(load("rendered", directory), 0.1, network, directory)
     if config == "official":
         images = SpriteImages(_mapped(directory / "official.npy", _convert))
     else:

@@ -1,0 +1,76 @@
+"""Official data files: downloaded once and verified, or put into the cache by hand."""
+
+import hashlib
+import pathlib
+
+
+def download(manager, url: str, file: str, directory: pathlib.Path) -> pathlib.Path:
+    """A file through a TFDS download manager that knows its checksum.
+
+    Args:
+        manager: a `tfds.download.DownloadManager`.
+        url: where the file is.
+        file: its name.
+        directory: where a user may put it by hand, for the message.
+
+    Raises:
+        ValueError: it cannot be downloaded, or is not the original.
+    """
+    try:
+        return pathlib.Path(manager.download(url))
+    except Exception as error:
+        raise _unreachable(file, directory, error) from error
+
+
+def fetched(checksums: pathlib.Path, file: str, directory: pathlib.Path) -> pathlib.Path:
+    """A verified file: put into `directory` by hand, or downloaded into it.
+
+    Args:
+        checksums: the `checksums.tsv` of the family, which has the file's address.
+        file: its name.
+        directory: the cache folder of the family.
+
+    Raises:
+        ValueError: it cannot be downloaded, or is not the original.
+    """
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import checksums as tables
+
+    infos = tables.load_url_infos(tfds.core.Path(checksums))
+    url = next(url for url, info in infos.items() if info.filename == file)
+    path = directory / file
+    if not path.exists():
+        _require_connection(url, file, directory)
+        manager = tfds.download.DownloadManager(
+            download_dir=directory / "downloads", url_infos=infos, dataset_name=directory.name
+        )
+        return download(manager, url, file, directory)
+    digest = _sha256(path)
+    if digest != infos[url].checksum:
+        raise ValueError(f"{path} is not the original file (sha256 {digest}): delete it")
+    return path
+
+
+def _require_connection(url: str, file: str, directory: pathlib.Path) -> None:
+    import requests
+
+    # TFDS itself tries for more than three minutes.
+    try:
+        requests.head(url, timeout=20, allow_redirects=True).raise_for_status()
+    except requests.RequestException as error:
+        raise _unreachable(file, directory, error) from error
+
+
+def _unreachable(file: str, directory: pathlib.Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{file} could not be downloaded ({type(error).__name__}): use the config `rendered`, "
+        f"or put the file into {directory}"
+    )
+
+
+def _sha256(path: pathlib.Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

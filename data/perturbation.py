@@ -1,0 +1,170 @@
+"""Images perturbed by a network of their factors: x + epsilon m(w), folded back into [0, 1].
+
+Chapter 4 of Zietlow's dissertation (Zietlow, Rolinek, Martius 2021) trains m so that the perturbed
+data mislead models into an entangled code. Here m is any SavedModel with a function `perturb`:
+
+- its only argument is `[B, F]` float32, the factors of B images, and its name says which: `values`
+  takes their physical values (`FactorSpace.values`), `factors` their grid indices;
+- it gives `[B, H, W, C]` float32 in [-1, 1].
+
+No such network is shipped with this package.
+"""
+
+import hashlib
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from data import cache, npy
+from data.dataset import Dataset, DenseImages
+
+ENVIRONMENT = "ZOO_PERTURBATION"
+# Part of the digest; the outputs of a network may differ in the last bit with another batch.
+_BATCH = 256
+
+
+def find(family: str, directory: pathlib.Path) -> pathlib.Path:
+    """The folder of a family's network.
+
+    It is `$ZOO_PERTURBATION`, or the folder of the family's name in it, or else
+    `directory/perturbation`.
+
+    Raises:
+        ValueError: there is no network.
+    """
+    chosen = os.environ.get(ENVIRONMENT)
+    if chosen:
+        of_family = pathlib.Path(chosen).expanduser() / family
+        folder = of_family if of_family.is_dir() else of_family.parent
+        _require_network(folder)
+        return folder
+    folder = directory / "perturbation"
+    if not folder.is_dir():
+        raise ValueError(
+            f"{family}/perturbed needs a perturbation network, and none has been trained or shipped"
+            f" yet: put a SavedModel with a function `perturb` into {folder}, or name its folder in"
+            f" {ENVIRONMENT} (data/README.md says what it must compute)"
+        )
+    _require_network(folder)
+    return folder
+
+
+def perturbed(
+    base: Dataset, epsilon: float, network: str | os.PathLike, directory: pathlib.Path
+) -> Dataset:
+    """The images of a factor grid, each with the perturbation of its factors.
+
+    x' = x + epsilon m(w) with x in [0, 1], then -x' below 0 and 2 - x' above 1, kept as
+    round(255 x') uint8. What the network gives is not the same to the last bit in a batch of
+    another size or under XLA, so images are computed once, in batches of fixed size, into a file
+    beside the other tables (3.0 GB for dSprites, 5.9 GB for 3D Shapes) which is memory-mapped from
+    then on. Every network has a file of its own.
+
+    Args:
+        base: the images on their complete grid.
+        epsilon: the largest change of a pixel, in [0, 1].
+        network: its folder.
+        directory: where the file is kept.
+
+    Returns:
+        The data set `perturbed` of the family of `base`.
+
+    Raises:
+        ValueError: this is no network for these images, or the disk is too small.
+    """
+    folder = pathlib.Path(network)
+    _require_network(folder)
+    path = directory / f"perturbed-{_digest(folder, base, epsilon)}.npy"
+    if not path.exists():
+        perturb = _loaded(folder, base)
+        _require_space(directory, int(np.prod(base.images.shape)))
+        with cache.atomic(path) as temporary:
+            npy.write(temporary, _blocks(perturb, base, epsilon, folder))
+    name = f"{base.name.partition('/')[0]}/perturbed"
+    return Dataset(name, DenseImages(np.load(path, mmap_mode="r")), base.space)
+
+
+def folded(images: np.ndarray) -> np.ndarray:
+    """Values in [-1, 2] reflected at 0 and 1: x - 2 relu(x - 1) + 2 relu(-x)."""
+    return 1 - np.abs(1 - np.abs(images))
+
+
+def _require_network(folder: pathlib.Path) -> None:
+    if not (folder / "saved_model.pb").is_file():
+        raise ValueError(f"{folder} is no SavedModel: it has no saved_model.pb")
+
+
+def _digest(folder: pathlib.Path, base: Dataset, epsilon: float) -> str:
+    digest = hashlib.sha256(f"{base.fingerprint} {epsilon} {_BATCH}".encode())
+    files = [folder / "saved_model.pb", *sorted((folder / "variables").glob("*"))]
+    for file in files:
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _loaded(folder: pathlib.Path, base: Dataset) -> Callable[[np.ndarray], np.ndarray]:
+    """Factor indices `[B, F]` to the network's output `[B, H, W, C]`."""
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(os.fspath(folder))
+        (argument,), _ = loaded.perturb.concrete_functions[0].structured_input_signature
+        known = {"values": base.space.values, "factors": np.asarray}
+        inputs, shape = known[argument.name], argument.shape
+    except Exception as error:
+        raise ValueError(
+            f"{folder} is no perturbation network ({type(error).__name__}): it must have a "
+            "function perturb(values) or perturb(factors)"
+        ) from error
+    if not shape.is_compatible_with([None, len(base.space.axes)]) or argument.dtype != tf.float32:
+        raise ValueError(
+            f"{folder}: perturb takes {argument.dtype.name} {shape}, and {base.name} has "
+            f"{len(base.space.axes)} factors: it must take float32 [B, {len(base.space.axes)}]"
+        )
+
+    def perturb(factors: np.ndarray) -> np.ndarray:
+        # Through the loaded object, without which the function's variables are gone.
+        return loaded.perturb(tf.constant(inputs(factors), tf.float32)).numpy()
+
+    return perturb
+
+
+def _blocks(perturb, base: Dataset, epsilon: float, folder: pathlib.Path) -> Iterator[np.ndarray]:
+    from tqdm import tqdm
+
+    numbers = np.arange(len(base))
+    scale = np.float32(1 / base.images.maximum)
+    for start in tqdm(range(0, len(base), _BATCH), desc=f"perturbing {base.name}", disable=None):
+        some = numbers[start : start + _BATCH]
+        # Always a full batch, so that the last one is computed as all others are.
+        change = perturb(base.space.factors(np.resize(some, _BATCH)))[: len(some)]
+        images = base.images[some] * scale
+        if change.shape != images.shape or change.dtype != np.float32:
+            raise ValueError(
+                f"{folder}: perturb gives {change.dtype} {list(change.shape[1:])} an image instead "
+                f"of float32 {list(images.shape[1:])}"
+            )
+        # Negated, so that a NaN is refused too.
+        if not np.abs(change).max() <= 1 + 1e-6:
+            raise ValueError(
+                f"{folder}: perturb must stay in [-1, 1], and does not on image {start} or the "
+                f"{len(some) - 1} after it: end the network with tanh"
+            )
+        new = np.rint(255 * folded(images + np.float32(epsilon) * change)).astype(np.uint8)
+        if np.abs(new - 255 * images).max() > 255 * epsilon + 0.51:
+            raise ValueError(f"{folder}: an image from number {start} on changes by > {epsilon}")
+        yield new
+
+
+def _require_space(directory: pathlib.Path, needed: int) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise ValueError(
+            f"{directory}: {needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; make "
+            "room, or choose another folder with ZOO_CACHE"
+        )

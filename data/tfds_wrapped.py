@@ -1,0 +1,204 @@
+"""Data sets of TFDS in memory, under TFDS's names: MNIST, Fashion-MNIST, CelebA and SmallNORB.
+
+TFDS downloads and prepares them; the first `load` copies what is used into one memory-mapped file,
+reading one image at a time, and later ones need neither TFDS nor TensorFlow.
+"""
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from PIL import Image
+
+from data import cache, npy, splits
+from data.dataset import Dataset, DenseImages
+from data.space import Factor, FactorSpace
+
+# Part of the file names: what an older version kept is read again, not taken for the new.
+VERSION = 1
+SIDE = 64
+CELEB_A_CROP = 148
+_BLOCK = 1024
+
+SMALLNORB_SPACE = FactorSpace(
+    (
+        Factor("category", tuple(range(5)), categorical=True),
+        Factor("instance", tuple(range(10)), categorical=True),
+        Factor("elevation", tuple(range(30, 75, 5))),
+        Factor("azimuth", tuple(range(0, 360, 20)), circular=True),
+        Factor("lighting", tuple(range(6)), categorical=True),
+    )
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wrapped:
+    """How one of TFDS's data sets is kept.
+
+    Attributes:
+        description: one line.
+        splits: those of TFDS, in the order in which their images are kept.
+        labels: an example of TFDS to its labels by name, all scalars.
+        image: an image of TFDS to the image kept, both `[H, W, C]` uint8.
+        space: the grid that all images fill; its names are those of labels.
+    """
+
+    description: str
+    splits: tuple[str, ...]
+    labels: Callable[[Mapping], dict[str, np.generic]]
+    image: Callable[[np.ndarray], np.ndarray] = lambda image: image
+    space: FactorSpace | None = None
+
+
+def celeb_a_crop(image: np.ndarray) -> np.ndarray:
+    """The central 148x148 of a 218x178 photograph, brought to 64x64 by an antialiased filter."""
+    top, left = (np.array(image.shape[:2]) - CELEB_A_CROP) // 2
+    return _resized(image[top : top + CELEB_A_CROP, left : left + CELEB_A_CROP])
+
+
+def _resized(image: np.ndarray) -> np.ndarray:
+    picture = Image.fromarray(image if image.shape[-1] == 3 else image[..., 0])
+    small = picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(small).reshape(SIDE, SIDE, -1)
+
+
+def _smallnorb_labels(example: Mapping) -> dict[str, np.generic]:
+    labels = {
+        name: example[f"label_{name}"] for name in SMALLNORB_SPACE.names if name != "instance"
+    }
+    return {**labels, "instance": example["instance"]}
+
+
+def _digit(example: Mapping) -> dict[str, np.generic]:
+    return {"label": example["label"]}
+
+
+SETS = {
+    "mnist": Wrapped(
+        "MNIST of TFDS: 70,000 handwritten digits, 28x28x1",
+        ("train", "test"),
+        _digit,
+    ),
+    "fashion_mnist": Wrapped(
+        "Fashion-MNIST of TFDS: 70,000 articles of clothing, 28x28x1",
+        ("train", "test"),
+        _digit,
+    ),
+    "celeb_a": Wrapped(
+        "CelebA of TFDS: 202,599 faces, the central 148x148 brought to 64x64x3",
+        splits.NAMES,
+        lambda example: {**example["attributes"], "identity": example["identity"]["Identity_No"]},
+        celeb_a_crop,
+    ),
+    "smallnorb": Wrapped(
+        "SmallNORB of TFDS: 48,600 toys (left camera), brought to 64x64x1",
+        ("train", "test"),
+        _smallnorb_labels,
+        _resized,
+        SMALLNORB_SPACE,
+    ),
+}
+CONFIGS = {name: wrapped.description for name, wrapped in SETS.items()}
+
+
+def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+    """One of TFDS's data sets; see `data.load`.
+
+    Its `extras` are `split` `[N]` (numbers in `splits.NAMES`) and the labels `[N]`: `label` of the
+    two MNISTs; the 40 attributes (bool) and `identity` of CelebA; the indices of the five factors
+    of SmallNORB. SmallNORB without a split is numbered along its factor grid, which its splits,
+    separate in `instance`, are no part of; all else is in TFDS's order, split after split.
+
+    Args:
+        config: a key of `SETS`.
+        directory: where the copy is kept.
+        split: one of the splits of `SETS[config].splits`; all images if None.
+
+    Raises:
+        ValueError: TFDS has not prepared the data set and cannot download it, or no such split.
+    """
+    chosen = SETS[config]
+    if split is not None and split not in chosen.splits:
+        raise ValueError(f"{config} has no split {split!r}; it has {', '.join(chosen.splits)}")
+    images, labels = directory / f"images-{VERSION}.npy", directory / f"labels-{VERSION}.npz"
+    # The images are written last, so that they stand for both.
+    if not images.exists():
+        _copy(config, chosen, images, labels)
+    with np.load(labels) as file:
+        extras = {name: file[name] for name in file.files}
+    array = np.load(images, mmap_mode="r")
+    space = chosen.space if _fills(chosen.space, extras) else None
+    if split:
+        of_split = np.flatnonzero(extras["split"] == splits.NAMES.index(split))
+        # A range stays on disk.
+        first, last = of_split[0], of_split[-1] + 1
+        numbers = slice(first, last) if last - first == len(of_split) else of_split
+        array, space = array[numbers], None
+        extras = {name: values[numbers] for name, values in extras.items()}
+    name = config + (f"[{split}]" if split else "")
+    return Dataset(name, DenseImages(array), space, extras=extras)
+
+
+def _copy(name: str, chosen: Wrapped, images: pathlib.Path, labels: pathlib.Path) -> None:
+    import tensorflow_datasets as tfds
+
+    builder = _prepared(name)
+    kept: list[dict[str, np.ndarray]] = []
+
+    def blocks() -> Iterator[np.ndarray]:
+        for split in chosen.splits:
+            examples = iter(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)))
+            while block := list(itertools.islice(examples, _BLOCK)):
+                rows = [chosen.labels(example) for example in block]
+                columns = {key: np.array([row[key] for row in rows]) for key in rows[0]}
+                columns["split"] = np.full(len(rows), splits.NAMES.index(split), np.uint8)
+                kept.append(columns)
+                yield np.stack([chosen.image(example["image"]) for example in block])
+
+    with cache.atomic(images) as temporary:
+        npy.write(temporary, blocks())
+        columns = {key: np.concatenate([block[key] for block in kept]) for key in kept[0]}
+        if chosen.space:
+            order = np.argsort(_numbers(chosen.space, columns), kind="stable")
+            columns = {key: values[order] for key, values in columns.items()}
+            npy.write(temporary, [np.load(temporary)[order]])
+        with cache.atomic(labels) as labels_temporary:
+            np.savez(labels_temporary, **columns)
+
+
+def _numbers(space: FactorSpace, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    return space.index(np.stack([columns[name] for name in space.names], axis=-1))
+
+
+def _fills(space: FactorSpace | None, columns: Mapping[str, np.ndarray]) -> bool:
+    """Whether the images are those of the grid, in its order."""
+    return space is not None and np.array_equal(_numbers(space, columns), np.arange(len(space)))
+
+
+def _prepared(name: str):
+    """TFDS's builder of a data set that is ready to be read."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder(name)
+    if builder.is_prepared():
+        return builder
+    try:
+        _require_connection(next(iter(builder.url_infos)))
+        builder.download_and_prepare()
+    except Exception as error:
+        root = pathlib.Path(builder.data_dir).parents[1]
+        raise ValueError(
+            f"TFDS has no {name} in {root} and could not download it ({type(error).__name__}): run "
+            f"tfds.load({name!r}) on a machine with internet and copy the folder {name} to {root}, "
+            "or set TFDS_DATA_DIR to where it is"
+        ) from error
+    return builder
+
+
+def _require_connection(url: str) -> None:
+    import requests
+
+    # TFDS itself tries for more than three minutes.
+    requests.head(url, timeout=20, allow_redirects=True)

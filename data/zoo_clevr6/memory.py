@@ -1,0 +1,96 @@
+"""CLEVR6 in memory: rendered with Blender, or from the official records, in memory-mapped files."""
+
+import pathlib
+
+import filelock
+
+from data import cache, splits
+from data.dataset import Dataset, DenseImages
+from data.zoo_clevr6 import records, rendering, store
+
+VERSION = rendering.VERSION
+OFFICIAL_FILE = "clevr_with_masks_train.tfrecords"
+OFFICIAL_URL = (
+    f"https://storage.googleapis.com/multi-object-datasets/clevr_with_masks/{OFFICIAL_FILE}"
+)
+OFFICIAL_SIZES = {"train": 49_483, "validation": 2_000, "test": 2_000}
+
+CONFIGS = {
+    "rendered": "CLEVR-like scenes of 2 to 6 objects, rendered here with Blender (500, or more).",
+    "official": "53,483 scenes of at most 6 objects from CLEVR with masks (10.5 GB, put by hand).",
+}
+
+
+def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+    """Loads a CLEVR6 set, which must have been rendered or put into `directory` before.
+
+    Its `extras` are `masks` `[N, 128, 128]` (0 is background, k the k-th object), `factors`
+    `[N, 6, 7]` in the order of `renderers.clevr.FACTORS` and padded with zeros, `count` `[N]` and
+    `split` `[N]` (numbers in `splits.NAMES`).
+
+    Args:
+        config: a key of `CONFIGS`.
+        directory: where sets are kept.
+        split: `train`, `validation` or `test`; all images in this order if None.
+
+    Raises:
+        ValueError: nothing was rendered, or the official file is missing or damaged.
+        OSError: the disk is too small for the official set.
+    """
+    folder = _folder(config, directory)
+    each = _sizes(config, folder)
+    numbers = splits.span(each, split)
+    arrays = {name: array[numbers] for name, array in store.read(folder).items()}
+    return Dataset(
+        name=f"zoo_clevr6/{config}" + (f"[{split}]" if split else ""),
+        images=DenseImages(arrays.pop("images")),
+        extras=arrays | {"split": splits.labels(each, split)},
+    )
+
+
+def sizes(config: str, directory: pathlib.Path | None = None) -> dict[str, int]:
+    """The number of images of each split.
+
+    A tenth of what was rendered is for validation and a tenth for the test, but never more than
+    the paper's 2,000.
+
+    Args:
+        config: a key of `CONFIGS`.
+        directory: where sets are kept; the family's cache folder if None.
+    """
+    if config == "official":
+        return OFFICIAL_SIZES
+    directory = directory or cache.directory() / "data" / "zoo_clevr6"
+    return _sizes(config, _folder(config, directory))
+
+
+def _sizes(config: str, folder: pathlib.Path) -> dict[str, int]:
+    if config == "official":
+        return OFFICIAL_SIZES
+    total = int(folder.name.rpartition("-")[2])
+    held = min(total // 10, 2_000)
+    return {"train": total - 2 * held, "validation": held, "test": held}
+
+
+def _folder(config: str, directory: pathlib.Path) -> pathlib.Path:
+    if config == "rendered":
+        folder = rendering.latest(directory)
+        if folder is None:
+            raise ValueError(
+                f"zoo_clevr6/rendered was not rendered yet (nothing in {directory}): run "
+                "`python -m data.render_clevr --setup`, then `python -m data.render_clevr`"
+            )
+        return folder
+    total = sum(OFFICIAL_SIZES.values())
+    folder, source = directory / f"official-{VERSION}", directory / OFFICIAL_FILE
+    if folder.is_dir():
+        return folder
+    if not source.exists():
+        raise ValueError(
+            f"zoo_clevr6/official needs {source}: get it from {OFFICIAL_URL} (10.5 GB), or use the "
+            "config `rendered`"
+        )
+    with filelock.FileLock(directory / "official.lock"):
+        if not folder.is_dir():
+            store.write(folder, records.read(source), total)
+    return folder

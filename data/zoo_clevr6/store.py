@@ -1,0 +1,80 @@
+"""A set of scenes on disk: images, masks and factors in files that are complete or not there."""
+
+import contextlib
+import pathlib
+import shutil
+from collections.abc import Iterable
+
+import numpy as np
+
+from data.renderers import clevr
+
+_ROW = {
+    "images": ((clevr.SIDE, clevr.SIDE, 3), np.uint8),
+    "masks": ((clevr.SIDE, clevr.SIDE), np.uint8),
+    "factors": ((clevr.MOST, len(clevr.FACTORS)), np.float32),
+    "count": ((), np.uint8),
+}
+
+
+def write(folder: pathlib.Path, scenes: Iterable[tuple[np.ndarray, ...]], total: int) -> None:
+    """Writes a set; the folder gets its name when all of it is there.
+
+    Args:
+        folder: where the set belongs; it must not exist.
+        scenes: for every scene its image, mask, factors padded with zeros, and number of objects.
+        total: how many scenes there are to be.
+
+    Raises:
+        OSError: the disk is too small.
+        ValueError: there are fewer scenes.
+    """
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    require_room(partial, total)
+    try:
+        written = _fill(partial, scenes, total)
+        if written < total:
+            raise ValueError(f"{folder.name} wants {total} scenes, and there are {written}")
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _fill(partial: pathlib.Path, scenes: Iterable[tuple[np.ndarray, ...]], total: int) -> int:
+    with contextlib.ExitStack() as stack:
+        # Plain writes: a full disk is an error here, and a crash with a memory map.
+        files = [stack.enter_context(open(partial / f"{name}.npy", "wb")) for name in _ROW]
+        for file, (shape, dtype) in zip(files, _ROW.values(), strict=True):
+            descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+            header = {"descr": descr, "fortran_order": False, "shape": (total, *shape)}
+            np.lib.format.write_array_header_1_0(file, header)
+        written = 0
+        for written, scene in enumerate(scenes, start=1):
+            for file, value, (shape, dtype) in zip(files, scene, _ROW.values(), strict=True):
+                file.write(np.broadcast_to(np.asarray(value, dtype), shape).tobytes())
+            if written == total:
+                break
+    return written
+
+
+def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of a set by name, images and masks memory-mapped."""
+    mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")}
+    return mapped | {name: np.load(folder / f"{name}.npy") for name in ("factors", "count")}
+
+
+def require_room(folder: pathlib.Path, scenes: int) -> None:
+    """Checks that a number of scenes fits on the disk.
+
+    Raises:
+        OSError: it does not.
+    """
+    each = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for shape, dtype in _ROW.values())
+    free, needed = shutil.disk_usage(folder).free, scenes * each
+    if free < needed:
+        raise OSError(
+            f"{folder.parent}: {needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; "
+            "make room, or choose another folder with ZOO_CACHE"
+        )

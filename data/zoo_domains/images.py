@@ -1,0 +1,75 @@
+"""Images made of those of another data set: some of them by number, or coloured."""
+
+import numpy as np
+
+from data.dataset import Images
+
+
+class PickedImages:
+    """Images of another data set, in the order of given numbers, which may repeat.
+
+    Implements `data.dataset.Images`.
+
+    Args:
+        base: the images to pick from.
+        numbers: `[N]` integers, which image each one is.
+    """
+
+    def __init__(self, base: Images, numbers: np.ndarray):
+        self._base, self._numbers = base, np.asarray(numbers, np.int32)
+        self.shape = (len(self._numbers), *base.shape[1:])
+        self.dtype, self.maximum = base.dtype, base.maximum
+        self.tables = {**base.tables, "numbers": self._numbers}
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index) -> np.ndarray:
+        return self._base[self._numbers[index]]
+
+    def gather(self, tables, index):
+        """See `Images.gather`."""
+        import tensorflow as tf
+
+        return self._base.gather(tables, tf.gather(tables["numbers"], index))
+
+
+class ColouredImages:
+    """Grey images on black in the colour of their domain, with a black margin.
+
+    A channel c of a pixel is grey * colour[c] / 255, rounded down.
+
+    Implements `data.dataset.Images`.
+
+    Args:
+        base: `[N, H, W, 1]` uint8 with 255 for white.
+        domains: `[N]` integers, the domain of every image.
+        colours: `[D, 3]` in 0..255, one a domain.
+        margin: pixels added on every side.
+    """
+
+    def __init__(self, base: Images, domains: np.ndarray, colours: np.ndarray, margin: int = 0):
+        count, height, width, _ = base.shape
+        self._base, self._margin = base, margin
+        self._colours = np.asarray(colours, np.int32)
+        self.shape = (count, height + 2 * margin, width + 2 * margin, 3)
+        self.dtype, self.maximum = np.dtype(np.uint8), 255.0
+        self.tables = {**base.tables, "domains": np.asarray(domains, np.int32)}
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index) -> np.ndarray:
+        colours = self._colours[self.tables["domains"][index]]
+        inner = self._base[index].astype(np.int32) * np.expand_dims(colours, (-3, -2)) // 255
+        margins = [(0, 0)] * (inner.ndim - 3) + [(self._margin,) * 2] * 2 + [(0, 0)]
+        return np.pad(inner.astype(np.uint8), margins)
+
+    def gather(self, tables, index):
+        """See `Images.gather`."""
+        import tensorflow as tf
+
+        colours = tf.gather(tf.constant(self._colours), tf.gather(tables["domains"], index))
+        grey = tf.cast(self._base.gather(tables, index), tf.int32)
+        margins = [[0, 0], [self._margin] * 2, [self._margin] * 2, [0, 0]]
+        return tf.cast(tf.pad(grey * colours[:, None, None] // 255, margins), tf.uint8)

@@ -1,0 +1,138 @@
+"""Images of two labelled domains in memory: other factor distributions, or another colour."""
+
+import dataclasses
+import pathlib
+from types import ModuleType
+
+import numpy as np
+
+from data import splits, tfds_wrapped
+from data.dataset import Dataset
+from data.space import FactorSpace
+from data.zoo_domains.images import ColouredImages, PickedImages
+from data.zoo_dsprites import memory as zoo_dsprites
+from data.zoo_shapes3d import memory as zoo_shapes3d
+
+VERSION = "1.0.0"
+SEED = 2503
+DOMAINS = 2
+# Images of one domain.
+SIZES = {"train": 50_000, "test": 5_000}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendered:
+    """Two domains on a factor grid.
+
+    Attributes:
+        family: the module whose `rendered` config has the images.
+        changing: the factors whose distribution depends on the domain.
+    """
+
+    family: ModuleType
+    changing: tuple[str, ...]
+
+    @property
+    def space(self) -> FactorSpace:
+        """The grid that factors are drawn from."""
+        return self.family.SPACE
+
+
+RENDERED = {
+    "dsprites_two": Rendered(zoo_dsprites, ("shape", "scale")),
+    "shapes3d_two": Rendered(zoo_shapes3d, ("wall_hue", "object_hue", "scale")),
+}
+# Red and green: each domain has a channel of its own.
+COLOURS = np.array([[230, 40, 40], [40, 200, 70]])
+DIGIT_MARGIN = 2
+
+CONFIGS = {
+    "dsprites_two": "dSprites; shape and scale are distributed differently in the two domains",
+    "shapes3d_two": "3D Shapes; wall hue, object hue and scale are distributed differently",
+    "two_colour_mnist": "MNIST of TFDS in two colours, 32x32; a digit is in one of the domains",
+}
+
+
+def probabilities(chosen: Rendered, domain: int) -> list[np.ndarray]:
+    """The distribution of every factor in a domain, over its values.
+
+    Factors are independent. One that changes has p(i) proportional to n - i in domain 0 and to
+    i + 1 in domain 1, for i = 0..n-1: every value occurs in both. All others are uniform.
+    """
+    found = []
+    for axis in chosen.space.axes:
+        weights = np.ones(axis.size)
+        if axis.name in chosen.changing:
+            weights = np.arange(1.0, axis.size + 1)[:: 1 if domain else -1]
+        found.append(weights / weights.sum())
+    return found
+
+
+def sample(chosen: Rendered, domain: int, split: str, count: int) -> np.ndarray:
+    """`[count, F]` factor indices of one split of one domain, always the same."""
+    # A stream for each, so that none depends on the size of another.
+    stream = [SEED, list(SIZES).index(split), domain]
+    rng = np.random.Generator(np.random.PCG64(stream))
+    uniform = rng.random((count, len(chosen.space.axes)))
+    columns = [
+        np.searchsorted(np.cumsum(p)[:-1], uniform[:, i], side="right")
+        for i, p in enumerate(probabilities(chosen, domain))
+    ]
+    return np.stack(columns, axis=-1)
+
+
+def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+    """Loads a set of two domains.
+
+    Images are numbered domain after domain, as `sampling.Domains` needs, and within a domain split
+    after split. `extras` are `domain` `[N]` int32, `split` `[N]` (numbers in `splits.NAMES`), and
+    `factors` `[N, F]` int32 indices of the rendered sets, whose values are the `latents`, or
+    `label` `[N]` of MNIST.
+
+    Args:
+        config: a key of `CONFIGS`.
+        directory: where tables are kept; those of other families lie beside it.
+        split: `train` or `test`; both if None.
+
+    Raises:
+        ValueError: no such split, or TFDS has no MNIST and cannot download it.
+    """
+    if split is not None and split not in SIZES:
+        raise ValueError(f"no split is named {split!r}; there are {', '.join(SIZES)}")
+    name = f"zoo_domains/{config}" + (f"[{split}]" if split else "")
+    if config in RENDERED:
+        return _rendered(name, RENDERED[config], directory, split)
+    return _two_colour_mnist(name, directory, split)
+
+
+def sizes(config: str) -> dict[str, int]:
+    """The number of images of each split, of both domains together."""
+    if config in RENDERED:
+        return {split: DOMAINS * size for split, size in SIZES.items()}
+    return {"train": 60_000, "test": 10_000}
+
+
+def _rendered(name: str, chosen: Rendered, directory: pathlib.Path, split: str | None) -> Dataset:
+    parts = [(d, s) for d in range(DOMAINS) for s in SIZES if split in (None, s)]
+    counts = [SIZES[s] for _, s in parts]
+    factors = np.concatenate([sample(chosen, d, s, SIZES[s]) for d, s in parts])
+    family = chosen.family.__name__.split(".")[-2]
+    base = chosen.family.load("rendered", directory.parent / family)
+    extras = {
+        "domain": np.repeat(np.array([d for d, _ in parts], np.int32), counts),
+        "split": np.repeat(np.array([splits.NAMES.index(s) for _, s in parts], np.uint8), counts),
+        "factors": factors.astype(np.int32),
+    }
+    images = PickedImages(base.images, chosen.space.index(factors))
+    latents = chosen.space.values(factors).astype(np.float32)
+    return Dataset(name, images, latents=latents, extras=extras)
+
+
+def _two_colour_mnist(name: str, directory: pathlib.Path, split: str | None) -> Dataset:
+    mnist = tfds_wrapped.load("mnist", directory.parent / "mnist", split)
+    # Every other digit: no digit is in both domains, and both have as many of each split.
+    numbers = np.concatenate([np.arange(d, len(mnist), DOMAINS) for d in range(DOMAINS)])
+    domain = (numbers % DOMAINS).astype(np.int32)
+    images = ColouredImages(PickedImages(mnist.images, numbers), domain, COLOURS, DIGIT_MARGIN)
+    extras = {key: mnist.extras[key][numbers] for key in ("split", "label")}
+    return Dataset(name, images, extras={"domain": domain, **extras})

@@ -1,0 +1,42 @@
+"""Two-domain images for TFDS: `tfds.load("zoo_domains/dsprites_two")` after `import data`."""
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from data import building, split_building
+from data.dataset import Dataset
+from data.zoo_domains import memory
+
+
+class Builder(split_building.SplitBuilder, building.FileReaderBuilder):
+    """The configs of `data.zoo_domains.memory`, with the domain and the factors or the digit."""
+
+    VERSION = tfds.core.Version(memory.VERSION)
+    RELEASE_NOTES = {memory.VERSION: "Initial release."}
+    BUILDER_CONFIGS = building.configs(memory.CONFIGS)
+    MEMORY = memory
+    HOMEPAGE = "https://github.com/jozerozero/Synergy_Disentanglement"
+
+    def _features(self) -> dict[str, tfds.features.FeatureConnector]:
+        rendered = memory.RENDERED.get(self.builder_config.name)
+        shape = rendered.family.IMAGE_SHAPE if rendered else (32, 32, 3)
+        features = {
+            "image": tfds.features.Image(shape=shape, encoding_format="png"),
+            "domain": tfds.features.ClassLabel(num_classes=memory.DOMAINS),
+        }
+        if rendered:
+            count = len(rendered.space.axes)
+            features["factors"] = split_building.vector(count, dtype=np.int32)
+            features["latents"] = split_building.vector(count)
+        else:
+            features["label"] = tfds.features.ClassLabel(num_classes=10)
+        return features
+
+    def _columns(self, dataset: Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        columns = super()._columns(dataset, numbers)
+        for key in ("domain", "factors", "label"):
+            if key in dataset.extras:
+                columns[key] = dataset.extras[key][numbers]
+        if dataset.latents is not None:
+            columns["latents"] = dataset.latents[numbers]
+        return columns

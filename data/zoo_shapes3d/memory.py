@@ -1,0 +1,216 @@
+"""3D Shapes in memory: rendered here, the official file, with pixel noise, or perturbed."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from data import cache, npy, official, perturbation
+from data.dataset import Dataset, DenseImages, Images
+from data.noise import NoisyImages
+from data.renderers import shapes3d
+
+CONFIGS = {
+    "rendered": "The 480,000 images ray-traced from the measured geometry; no download.",
+    "official": "The 480,000 images of the original file (268 MB, downloaded once).",
+    "noisy": "`rendered` with uniform pixel noise in [-0.175, 0.175], folded back into [0, 1].",
+    "perturbed": "`rendered` plus 0.175 times a network of the factors, which must be given.",
+}
+SPACE = shapes3d.SPACE
+IMAGE_SHAPE = (shapes3d.SIZE, shapes3d.SIZE, 3)
+OFFICIAL_FILE = "3dshapes.h5"
+_TABLE, _DENSE = "official.npy", "official-dense.npy"
+OFFICIAL_URL = f"https://storage.googleapis.com/3d-shapes/{OFFICIAL_FILE}"
+
+
+def load(config: str, directory: pathlib.Path) -> Dataset:
+    """A config of the family; see `data.load`.
+
+    Raises:
+        ValueError: the official file cannot be downloaded, or is not the original; or there is no
+            perturbation network (`data.perturbation`).
+    """
+    if config == "perturbed":
+        network = perturbation.find("zoo_shapes3d", directory)
+        return perturbation.perturbed(load("rendered", directory), 0.175, network, directory)
+    if config == "official":
+        images = _official(directory)
+    else:
+        images = _rendered(directory / f"rendered-{shapes3d.VERSION}.npy")
+    if config == "noisy":
+        images = NoisyImages(images, amplitude=0.175)
+    return Dataset(f"zoo_shapes3d/{config}", images, SPACE)
+
+
+class ComposedImages:
+    """Images on the 3D Shapes grid whose channels are sums of planes (`renderers.shapes3d`).
+
+    Implements `data.dataset.Images`.
+
+    Args:
+        planes: `[480 * P, 64, 64]` uint8, P planes a geometry.
+        rows: `[1000, 3, K]`: for every colour combination and channel, which K of the P planes to
+            add up. No sum exceeds 255.
+        count: the number of images, the first of the grid.
+    """
+
+    def __init__(self, planes: np.ndarray, rows: np.ndarray, count: int = len(SPACE)):
+        self._planes, self._rows = planes, rows.astype(np.int32)
+        self._each = len(planes) // shapes3d.GEOMETRIES
+        self._numbers = np.arange(count, dtype=np.int32)
+        self.shape, self.dtype, self.maximum = (count, *IMAGE_SHAPE), np.dtype(np.uint8), 255.0
+        self.tables = {"planes": planes}
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index) -> np.ndarray:
+        numbers = self._numbers[index]
+        colours, geometries = np.divmod(numbers.reshape(-1), shapes3d.GEOMETRIES)
+        rows = self._rows[colours] + (geometries * self._each)[:, None, None]
+        images = np.empty((numbers.size, *IMAGE_SHAPE), np.uint8)
+        # A few images at a time stay in the processor's cache.
+        for start in range(0, numbers.size, 16):
+            some = rows[start : start + 16]
+            channels = self._planes[some[..., 0]]
+            for k in range(1, some.shape[-1]):
+                channels += self._planes[some[..., k]]
+            images[start : start + 16] = np.moveaxis(channels, 1, -1)
+        return images.reshape(*numbers.shape, *IMAGE_SHAPE)
+
+    def gather(self, tables, index):
+        """See `Images.gather`."""
+        import tensorflow as tf
+
+        index = tf.cast(index, tf.int32)
+        rows = tf.gather(tf.constant(self._rows), index // shapes3d.GEOMETRIES)
+        rows += (index % shapes3d.GEOMETRIES * self._each)[:, None, None]
+        parts = [tf.gather(tables["planes"], rows[..., k]) for k in range(self._rows.shape[-1])]
+        return tf.transpose(sum(parts[1:], parts[0]), [0, 2, 3, 1])
+
+
+def read_official(path: pathlib.Path, directory: pathlib.Path) -> Images:
+    """Reads a file in the format of the original: `images` `[N, 64, 64, 3]`, `labels` `[N, 6]`.
+
+    The file is streamed into a table of 377 MB, which is kept in `directory`. A channel of an image
+    should depend on that channel of the three colours only, which takes four values over the hues:
+    64 planes a channel and geometry then hold all images without loss. Every image is compared
+    with its planes; should one differ, the images are kept as they are, 5.9 GB on disk.
+
+    Raises:
+        ValueError: the file has another layout, or h5py is missing.
+    """
+    try:
+        planes = _tabulate(path)
+    except _NotComposedError:
+        with cache.atomic(directory / _DENSE) as temporary:
+            npy.write(temporary, (block for _, block in _blocks(path)))
+    else:
+        with cache.atomic(directory / _TABLE) as temporary:
+            npy.write(temporary, [planes])
+    return _kept(directory, _length(path))
+
+
+def download(manager, directory: pathlib.Path) -> pathlib.Path:
+    """The original file, through a TFDS download manager that knows its checksum.
+
+    Raises:
+        ValueError: it cannot be downloaded, or is not the original.
+    """
+    return official.download(manager, OFFICIAL_URL, OFFICIAL_FILE, directory)
+
+
+class _NotComposedError(Exception):
+    """An image differs from its planes."""
+
+
+def _official(directory: pathlib.Path) -> Images:
+    kept = _kept(directory, len(SPACE))
+    if kept is None:
+        checksums = pathlib.Path(__file__).parent / "checksums.tsv"
+        source = official.fetched(checksums, OFFICIAL_FILE, directory)
+        if _length(source) != len(SPACE):
+            raise ValueError(f"{source} holds {_length(source)} images instead of {len(SPACE)}")
+        kept = read_official(source, directory)
+    return kept
+
+
+def _kept(directory: pathlib.Path, count: int) -> Images | None:
+    if (directory / _TABLE).exists():
+        planes = np.lib.format.open_memmap(directory / _TABLE, mode="r")
+        return ComposedImages(planes, _official_rows(), count)
+    if (directory / _DENSE).exists():
+        return DenseImages(np.lib.format.open_memmap(directory / _DENSE, mode="r"))
+    return None
+
+
+def _official_rows() -> np.ndarray:
+    """The plane of every colour combination and channel, of 192 a geometry: `[1000, 3, 1]`."""
+    levels = [np.unique(channel, return_inverse=True)[1] for channel in np.transpose(shapes3d.HUES)]
+    hues = np.unravel_index(np.arange(shapes3d.COLOURS), SPACE.sizes[:3])
+    floor, wall, thing = (np.stack(levels, axis=-1)[hue] for hue in hues)
+    return (64 * np.arange(3) + 16 * floor + 4 * wall + thing)[..., None]
+
+
+def _tabulate(path: pathlib.Path) -> np.ndarray:
+    """The planes of all geometries, `[480 * 192, 64, 64]` uint8.
+
+    Raises:
+        _NotComposedError: an image differs from its planes.
+    """
+    planes = np.zeros((shapes3d.GEOMETRIES * 192, *IMAGE_SHAPE[:2]), np.uint8)
+    known, all_rows = np.zeros(len(planes), bool), _official_rows()[..., 0]
+    for first, block in _blocks(path):
+        # Within one colour combination no plane occurs twice.
+        for start in range(-(first % shapes3d.GEOMETRIES), len(block), shapes3d.GEOMETRIES):
+            some = np.moveaxis(block[max(start, 0) : start + shapes3d.GEOMETRIES], -1, 1)
+            colour, geometry = divmod(first + max(start, 0), shapes3d.GEOMETRIES)
+            rows = all_rows[colour] + 192 * np.arange(geometry, geometry + len(some))[:, None]
+            new = ~known[rows]
+            planes[rows[new]] = some[new]
+            known[rows] = True
+            if not np.array_equal(planes[rows[~new]], some[~new]):
+                raise _NotComposedError
+    return planes
+
+
+def _length(path: pathlib.Path) -> int:
+    with _opened(path) as file:
+        return len(file["images"])
+
+
+def _blocks(path: pathlib.Path) -> Iterator[tuple[int, np.ndarray]]:
+    """The images of a file with the number of the first, whole chunks of it at a time."""
+    with _opened(path) as file:
+        images = file["images"]
+        # The original's chunks cross many images: reading fewer would unpack each of them often.
+        step = min(images.chunks[0] if images.chunks else 4096, 16384)
+        for first in range(0, len(images), step):
+            yield first, images[first : first + step]
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path):
+    try:
+        import h5py
+    except ImportError as error:
+        raise ValueError(f"reading {OFFICIAL_FILE} needs h5py: pip install h5py") from error
+    try:
+        with h5py.File(path) as file:
+            images, labels = file["images"], file["labels"][:]
+            if images.shape[1:] != IMAGE_SHAPE or images.dtype != np.uint8:
+                raise ValueError(f"its images are {images.dtype} {list(images.shape[1:])}")
+            expected = SPACE.values(SPACE.factors(np.arange(len(images))))
+            if labels.shape != expected.shape or not np.allclose(labels, expected):
+                raise ValueError("its factors are not in the official order")
+            yield file
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is not the 3D Shapes file {OFFICIAL_FILE}: {error}") from error
+
+
+def _rendered(path: pathlib.Path) -> Images:
+    if not path.exists():
+        with cache.atomic(path) as temporary:
+            npy.write(temporary, [shapes3d.planes()])
+    return ComposedImages(np.lib.format.open_memmap(path, mode="r"), shapes3d.rows())

@@ -1,0 +1,190 @@
+"""3D Shapes in memory: the cached tables, both ways to read them, the official file, bad files."""
+
+import hashlib
+import json
+import pathlib
+import socket
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import data
+from data.renderers import shapes3d
+from data.zoo_shapes3d import memory
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DUMMY = ROOT / "data/zoo_shapes3d/dummy_data" / memory.OFFICIAL_FILE
+# Two whole colour combinations and a part of the third.
+COUNT = 2 * shapes3d.GEOMETRIES + 7
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """A cache that holds the rendered data set."""
+    path = tmp_path_factory.mktemp("data")
+    data.load("zoo_shapes3d", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def rendered(directory):
+    """All images, loaded from the cache."""
+    return data.load("zoo_shapes3d/rendered", directory)
+
+
+@pytest.fixture(scope="module")
+def images(rendered):
+    """The images of `file`."""
+    return rendered.images[:COUNT]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory, images):
+    """A file in the format of the original, chunked across images as that is."""
+    path = tmp_path_factory.mktemp("official") / memory.OFFICIAL_FILE
+    write(path, images)
+    return path
+
+
+def write(path, images, labels=None, chunks=(300, 16, 16, 1)):
+    """Writes a file in the format of the original."""
+    if labels is None:
+        labels = shapes3d.SPACE.values(shapes3d.SPACE.factors(np.arange(len(images))))
+    with h5py.File(path, "w") as out:
+        out.create_dataset("images", data=images, chunks=chunks, compression="gzip")
+        out["labels"] = labels
+
+
+def test_table_is_the_same_everywhere(directory):
+    golden = json.loads((ROOT / "tests/golden/shapes3d.json").read_text())
+    (table,) = (directory / "zoo_shapes3d").iterdir()
+    planes = np.load(table, mmap_mode="r")
+    assert hashlib.sha256(planes).hexdigest() == golden["planes_sha256"]
+    assert table.stat().st_size < 42e6
+
+
+def test_images_by_number(rendered):
+    assert rendered.images.shape == (480000, 64, 64, 3) and len(rendered) == 480000
+    numbers = np.r_[0, 479999, np.random.default_rng(0).integers(0, 480000, 38)]
+    expected = shapes3d.render(rendered.space.factors(numbers))
+    np.testing.assert_array_equal(rendered.images[numbers], expected)
+    np.testing.assert_array_equal(rendered.images[int(numbers[0])], expected[0])
+    pairs = rendered.images[numbers.reshape(2, 20)]
+    np.testing.assert_array_equal(pairs, expected.reshape(2, 20, 64, 64, 3))
+    np.testing.assert_array_equal(rendered.images[-2:], rendered.images[[479998, 479999]])
+    assert isinstance(next(iter(rendered.images.tables.values())), np.memmap)
+
+
+@pytest.mark.parametrize("config", ["rendered", "noisy"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gather_in_a_graph_gives_the_same_bytes(directory, config, compiled):
+    dataset = data.load(f"zoo_shapes3d/{config}", directory)
+    tables = {name: tf.constant(array) for name, array in dataset.images.tables.items()}
+    numbers = np.r_[0, 479, 480, 479999, np.random.default_rng(1).integers(0, 480000, 60)]
+    gather = tf.function(dataset.images.gather, jit_compile=compiled)
+    gathered = gather(tables, tf.constant(numbers, tf.int32))
+    assert gathered.dtype == tf.uint8
+    np.testing.assert_array_equal(gathered, dataset.images[numbers])
+
+
+def test_noisy_is_rendered_plus_noise_of_the_published_width(directory, rendered):
+    noisy = data.load("zoo_shapes3d/noisy", directory)
+    numbers = np.arange(0, 480000, 9001)
+    distance = np.abs(noisy.images[numbers].astype(int) - rendered.images[numbers])
+    assert distance.max() in (44, 45)
+    middle = np.abs(rendered.images[numbers].astype(int) - 127) < 80
+    assert distance[middle].mean() == pytest.approx(0.0875 * 255, rel=0.01)
+
+
+def test_official_file_is_read_without_loss_into_a_table(file, images, tmp_path):
+    read = memory.read_official(file, tmp_path)
+    np.testing.assert_array_equal(read[:], images)
+    (table,) = tmp_path.iterdir()
+    assert table.stat().st_size < 378e6
+    tables = {name: tf.constant(array) for name, array in read.tables.items()}
+    gathered = read.gather(tables, tf.constant([3, 5, 966]))
+    np.testing.assert_array_equal(gathered, images[[3, 5, 966]])
+
+
+def test_official_table_has_a_plane_for_every_combination_of_levels():
+    rows = memory._official_rows()
+    assert rows.shape == (1000, 3, 1) and len(np.unique(rows)) == 192
+    hues = np.array(shapes3d.HUES)
+    factors = shapes3d.SPACE.factors(np.arange(1000) * shapes3d.GEOMETRIES)[:, :3]
+    levels = hues[factors]
+    for channel in range(3):
+        # The same plane exactly where all three levels are the same.
+        _, groups = np.unique(levels[:, :, channel], axis=0, return_inverse=True)
+        _, planes = np.unique(rows[:, channel, 0], return_inverse=True)
+        np.testing.assert_array_equal(groups.reshape(-1), planes.reshape(-1))
+
+
+def test_official_images_that_do_not_factorise_are_kept_as_they_are(images, tmp_path):
+    odd = images.copy()
+    odd[484, 40, 32, 0] ^= 1
+    write(tmp_path / "odd.h5", odd)
+    read = memory.read_official(tmp_path / "odd.h5", tmp_path / "cache")
+    np.testing.assert_array_equal(read[:], odd)
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["official-dense.npy"]
+    again = memory._kept(tmp_path / "cache", COUNT)
+    np.testing.assert_array_equal(again[484], odd[484])
+
+
+def change_labels(labels):
+    labels[[0, 1]] = labels[[1, 0]]
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda images, labels: (images, change_labels(labels)), "not in the official order"),
+        (lambda images, labels: (images, labels[:, :5]), "not in the official order"),
+        (lambda images, labels: (images[:, :32], labels), r"its images are uint8 \[32, 64, 3\]"),
+        (lambda images, labels: (images / 255.0, labels), "its images are float64"),
+    ],
+)
+def test_another_file_is_refused(tmp_path, change, message):
+    with h5py.File(DUMMY) as source:
+        changed = change(source["images"][:], source["labels"][:])
+    write(tmp_path / "other.h5", *changed, chunks=None)
+    with pytest.raises(ValueError, match=message) as caught:
+        memory.read_official(tmp_path / "other.h5", tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_truncated_or_altered_official_file_is_refused(tmp_path):
+    folder = tmp_path / "zoo_shapes3d"
+    folder.mkdir()
+    path = folder / memory.OFFICIAL_FILE
+    path.write_bytes(DUMMY.read_bytes()[:2000])
+    with pytest.raises(ValueError, match="is not the 3D Shapes file"):
+        memory.read_official(path, tmp_path)
+    with pytest.raises(ValueError, match="is not the original file.*delete it"):
+        data.load("zoo_shapes3d/official", tmp_path)
+    assert [p.name for p in folder.iterdir()] == [memory.OFFICIAL_FILE]
+
+
+def test_without_h5py_the_message_names_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ValueError, match="pip install h5py"):
+        memory.read_official(DUMMY, tmp_path)
+
+
+def test_official_without_internet_says_what_to_do(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(proxy, raising=False)
+    message = "3dshapes.h5 could not be downloaded .*use the config `rendered`, or put the file"
+    with pytest.raises(ValueError, match=message) as caught:
+        data.load("zoo_shapes3d/official", tmp_path)
+    assert "\n" not in str(caught.value)
