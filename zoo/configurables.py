@@ -4,10 +4,19 @@ import gin
 import keras
 
 import data.sampling
+import zoo.models.additive
+import zoo.models.annealed_vae
+import zoo.models.autoencoder
+import zoo.models.dip_vae
+import zoo.models.factor_vae
+import zoo.models.full_covariance
 import zoo.models.likelihoods
+import zoo.models.slow_vae
+import zoo.models.tc_vae
 import zoo.models.vae
 import zoo.networks.convolutional
 import zoo.networks.dense
+import zoo.networks.discriminators
 import zoo.training.job
 import zoo.training.optimizers
 import zoo.training.schedules  # noqa: F401

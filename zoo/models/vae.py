@@ -76,29 +76,56 @@ class BetaVAE(Autoencoder):
         """The mean of p(x|z): `[B, D]` to `[B, ...]`."""
         return self.likelihood.mean(self.decoder_outputs(latents))
 
-    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        """See `Model.losses_on`; logs reconstruction, KL in all and per latent, and variances."""
-        images = batch["image"]
+    def draw(self, posterior: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
+        """One reparameterised sample of every posterior of a batch, `[B, D]`."""
+        return posterior.loc + posterior.scale * standard_normal(tf.shape(posterior.loc), seed)
+
+    def divergence(self, posterior: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
+        """KL to N(0, I) in nats: `[B]` of the whole posterior, `[B, D]` of its marginals."""
+        per_latent = tfd.kl_divergence(posterior, tfd.Normal(tf.zeros([]), tf.ones([])))
+        return tf.reduce_sum(per_latent, axis=-1), per_latent
+
+    def elbo(
+        self, images: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tfd.Distribution, tf.Tensor, dict[str, tf.Tensor]]:
+        """The posterior, a sample of it `[B, D]`, and the terms of the evidence lower bound.
+
+        The terms are reconstruction `[B]`, KL in all `[B]` and per latent `[B, D]`, and the
+        posterior variances `[B, D]`.
+        """
         posterior = self.posterior(images)
-        noise = standard_normal(tf.shape(posterior.loc), seed)
-        latents = posterior.loc + posterior.scale * noise
+        latents = self.draw(posterior, seed)
         reconstruction = self.likelihood.negative_log_likelihood(
             images, self.decoder_outputs(latents)
         )
-        prior = tfd.Normal(tf.zeros([]), tf.ones([]))
-        kl_per_latent = tfd.kl_divergence(posterior, prior)
-        kl = tf.reduce_sum(kl_per_latent, axis=-1)
-        return {
-            "loss": reconstruction + self.regularizer(kl, step),
+        kl, kl_per_latent = self.divergence(posterior)
+        terms = {
             "reconstruction": reconstruction,
             "kl": kl,
             "kl_per_latent": kl_per_latent,
             "posterior_variance": posterior.variance(),
         }
+        return posterior, latents, terms
 
-    def regularizer(self, kl: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        """What is added to the reconstruction: `[B]` KL to `[B]`."""
-        return at(self.beta, step) * kl
+    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """See `Model.losses_on`; logs the terms of `elbo` and what `regularizer` logs."""
+        posterior, latents, terms = self.elbo(batch["image"], seed)
+        penalty, logged = self.regularizer(posterior, latents, terms["kl"], step)
+        return {"loss": terms["reconstruction"] + penalty, **terms, **logged}
+
+    def regularizer(
+        self, posterior: tfd.Distribution, latents: tf.Tensor, kl: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """What is added to the reconstruction, `[B]`, and what of it is logged.
+
+        Args:
+            posterior: of the images of a batch.
+            latents: a sample of each, `[B, D]`.
+            kl: the KL term, `[B]`.
+            step: the number of updates made before, for schedules.
+        """
+        del posterior, latents
+        return at(self.beta, step) * kl, {}
 
     def summarize(self, averages: Mapping) -> dict:
         """Adds `active_latents`: how many have a mean posterior variance below 0.8."""

@@ -1,5 +1,7 @@
 """Convolutional encoders and decoders of 64x64 images."""
 
+import math
+
 import gin
 import keras
 
@@ -64,3 +66,83 @@ def conv_decoder(
         )
     layers.append(keras.layers.Conv2DTranspose(channels, 4, 2, padding="same"))
     return keras.Sequential(layers, name=name)
+
+
+@gin.configurable
+def slow_encoder(observation_shape: tuple[int, ...], name: str = "encoder") -> keras.Model:
+    """The convolutional encoder of SlowVAE, up to its 256 features.
+
+    Convolutions 32, 32, 64, 64 (4x4 of stride 2 with SAME padding) and 256 (4x4, to 1x1), all with
+    ReLU; He normal weights, zero biases. Source: Klindt et al. 2021,
+    bethgelab/slow_disentanglement, `scripts/model.py`.
+
+    Args:
+        observation_shape: `(64, 64, C)`.
+        name: the name of the network.
+
+    Returns:
+        A model from `[B, 64, 64, C]` images to `[B, 256]` features.
+    """
+    _require_64(observation_shape, "slow_encoder")
+    layers = [
+        keras.layers.Conv2D(
+            filters, 4, 2, padding="same", activation="relu", kernel_initializer=_he_normal()
+        )
+        for filters in (32, 32, 64, 64)
+    ]
+    layers.append(keras.layers.Conv2D(256, 4, activation="relu", kernel_initializer=_he_normal()))
+    return keras.Sequential(
+        [keras.Input(observation_shape), *layers, keras.layers.Flatten()], name=name
+    )
+
+
+@gin.configurable
+def slow_decoder(
+    latent_dim: int, observation_shape: tuple[int, ...], name: str = "decoder"
+) -> keras.Model:
+    """The deconvolutional decoder of SlowVAE, the mirror of `slow_encoder`.
+
+    Dense 256, transposed convolutions 64 (4x4, from 1x1), 64, 32, 32 and C (4x4 of stride 2 with
+    SAME padding), ReLU between. He normal weights and zero bias for the dense layer; the others
+    keep PyTorch's initialisation, uniform on +-1/sqrt(16 filters), biases too.
+
+    Args:
+        latent_dim: D.
+        observation_shape: `(64, 64, C)`.
+        name: the name of the network.
+
+    Returns:
+        A model from `[B, D]` latents to `[B, 64, 64, C]` unnormalised outputs (logits).
+    """
+    _require_64(observation_shape, "slow_decoder")
+    layers = [
+        keras.Input((latent_dim,)),
+        keras.layers.Dense(256, activation="relu", kernel_initializer=_he_normal()),
+        keras.layers.Reshape((1, 1, 256)),
+    ]
+    *hidden, last = (64, 64, 32, 32, observation_shape[-1])
+    for k, filters in enumerate((*hidden, last)):
+        bound = 1 / math.sqrt(16 * filters)
+        layers.append(
+            keras.layers.Conv2DTranspose(
+                filters,
+                4,
+                strides=2 if k else 1,
+                padding="same" if k else "valid",
+                activation="relu" if k < len(hidden) else None,
+                kernel_initializer=keras.initializers.RandomUniform(-bound, bound),
+                bias_initializer=keras.initializers.RandomUniform(-bound, bound),
+            )
+        )
+    return keras.Sequential(layers, name=name)
+
+
+def _he_normal() -> keras.initializers.Initializer:
+    """Kaiming & He's normal weights for ReLU, untruncated as in PyTorch."""
+    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
+
+
+def _require_64(observation_shape: tuple[int, ...], name: str) -> None:
+    if tuple(observation_shape[:-1]) != (64, 64):
+        sides = "x".join(map(str, observation_shape))
+        raise ValueError(f"{name} takes 64x64 images, not {sides}; choose another network")

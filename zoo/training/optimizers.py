@@ -10,6 +10,14 @@ class Adam(keras.optimizers.Adam):
     """Adam (Kingma & Ba 2015, the form with epsilon-hat) in TensorFlow's fused kernel.
 
     The same update as `keras.optimizers.Adam`, which makes it of a dozen elementwise operations.
+
+    Args:
+        learning_rate: the size of a step.
+        beta_1: the decay of the mean of gradients.
+        beta_2: the decay of the mean of squared gradients.
+        epsilon: added to the root of the latter.
+        l2: the gradient of `l2 / 2 |w|^2` is added to that of every weight w, before the moments:
+            the `weight_decay` of PyTorch's Adam, not that of AdamW.
     """
 
     def __init__(
@@ -18,14 +26,21 @@ class Adam(keras.optimizers.Adam):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
+        l2: float = 0.0,
     ):
         super().__init__(learning_rate, beta_1, beta_2, epsilon)
+        if l2 < 0:
+            raise ValueError(f"Adam.l2 is {l2}; give a number that is not negative")
+        self.l2 = l2
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its two moments in place."""
         kind = variable.dtype
         step = tf.cast(self.iterations + 1, kind)
         index = self._get_variable_index(variable)
+        gradient = tf.cast(gradient, kind)
+        if self.l2:
+            gradient += self.l2 * tf.convert_to_tensor(variable)
         moments = [slots[index].value for slots in (self._momentums, self._velocities)]
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
@@ -37,5 +52,5 @@ class Adam(keras.optimizers.Adam):
             beta1=tf.cast(self.beta_1, kind),
             beta2=tf.cast(self.beta_2, kind),
             epsilon=tf.cast(self.epsilon, kind),
-            grad=tf.cast(gradient, kind),
+            grad=gradient,
         )

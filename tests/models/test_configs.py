@@ -1,0 +1,40 @@
+"""Every shipped gin file makes a model of its data set's observations, and an optimiser."""
+
+import gin
+import keras
+import pytest
+
+from zoo import config
+from zoo.models.base import Model
+from zoo.training.job import Job
+
+# Loading a data set to learn its shape would draw it first.
+SHAPES = {
+    "zoo_dsprites": (64, 64, 1),
+    "zoo_shapes3d": (64, 64, 3),
+    "zoo_balls": (64, 64, 3),
+    "zoo_sprites": (64, 64, 3),
+    "zoo_synthetic/linear": (3,),
+    "zoo_synthetic/nonlinear": (6,),
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+    yield
+    gin.clear_config()
+
+
+@pytest.mark.parametrize("file", config.shipped())
+def test_makes_its_model(file):
+    config.parse([file])
+    job = Job()
+    family = job.dataset.partition("/")[0]
+    shape = SHAPES.get(job.dataset, SHAPES.get(family))
+    assert shape, f"the shape of {job.dataset} is missing above"
+    model = job.model(shape)
+    assert isinstance(model, Model) and tuple(model.observation_shape) == shape
+    assert isinstance(job.optimizer(), keras.optimizers.Optimizer)
+    # A paper's own settings must reach the model that it trains, not one of its bases.
+    bound = gin.query_parameter(f"{type(model).__name__}.latent_dim")
+    assert model.latent_dim == bound

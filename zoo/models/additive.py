@@ -1,0 +1,176 @@
+"""Autoencoders whose decoder is a sum of decoders, one for each block of latents."""
+
+from collections.abc import Callable, Sequence
+
+import gin
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.models.base import Autoencoder, Batch
+from zoo.networks.additive import batch_norm, object_decoder, resnet18_encoder, uniform_by_fan_in
+
+_IMAGENET_MEAN, _IMAGENET_DEVIATION = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
+
+# How images in [0, 1] are normalised: what is subtracted, and what it is then divided by.
+NORMALIZATIONS = {
+    "unit": (0.0, 1.0),
+    "pixels": (0.0, 1 / 255),
+    "symmetric": (0.5, 0.5),
+    "imagenet": (_IMAGENET_MEAN, _IMAGENET_DEVIATION),
+    "imagenet_pixels": (_IMAGENET_MEAN / 255, _IMAGENET_DEVIATION / 255),
+}
+
+_SIGMAS = {"identity": tf.identity, "exp": tf.exp}
+
+
+@gin.register
+class AdditiveAutoencoder(Autoencoder):
+    """An autoencoder with an additive decoder (Lachapelle et al. 2023).
+
+    `f(z) = sigma(sum_B f_B(z_B))` over the blocks B of a partition of the latents, on normalised
+    images x. Minimises the mean of `(x - f(g(x)))^2` over the numbers of an image. A single block
+    is the non-additive baseline. There is no prior: `sample` of an exported model decodes standard
+    normal codes, which the normalised codes resemble in mean and variance only.
+
+    Batch statistics are used in training, moving averages of them by `encode` and `decode`. The
+    moving averages are weights, kept in checkpoints and exports.
+
+    Args:
+        observation_shape: the shape of one observation, `(H, W, C)` or `(D,)`.
+        latent_dim: the number of latents.
+        blocks: the partition, lists of latents; each latent by itself if None.
+        shared: use one decoder for all blocks, which then are of one size. Its parts of the image
+            differ by their latents only, so that the image is symmetric in the blocks.
+        sigma: the invertible output transformation: `identity`, or `exp`, which makes the image a
+            product over blocks (for `unit` or `pixels`).
+        normalization: of images, and so the scale of the loss: `unit` [0, 1], `pixels` [0, 255],
+            `symmetric` [-1, 1], `imagenet` (mean and deviation of ImageNet's channels), or
+            `imagenet_pixels` (these of [0, 1], applied to numbers in [0, 255]). The authors' code
+            calls the last four none, tensor_uniform, tensor_imagenet and imagenet.
+        normalized_code: whether the code is batch-normalised.
+        encoder: observation shape -> network to features; a dense layer to the code follows.
+        decoder: (latents, observation shape) -> network to (a part of) a normalised image.
+    """
+
+    def __init__(
+        self,
+        observation_shape: tuple[int, ...],
+        latent_dim: int = 2,
+        blocks: Sequence[Sequence[int]] | None = None,
+        shared: bool = False,
+        sigma: str = "identity",
+        normalization: str = "unit",
+        normalized_code: bool = True,
+        encoder: Callable[..., keras.Model] = resnet18_encoder,
+        decoder: Callable[..., keras.Model] = object_decoder,
+    ):
+        super().__init__()
+        if latent_dim < 1:
+            raise ValueError(f"AdditiveAutoencoder.latent_dim is {latent_dim}; give at least 1")
+        for key, value, known in (
+            ("sigma", sigma, _SIGMAS),
+            ("normalization", normalization, NORMALIZATIONS),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"AdditiveAutoencoder.{key} is {value!r}; it takes {', '.join(known)}"
+                )
+        if normalization.startswith("imagenet") and observation_shape[-1] != 3:
+            raise ValueError(
+                f"AdditiveAutoencoder.normalization is {normalization!r}, which is for 3 channels, "
+                f"and images have {observation_shape[-1]}; take 'unit' or 'symmetric'"
+            )
+        self.observation_shape, self.latent_dim = observation_shape, latent_dim
+        self.blocks = _partition(blocks, latent_dim)
+        sizes = [len(block) for block in self.blocks]
+        if shared and len(set(sizes)) > 1:
+            raise ValueError(
+                f"AdditiveAutoencoder.shared needs blocks of one size; they are {sizes}"
+            )
+        self.sigma, self.normalization = sigma, normalization
+        self.encoder = encoder(observation_shape)
+        width = self.encoder.output_shape[-1]
+        self.code_head = keras.layers.Dense(latent_dim, name="code", **uniform_by_fan_in(width))
+        self.code_head.build(self.encoder.output_shape)
+        self.code_norm = batch_norm(dtype="float32", name="code_norm") if normalized_code else None
+        if self.code_norm:
+            self.code_norm.build((None, latent_dim))
+        # Checkpoints do not see what is in a list.
+        self._decoder_names = [f"decoder_{k}" for k in range(1 if shared else len(sizes))]
+        for name, size in zip(self._decoder_names, sizes, strict=False):
+            setattr(self, name, decoder(size, observation_shape))
+        self.built = True
+
+    @property
+    def decoders(self) -> list[keras.Model]:
+        """`f_B` of each block, or the one that is shared."""
+        return [getattr(self, name) for name in self._decoder_names]
+
+    def encode(self, images: tf.Tensor) -> tf.Tensor:
+        """The code of images: `[B, ...]` in [0, 1] to `[B, D]`."""
+        return self._code(self._normalized(images), training=False)
+
+    def decode(self, latents: tf.Tensor) -> tf.Tensor:
+        """Images of latents: `[B, D]` to `[B, ...]`; near [0, 1] where it fits, not clipped."""
+        shift, scale = self._normalization
+        return shift + scale * self._image(latents, training=False)
+
+    def block_images(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The parts `f_B(z_B)`: `[B, D]` to `[B, blocks, ...]` float32.
+
+        `sigma` of their sum is the normalised image.
+
+        Args:
+            latents: `[B, D]`.
+            training: use the statistics of this batch, and update the moving ones.
+        """
+        decoders = self.decoders * (len(self.blocks) // len(self.decoders))
+        parts = [
+            tf.cast(decoder(tf.gather(latents, block, axis=1), training=training), tf.float32)
+            for decoder, block in zip(decoders, self.blocks, strict=True)
+        ]
+        return tf.stack(parts, axis=1)
+
+    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """See `Model.losses_on`; logs the squared error of images in [0, 1] beside the loss."""
+        images = self._normalized(batch["image"])
+        outputs = self._image(self._code(images, training=True), training=True)
+        error = tf.math.squared_difference(images, outputs)
+        _, scale = self._normalization
+        return {"loss": _mean(error), "squared_error": _mean(scale**2 * error)}
+
+    def _code(self, normalized: tf.Tensor, training: bool) -> tf.Tensor:
+        features = self.encoder(normalized, training=training)
+        code = tf.cast(self.code_head(features), tf.float32)
+        return self.code_norm(code, training=training) if self.code_norm else code
+
+    def _image(self, latents: tf.Tensor, training: bool) -> tf.Tensor:
+        parts = self.block_images(latents, training)
+        return _SIGMAS[self.sigma](tf.reduce_sum(parts, axis=1))
+
+    @property
+    def _normalization(self) -> tuple[np.ndarray, np.ndarray]:
+        shift, scale = NORMALIZATIONS[self.normalization]
+        return np.asarray(shift, np.float32), np.asarray(scale, np.float32)
+
+    def _normalized(self, images: tf.Tensor) -> tf.Tensor:
+        shift, scale = self._normalization
+        return (images - shift) * (1 / scale)
+
+
+def _mean(values: tf.Tensor) -> tf.Tensor:
+    """`[B, ...]` to `[B]`."""
+    return tf.reduce_mean(tf.reshape(values, [tf.shape(values)[0], -1]), axis=-1)
+
+
+def _partition(blocks: Sequence[Sequence[int]] | None, latent_dim: int) -> list[list[int]]:
+    if blocks is None:
+        return [[latent] for latent in range(latent_dim)]
+    blocks = [list(block) for block in blocks]
+    if not all(blocks) or sorted(sum(blocks, [])) != list(range(latent_dim)):
+        raise ValueError(
+            f"AdditiveAutoencoder.blocks is {blocks}; give lists that hold each of the latents 0 "
+            f"to {latent_dim - 1} once"
+        )
+    return blocks
