@@ -232,9 +232,14 @@ def _derivatives(decoder, latents, dtype, order):
             function = along(function, tangent)
         return function(values)
 
-    compiled = tf.function(partial, autograph=False).get_concrete_function(
-        tf.TensorSpec([None, flat.shape[1]], dtype), tf.TensorSpec([order], tf.int32)
-    )
+    specs = tf.TensorSpec([None, flat.shape[1]], dtype), tf.TensorSpec([order], tf.int32)
+    try:
+        compiled = tf.function(partial, autograph=False).get_concrete_function(*specs)
+    except IndexError:
+        # Nested accumulators cannot read the shape inside a Reshape layer in the open. Within a
+        # function of its own they can, but tracing takes several times as long.
+        decode = tf.function(decode)
+        compiled = tf.function(partial, autograph=False).get_concrete_function(*specs)
     # Every nested accumulator about doubles what a forward pass holds.
     rows = max(1, 2**28 // (2**order * probe(decode, shape, dtype)[1] + 1))
 

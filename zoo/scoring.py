@@ -76,7 +76,7 @@ def _draw_traversals(folder: runs.RunFolder) -> None:
     """Draws the traversals of a run's model, ordered by posterior variance."""
     model = load(folder.saved_model)
     dataset = data.load(model.card["dataset"])
-    if len(model.image_shape) != 3 or not hasattr(model, "posterior"):
+    if len(model.image_shape) != 3 or not hasattr(model.model, "posterior"):
         return
     numbers = np.sort(np.random.default_rng(0).choice(len(dataset), min(256, len(dataset)), False))
     posterior = model.posterior(dataset.images[numbers])

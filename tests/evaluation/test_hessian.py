@@ -133,3 +133,16 @@ def test_bad_input_is_named():
         evaluation.hessian_penalty(mixed, LATENTS, directions=1)
     with pytest.raises(ValueError, match="finite"):
         evaluation.hessian_penalty(mixed, LATENTS * np.nan)
+
+
+def test_float32_keras_decoders_with_a_reshape_agree_with_float64():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((3,)), keras.layers.Dense(8, "tanh"), keras.layers.Reshape((2, 2, 2))]
+    decoder = keras.Sequential([*layers, keras.layers.Conv2DTranspose(1, 2, 2)])
+    blocks = [[0], [1, 2]]
+    single = evaluation.block_hessian(decoder, LATENTS.astype(np.float32), blocks)
+    double = evaluation.block_hessian(decoder, LATENTS, blocks, dtype="float64")
+    assert double["score"] > 1e-3
+    assert single["score"] == pytest.approx(double["score"], rel=1e-4)

@@ -130,3 +130,14 @@ def test_saved_model_round_trip(model, tmp_path):
     other.set_weights([0 * weights for weights in other.get_weights()])
     other.load_weights(tmp_path / "saved" / "model.weights.h5")
     np.testing.assert_allclose(other.encode(images), codes, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_checkpoint_holds_every_variable(model):
+    """Layers kept in a plain list, say, would be lost without a word."""
+    built = _small(model)
+    checkpoint = tf.train.Checkpoint(model=built, optimizers=list(built.optimizers))
+    held = {id(getattr(v, "value", v)) for v in tf.train.TrackableView(checkpoint).descendants()}
+    held |= {id(v) for v in tf.train.TrackableView(checkpoint).descendants()}
+    for variable in built.variables:
+        assert id(variable) in held or id(variable.value) in held, variable.path
