@@ -8,7 +8,6 @@ import numpy as np
 
 import data
 import evaluation
-from data.cache import atomic
 from zoo import runs
 from zoo.errors import UserError
 from zoo.hub import load, package
@@ -86,8 +85,7 @@ def _draw_traversals(folder: runs.RunFolder) -> None:
         np.mean(np.asarray(posterior["stddev"]) ** 2, axis=0),
         by="variance",
     )
-    with atomic(folder.images / "traversals_by_variance.png") as temporary:
-        temporary.write_bytes(figures.png(picture))
+    figures.write(folder.images / "traversals_by_variance.png", picture)
 
 
 def show(table: Mapping[str, Mapping]) -> None:

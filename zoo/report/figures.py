@@ -5,10 +5,13 @@ are enlarged by whole factors without interpolation, so each of their pixels sta
 """
 
 import io
+import pathlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from data import cache
 
 GROUND, INK, FAINT = (38, 43, 52), (236, 239, 244), (134, 144, 160)
 GAP = 3
@@ -275,6 +278,12 @@ def png(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def write(path: pathlib.Path, picture: np.ndarray) -> None:
+    """Writes a picture, `[H, W, 3]` uint8, as a PNG file, at once or not at all."""
+    with cache.atomic(path) as temporary:
+        temporary.write_bytes(png(picture))
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ import tensorflow as tf
 import tqdm
 
 from data import sampling
-from data.cache import atomic
 from data.dataset import Dataset
 from zoo import runs
 from zoo.errors import UserError
@@ -51,8 +50,7 @@ class Pictures:
         }
         for name, picture in drawn.items():
             self._log.image(step, name, picture)
-            with atomic(self._folder.images / f"{name}.png") as temporary:
-                temporary.write_bytes(figures.png(picture))
+            figures.write(self._folder.images / f"{name}.png", picture)
 
 
 @dataclasses.dataclass
