@@ -1,0 +1,1 @@
+"""The tables of papers, one module a paper or chapter, each with `TABLES`."""

@@ -1,0 +1,167 @@
+"""Numbers from the folders of runs, without TensorFlow."""
+
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from zoo.reproduction.spec import BUDGETS, PAPER, Claim, Column, Row, Table
+from zoo.reproduction.tasks import Task
+
+# Beyond this probability of a result by chance an order is not claimed to be seen.
+LEVEL = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What the finished runs of a row give at one budget.
+
+    Attributes:
+        row: of the table.
+        budget: where the runs are kept.
+        values: column name -> numbers, one a seed that has it.
+        manifests: of all finished runs.
+        seeds: of these runs.
+    """
+
+    row: Row
+    budget: str
+    values: dict[str, np.ndarray]
+    manifests: list[dict]
+    seeds: list[int]
+
+
+def results(table: Table, out: pathlib.Path) -> dict[str, list[Result]]:
+    """Row name -> what there is at each budget; an empty list where nothing has finished."""
+    return {row.name: _of_row(table, row, out) for row in table.rows}
+
+
+def number(folder: pathlib.Path, column: Column) -> float | None:
+    """A column's number of one run; None where the run has none."""
+    path = folder / column.file
+    if not path.exists():
+        return None
+    if path.suffix == ".jsonl":
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        pairs = [(_at(r, column.path), r["step"]) for r in records]
+        pairs = [(value, step) for value, step in pairs if value is not None]
+        value = column.reduce(*zip(*pairs, strict=True)) if pairs else None
+    else:
+        value = _at(json.loads(path.read_text()), column.path)
+    return None if value is None else column.scale * value
+
+
+def share_of_training(errors: Sequence[float], steps: Sequence[int]) -> float:
+    """The share of training from which the relative KL error stays below 3 %."""
+    import evaluation
+
+    return evaluation.polarized_share(errors, steps)["score"]
+
+
+def outside(mean: float, published, column: Column) -> bool:
+    """Whether a mean is outside two of the paper's standard deviations.
+
+    Both of the paper's numbers are given the half unit that they were rounded by.
+    """
+    if published is None or published[1] is None:
+        return False
+    half = 0.5 * 10.0**-column.decimals
+    return abs(mean - published[0]) > 2 * (published[1] + half) + half
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """A claim tested at one budget.
+
+    Attributes:
+        claim: what is claimed.
+        budget: of the runs compared.
+        counts: how many seeds the lower and the higher row have.
+        p: of the one-sided Mann-Whitney U test; None where a row has no seeds.
+        text: `holds`, `not seen` or `too few seeds`.
+    """
+
+    claim: Claim
+    budget: str
+    counts: tuple[int, int]
+    p: float | None
+    text: str
+
+
+def verdict(claim: Claim, lower: np.ndarray, higher: np.ndarray, budget: str = PAPER) -> Verdict:
+    """Tests whether `lower` is stochastically less than `higher`, over seeds.
+
+    With so few seeds that even complete separation would not be significant at 5 %
+    (1 / C(n + m, n) above it) nothing is said.
+    """
+    n, m = len(lower), len(higher)
+    if not n or not m:
+        return Verdict(claim, budget, (n, m), None, "too few seeds")
+    import scipy.stats
+
+    p = float(scipy.stats.mannwhitneyu(lower, higher, alternative="less").pvalue)
+    if p <= LEVEL:
+        text = "holds"
+    elif 1 / math.comb(n + m, n) > LEVEL:
+        text = "too few seeds"
+    else:
+        text = "not seen"
+    return Verdict(claim, budget, (n, m), p, text)
+
+
+def verdicts(table: Table, found: dict[str, list[Result]]) -> list[Verdict]:
+    """All claims of a table, each at every budget that both of its rows have runs of."""
+    tested = []
+    for claim in table.claims:
+        pairs, names = {}, (claim.lower, claim.higher)
+        for budget in BUDGETS:
+            pair = [_at_budget(table.row(n), found[n], budget) for n in names]
+            if all(pair):
+                pairs[tuple(result.budget for result in pair)] = (budget, pair)
+        for budget, (a, b) in pairs.values():
+            tested.append(verdict(claim, a.values[claim.column], b.values[claim.column], budget))
+        if not pairs:
+            counts = [sum(len(r.values[claim.column]) for r in found[n]) for n in names]
+            tested.append(Verdict(claim, "-", tuple(counts), None, "too few seeds"))
+    return tested
+
+
+def _at_budget(row: Row, found: list[Result], budget: str) -> Result | None:
+    wanted = row.run.effective(budget) if row.run else None
+    return next((result for result in found if result.budget == wanted), None)
+
+
+def _of_row(table: Table, row: Row, out: pathlib.Path) -> list[Result]:
+    if row.run is None:
+        return []
+    found = []
+    for budget in dict.fromkeys(row.run.effective(name) for name in BUDGETS):
+        tasks = _finished(row, budget, out)
+        if tasks:
+            values = {c.name: [number(t.folder, c) for t in tasks] for c in table.columns}
+            found.append(
+                Result(
+                    row,
+                    budget,
+                    {n: np.array([v for v in x if v is not None]) for n, x in values.items()},
+                    [json.loads((t.folder / "manifest.json").read_text()) for t in tasks],
+                    [t.seed for t in tasks],
+                )
+            )
+    return found
+
+
+def _finished(row: Row, budget: str, out: pathlib.Path) -> list[Task]:
+    folder = out / budget / row.run.name
+    seeds = sorted(int(p.name) for p in folder.glob("*") if p.name.isdecimal())
+    tasks = [Task(row.run, seed, budget, out) for seed in seeds]
+    return [task for task in tasks if task.state() == "done"]
+
+
+def _at(record: dict, path: Sequence[str]):
+    for key in path:
+        record = record.get(key) if isinstance(record, dict) else None
+    return record

@@ -1,0 +1,150 @@
+"""What a table of a paper is made of: data, no behaviour beyond looking things up."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+PAPER, CPU = "paper", "cpu"
+BUDGETS = (PAPER, CPU)
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How a run is made smaller.
+
+    Attributes:
+        bindings: what is bound beyond the run's own; none for the paper's budget.
+        seeds: how many seeds are run unless the user says otherwise.
+        gin_file: another gin file than the run's.
+    """
+
+    bindings: tuple[str, ...] = ()
+    seeds: int = 10
+    gin_file: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Scores of a finished run on a further data set, kept as `<name>.json` in its folder."""
+
+    name: str
+    dataset: str
+    scores: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A training that tables take numbers from, whatever its seed.
+
+    Attributes:
+        name: its folder; two runs of one name are the same run.
+        gin_file: as `zoo.train` takes it.
+        bindings: further bindings.
+        cpu: the budget for two CPU cores; the paper's where it suits them as it is.
+        seeds: of the paper's budget.
+        evaluations: scores on further data sets.
+    """
+
+    name: str
+    gin_file: str
+    bindings: tuple[str, ...] = ()
+    cpu: Budget = Budget()
+    seeds: int = 10
+    evaluations: tuple[Evaluation, ...] = ()
+
+    def budget(self, name: str) -> Budget:
+        """The budget of a name in `BUDGETS`."""
+        return self.cpu if name == CPU else Budget(seeds=self.seeds)
+
+    def effective(self, name: str) -> str:
+        """The budget whose folder holds the run: the paper's where `name` reduces nothing."""
+        chosen = self.budget(name)
+        return name if chosen.bindings or chosen.gin_file else PAPER
+
+    def config(self, budget: str, seed: int) -> tuple[str, tuple[str, ...]]:
+        """The gin file and all bindings of one seed."""
+        chosen = self.budget(budget)
+        bindings = (*self.bindings, *chosen.bindings, f"train.seed = {seed}")
+        return chosen.gin_file or self.gin_file, bindings
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A number taken from a run.
+
+    Attributes:
+        name: the heading.
+        path: keys into the JSON of `file`; for a `.jsonl`, into each of its records.
+        file: of the run's folder.
+        reduce: makes one number of the records' values and steps, for a `.jsonl`.
+        scale: what the number is multiplied by, 100 for per cent.
+        decimals: as the paper rounds.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    file: str = "scores.json"
+    reduce: Callable[[Sequence[float], Sequence[int]], float] | None = None
+    scale: float = 1.0
+    decimals: int = 2
+
+
+Published = tuple[float, float | None]
+"""The paper's mean and standard deviation; None where it gives no deviation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        name: for example `beta_vae/synth_lin`.
+        run: what it is made of; None where this package has no config for it.
+        paper: what the paper gives, by column; None for a dash.
+        group: the series it belongs to in a figure.
+        x: its abscissa in a figure.
+    """
+
+    name: str
+    run: Run | None
+    paper: Mapping[str, Published | None] = dataclasses.field(default_factory=dict)
+    group: str = ""
+    x: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """An order that the paper states or shows: `column` is lower in row `lower`."""
+
+    column: str
+    lower: str
+    higher: str
+
+    def __str__(self) -> str:
+        return f"{self.column}: {self.lower} < {self.higher}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table or a figure of a paper.
+
+    Attributes:
+        name: `<paper>/<number>`.
+        title: one line.
+        columns: the numbers of every row.
+        rows: in the paper's order.
+        claims: orders that are tested.
+        notes: what differs from the paper, one line each.
+        figure: `(axes-free) (results by row, table) -> matplotlib figure`, for figures.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    claims: tuple[Claim, ...] = ()
+    notes: tuple[str, ...] = ()
+    figure: Callable | None = None
+
+    def row(self, name: str) -> Row:
+        """The row of that name."""
+        return next(row for row in self.rows if row.name == name)

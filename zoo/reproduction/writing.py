@@ -1,0 +1,169 @@
+"""Tables as Markdown and CSV: the paper beside ours, with what made each row."""
+
+import csv
+import io
+import pathlib
+
+import numpy as np
+
+from data.cache import atomic
+from zoo import runs
+from zoo.reproduction import catalog, reading
+from zoo.reproduction.reading import Result, Verdict
+from zoo.reproduction.spec import PAPER, Column, Published, Row, Table
+
+MARK = "(!)"
+LEGEND = (
+    f"Mean ± standard deviation over seeds (n - 1). {MARK}: outside two of the paper's standard "
+    "deviations, its rounding allowed for. Orders: one-sided Mann-Whitney U test over seeds; "
+    f"*holds* means p <= {reading.LEVEL}."
+)
+INTRO = """# Results
+
+Tables of papers beside what this package makes of them. Every row names its seeds, its budget and
+the command that made it; a row without runs says so. Made by `python -m zoo.reproduce --results`.
+"""
+
+
+def write(table: Table, out: pathlib.Path) -> list[pathlib.Path]:
+    """Writes `<out>/<table>.md` and `.csv`, and `.png` where it is a figure with runs."""
+    found = reading.results(table, out)
+    path = out / table.name
+    written = [path.with_name(f"{path.name}.md"), path.with_name(f"{path.name}.csv")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = _draw(table, found, path.with_name(f"{path.name}.png"))
+    runs.write_text(written[0], "# " + markdown(table, found, picture and picture.name))
+    runs.write_text(written[1], as_csv(table, found))
+    return [*written, *([picture] if picture else [])]
+
+
+def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
+    """Writes all tables that have runs into one file; gives their names."""
+    sections, names = [INTRO, LEGEND + "\n"], []
+    for table in catalog.tables().values():
+        found = reading.results(table, out)
+        if any(found.values()):
+            names.append(table.name)
+            sections.append("## " + markdown(table, found, legend=False))
+    if not names:
+        sections.append("No run has finished yet.\n")
+    runs.write_text(file, "\n".join(sections))
+    return names
+
+
+def markdown(
+    table: Table,
+    found: dict[str, list[Result]],
+    picture: str | None = None,
+    legend: bool = True,
+) -> str:
+    """A section of a table, without the marks of its heading."""
+    heads = [f"{c.name}, {who}" for c in table.columns for who in ("paper", "ours")]
+    heads = ["row", *heads, "seeds", "budget", "command", "date"]
+    lines = [_line(heads), _line("---" for _ in heads)]
+    for row in table.rows:
+        lines += [_line(_cells(table, row, result)) for result in found[row.name] or [None]]
+    parts = [f"{table.name}: {table.title}\n", "\n".join(lines) + "\n"]
+    if legend:
+        parts.append(LEGEND + "\n")
+    if table.notes:
+        parts.append("\n".join(f"- {note}" for note in table.notes) + "\n")
+    if picture:
+        parts.append(f"![{table.title}]({picture})\n")
+    if table.claims:
+        heads = ("order in the paper", "budget", "seeds", "p", "verdict")
+        lines = [_line(heads), _line("---" for _ in heads)]
+        lines += [_line(_tested(v)) for v in reading.verdicts(table, found)]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def as_csv(table: Table, found: dict[str, list[Result]]) -> str:
+    """One line a row, column and budget, with the numbers of all seeds."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ("table row column budget paper_mean paper_std mean std outside seeds values "
+         "steps batch_size precision dataset test_dataset finished").split()
+    )  # fmt: skip
+    for row in table.rows:
+        for result in found[row.name] or [None]:
+            for column in table.columns:
+                writer.writerow([table.name, row.name, column.name, *_record(result, column, row)])
+    return text.getvalue()
+
+
+def _record(result: Result | None, column: Column, row: Row) -> list:
+    mean, std = row.paper.get(column.name) or (None, None)
+    if result is None:
+        return ["", mean, std, *[""] * 11]
+    values, facts = result.values[column.name], result.manifests[-1]
+    ours = [values.mean(), _deviation(values)] if len(values) else ["", ""]
+    far = len(values) and reading.outside(values.mean(), row.paper.get(column.name), column)
+    keys = ("steps", "batch_size", "precision", "dataset", "test_dataset", "finished")
+    return [
+        *(result.budget, mean, std, *ours, "yes" if far else "no"),
+        *(" ".join(map(str, result.seeds)), " ".join(map(repr, values.tolist()))),
+        *(facts.get(key, "") for key in keys),
+    ]
+
+
+def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
+    cells = [row.name]
+    for column in table.columns:
+        cells += [_published(row, column), _ours(row, column, result)]
+    if result is None:
+        return [*cells, "0", "not run" if row.run else "no configuration yet", "", ""]
+    facts = result.manifests[-1]
+    budget = f"{facts['steps']:,} x {facts['batch_size']}, {facts['precision']}"
+    if result.budget != PAPER:
+        budget += f" (reduced: {result.budget})"
+    command = (
+        f"`python -m zoo.reproduce --table={table.name} --budget={result.budget} "
+        f"--rows={row.name} --seeds={max(result.seeds) + 1}`"
+    )
+    date = max(manifest.get("finished", "") for manifest in result.manifests)[:10]
+    return [*cells, str(len(result.seeds)), budget, command, date]
+
+
+def _published(row: Row, column: Column) -> str:
+    published: Published | None = row.paper.get(column.name)
+    if published is None:
+        return "-"
+    mean, std = published
+    text = f"{mean:.{column.decimals}f}"
+    return text if std is None else f"{text} ± {std:.{column.decimals}f}"
+
+
+def _ours(row: Row, column: Column, result: Result | None) -> str:
+    if result is None or not len(result.values[column.name]):
+        return "-"
+    values = result.values[column.name]
+    text = f"{values.mean():.{column.decimals}f}"
+    if len(values) > 1:
+        text += f" ± {_deviation(values):.{column.decimals}f}"
+    if reading.outside(values.mean(), row.paper.get(column.name), column):
+        text += f" {MARK}"
+    return text
+
+
+def _deviation(values: np.ndarray) -> float | str:
+    return float(values.std(ddof=1)) if len(values) > 1 else ""
+
+
+def _tested(verdict: Verdict) -> list[str]:
+    p = "-" if verdict.p is None else f"{verdict.p:.2g}"
+    counts = f"{verdict.counts[0]}, {verdict.counts[1]}"
+    return [str(verdict.claim), verdict.budget, counts, p, verdict.text]
+
+
+def _line(cells) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _draw(table: Table, found: dict[str, list[Result]], path: pathlib.Path) -> pathlib.Path | None:
+    if table.figure is None or not any(found.values()):
+        return None
+    with atomic(path) as temporary:
+        table.figure(found, table.columns).savefig(temporary, format="png", dpi=150)
+    return path

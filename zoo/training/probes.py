@@ -1,0 +1,52 @@
+"""What is measured of a model between chunks of training, beside the means of its losses."""
+
+from collections.abc import Callable
+
+import gin
+import tensorflow as tf
+
+import evaluation
+from data import sampling
+from data.dataset import Dataset
+from zoo.errors import UserError
+from zoo.models.base import Model
+
+
+@gin.configurable
+def kl_error_probe(
+    model: Model, dataset: Dataset, images: int = 2000, threshold: float = 0.5
+) -> Callable[[], dict[str, float]]:
+    """The relative error of the polarised KL (Zietlow 2022, eq. 3.38; Table 3.2).
+
+    Every record of the log gets `relative_kl_error`, the score of `evaluation.polarized_regime` on
+    the posteriors of the same images each time, and `varying_latents`, the number of latents whose
+    posterior means vary.
+
+    Args:
+        model: has a posterior with independent entries.
+        dataset: what the images are drawn from, without replacement.
+        images: how many.
+        threshold: see `evaluation.polarized_regime`.
+
+    Raises:
+        UserError: the model has no posterior.
+    """
+    observations = sampling.as_float(dataset, tf.constant(dataset.images[dataset.some(images)]))
+    posterior = getattr(model, "posterior", lambda _: None)
+    if posterior(observations[:1]) is None:
+        raise UserError(
+            f"train.probe: {type(model).__name__} has no posterior; leave kl_error_probe out"
+        )
+
+    @tf.function
+    def moments():
+        found = posterior(observations)
+        return found.mean(), found.variance()
+
+    def measure() -> dict[str, float]:
+        mean, variance = (moment.numpy() for moment in moments())
+        regime = evaluation.polarized_regime(mean, variance, threshold)
+        varying = int(regime["varies"].sum())
+        return {"relative_kl_error": regime["score"], "varying_latents": varying}
+
+    return measure
