@@ -38,6 +38,7 @@ setup(
         "gin-config>=0.5",
         "h5py>=3.10",
         "importlib_resources>=6.0",
+        "isal>=1.7",
         "jinja2>=3.1",
         "keras>=3.6",
         "lightgbm>=4.3",

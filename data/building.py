@@ -14,6 +14,7 @@ and no more, unless it downloads (`_dataset`) or has further features (`_feature
 """
 
 import concurrent.futures
+import dataclasses
 import functools
 import itertools
 import os
@@ -26,11 +27,11 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from tensorflow_datasets.core.utils import shard_utils
 
-from data import catalog, png
+from data import catalog, perturbation, png, splits
 from data.dataset import Dataset
 from data.space import FactorSpace
 
-__all__ = ["FileReaderBuilder", "MemoryBuilder", "configs"]
+__all__ = ["FileReaderBuilder", "MemoryBuilder", "SceneBuilder", "configs", "vector"]
 
 _BATCH = 2048
 
@@ -40,14 +41,60 @@ def configs(descriptions: Mapping[str, str]) -> list[tfds.core.BuilderConfig]:
     return [tfds.core.BuilderConfig(name=n, description=d) for n, d in descriptions.items()]
 
 
+def vector(*shape: int, dtype: type = np.float32) -> tfds.features.Tensor:
+    """A feature of fixed shape, stored as plain bytes: written faster than lists of numbers."""
+    return tfds.features.Tensor(shape=shape, dtype=dtype, encoding=tfds.features.Encoding.BYTES)
+
+
+@dataclasses.dataclass
+class NetworkConfig(tfds.core.BuilderConfig):
+    """A perturbed set of a network other than the hub's, in a folder of its own.
+
+    Attributes:
+        network: as `perturbation.find` takes it.
+    """
+
+    network: str = ""
+
+
+class PerturbedMixin:
+    """Takes the network of the config `perturbed`, as an argument or from `ZOO_PERTURBATION`.
+
+    Its examples are then the config `perturbed-<hash of the network>`, so that no network's files
+    are taken for another's.
+    """
+
+    def __init__(self, *, config=None, network: str | os.PathLike | None = None, **kwargs):
+        """Takes what every builder of TFDS takes, and `network`; see `perturbation.find`."""
+        if network and config != "perturbed":
+            raise ValueError(
+                f"{self.name}/{config or 'rendered'} takes no network: only perturbed does"
+            )
+        if config == "perturbed":
+            network = network or os.environ.get(perturbation.ENVIRONMENT)
+            if network:
+                folder = perturbation.find(self.name, network)
+                config = NetworkConfig(
+                    name=f"perturbed-{perturbation.digest(folder)}",
+                    description=self.builder_configs["perturbed"].description,
+                    network=os.fspath(network),
+                )
+        super().__init__(config=config, **kwargs)
+
+    def _dataset(self, dl_manager: tfds.download.DownloadManager) -> Dataset:
+        if isinstance(self.builder_config, NetworkConfig):
+            return catalog.load(f"{self.name}/perturbed/network={self.builder_config.network}")
+        return super()._dataset(dl_manager)
+
+
 class MemoryBuilder:
     """Mixin: features from the factor space, examples from the data set in memory.
 
     Examples are `image`, then `label_<factor>` and `value_<factor>` for every factor, as in TFDS's
     own `dsprites`. They are written in a fixed random order, so that reading the files in sequence
     gives mixed batches; by threads of this process or, if the download config names a runner or
-    options of Apache Beam, by Beam's workers: the files are the same. There is one split, `train`,
-    unless `_datasets` says otherwise.
+    options of Apache Beam, by Beam's workers: the files are the same. The splits are those that the
+    data set has of its own; without, all examples are `train`, as in TFDS's own `dsprites`.
 
     A mixin rather than a Builder: TFDS finds README.md and the checksums by the builder's class.
 
@@ -65,10 +112,6 @@ class MemoryBuilder:
         """The data set in memory; override it where something is downloaded."""
         del dl_manager
         return catalog.load(f"{self.name}/{self.builder_config.name}")
-
-    def _datasets(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Dataset]:
-        """The data set of every split, by the split's name; override it where there are several."""
-        return {"train": self._dataset(dl_manager)}
 
     def _features(self) -> dict[str, tfds.features.FeatureConnector]:
         """The features of an example, by name; override it to add some."""
@@ -91,7 +134,7 @@ class MemoryBuilder:
         # TFDS's generator route takes 150 us an example for its Python serialiser alone, two
         # minutes on dSprites; here the factors' bytes are made once a value, not once an example.
         config = download_config or tfds.download.DownloadConfig()
-        datasets = self._datasets(dl_manager)
+        datasets = _parts(self._dataset(dl_manager))
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             written = [self._write(n, dataset, config, pool) for n, dataset in datasets.items()]
         self.info.set_splits(tfds.core.SplitDict(written))
@@ -126,6 +169,32 @@ class MemoryBuilder:
         )
 
 
+class SceneBuilder(MemoryBuilder):
+    """Adds `mask`, `factors` and `count` of the objects in an image, of the extras of those names.
+
+    A mixin as `MemoryBuilder` is; the extra of the masks is called `masks`.
+    """
+
+    def _factors_shape(self) -> tuple[int, int]:
+        """The most objects of an image, and the factors of an object."""
+        raise NotImplementedError
+
+    def _features(self) -> dict[str, tfds.features.FeatureConnector]:
+        mask = (*self.IMAGE_SHAPE[:2], 1)
+        return super()._features() | {
+            "mask": tfds.features.Image(shape=mask, encoding_format="png"),
+            "factors": vector(*self._factors_shape()),
+            "count": vector(dtype=np.uint8),
+        }
+
+    def _columns(self, dataset: Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        return super()._columns(dataset, numbers) | {
+            "mask": dataset.extras["masks"][numbers][..., None],
+            "factors": dataset.extras["factors"][numbers],
+            "count": dataset.extras["count"][numbers],
+        }
+
+
 def _beam_writing() -> ModuleType:
     try:
         from data import beam_writing
@@ -136,9 +205,20 @@ def _beam_writing() -> ModuleType:
     return beam_writing
 
 
+def _parts(dataset: Dataset) -> dict[str, Dataset]:
+    """The data set of every split that there is in TFDS."""
+    own = dataset.extras.get("split")
+    if own is None:
+        return {"train": dataset}
+    return {
+        split: dataclasses.replace(dataset, name=f"{dataset.name}[{split}]", numbers=numbers)
+        for split, numbers in splits.labelled(own).items()
+    }
+
+
 def order_of(dataset: Dataset) -> np.ndarray:
-    """The order in which the images of a data set are written, always the same."""
-    return np.random.Generator(np.random.Philox(0)).permutation(len(dataset))
+    """The numbers of the images of a data set in the order of writing, always the same."""
+    return dataset.number(np.random.Generator(np.random.Philox(0)).permutation(len(dataset)))
 
 
 def write_shard(builder, encode, path: str, numbers: np.ndarray, mapping=map) -> int:

@@ -1,16 +1,21 @@
 """Which data sets there are. A data set is added by one line here and a folder of its own."""
 
+import dataclasses
 import difflib
 import importlib
 import inspect
 import pathlib
 from types import ModuleType
 
+import numpy as np
+
+from data import splits
 from data.dataset import Dataset
 
 # Family name -> module with `CONFIGS` (config name -> one-line description, the default first) and
 # `load(config, directory) -> Dataset`, `directory` being a cache folder of the family's own. A
-# family with training, validation and test images takes `split` as a third argument.
+# family with splits of its own has them as the extra `split`, `[N]` numbers in `splits.NAMES`. One
+# with perturbed images takes `network` as a third argument.
 FAMILIES = {
     "zoo_dsprites": "data.zoo_dsprites.memory",
     "zoo_shapes3d": "data.zoo_shapes3d.memory",
@@ -36,28 +41,45 @@ def load(
     """Loads a data set into memory, making what it needs on first use.
 
     Args:
-        name: `family/config`, or `family` for its default config; `names()` lists them. A split
-            may follow in brackets, `family/config[train]`, as in `Dataset.name`.
+        name: `family/config`, or `family` for its default config; `names()` lists them. The
+            network of a perturbed set may follow as in TFDS, `family/config/network=PATH`; then a
+            split in brackets, `family/config[train[:20000]]`; as in `Dataset.name`.
         directory: where prepared tables are cached; the user cache directory if None.
-        split: `train`, `validation` or `test`; all images if None.
+        split: `train`, `validation` or `test`, or a slice of one by number, `train[:20000]`; all
+            images if None. A data set without splits of its own is divided by `splits.random`.
+            Of a split, `numbers` says which images belong to it; `images` are still all.
 
     Raises:
-        ValueError: there is no such data set, the message names the nearest; or no such split.
+        ValueError: there is no such data set, the message names the nearest; or no such split,
+            or the data set takes no network.
     """
     from data import cache
 
     if name.endswith("]"):
-        name, _, split = name[:-1].partition("[")
+        name, _, written = name[:-1].partition("[")
+        if split is not None:
+            raise ValueError(f"two splits of {name}: {written!r} in its name, and {split!r}")
+        split = written
+    name, _, network = name.partition("/network=")
     module, family, config = _find(name)
-    options = {}
-    if split is not None:
-        if "split" not in inspect.signature(module.load).parameters:
-            raise ValueError(
-                f"{name} has no splits: all its images are one set; leave out split={split!r}"
-            )
-        options["split"] = split
+    options = {"network": network} if network else {}
+    if network and "network" not in inspect.signature(module.load).parameters:
+        raise ValueError(f"{name} takes no network; those named perturbed do")
     root = pathlib.Path(directory) if directory else cache.directory() / "data"
-    return module.load(config, root / family, **options)
+    dataset = module.load(config, root / family, **options)
+    if split is None:
+        return dataset
+    try:
+        chosen = splits.numbers(split, members(dataset))
+    except ValueError as error:
+        raise ValueError(f"{dataset.name}: {error}") from error
+    return dataclasses.replace(dataset, name=f"{dataset.name}[{split}]", numbers=chosen)
+
+
+def members(dataset: Dataset) -> dict[str, np.ndarray]:
+    """The numbers of the images of every split of a whole data set."""
+    own = dataset.extras.get("split")
+    return splits.random(len(dataset)) if own is None else splits.labelled(own)
 
 
 def _find(name: str) -> tuple[ModuleType, str, str]:

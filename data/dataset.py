@@ -47,11 +47,12 @@ class Dataset:
     """A data set in memory.
 
     Attributes:
-        name: as given to `data.load`, for example `zoo_dsprites/rendered`.
-        images: the observations by number.
+        name: as given to `data.load`, for example `zoo_dsprites/rendered[train]`.
+        images: the observations by number; of a split too they are all those of the whole set.
         space: the factor grid whose numbering is that of the images, or None.
         latents: `[N, K]` float32 continuous ground-truth latents, or None.
         extras: further arrays with one entry an image (masks, domain labels, object counts).
+        numbers: `[n]` int32, the numbers of the images that belong to the split; None: all.
     """
 
     name: str
@@ -59,15 +60,29 @@ class Dataset:
     space: FactorSpace | None = None
     latents: np.ndarray | None = None
     extras: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    numbers: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.images)
+        """The number of images that belong to the split."""
+        return len(self.images if self.numbers is None else self.numbers)
+
+    def number(self, positions) -> np.ndarray:
+        """The numbers of the images at positions 0..len(self)-1 of the split."""
+        return np.asarray(positions if self.numbers is None else self.numbers[positions])
+
+    def some(self, count: int, seed: int = 0) -> np.ndarray:
+        """The numbers of `count` images of the split, or of all if there are fewer; ascending."""
+        count = min(count, len(self))
+        drawn = np.random.default_rng(seed).choice(len(self), count, replace=False)
+        return np.sort(self.number(drawn))
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of the name, the shape and 64 images spread over the whole set."""
-        spread = np.linspace(0, len(self) - 1, 64).astype(np.int64)
+        """A short hash of the name, the shape, the split and 64 images spread over it."""
+        spread = self.number(np.linspace(0, len(self) - 1, 64).astype(np.int64))
         digest = hashlib.sha256(f"{self.name} {self.images.shape}".encode())
+        if self.numbers is not None:
+            digest.update(np.ascontiguousarray(self.numbers, "<i4").tobytes())
         digest.update(np.ascontiguousarray(self.images[spread]).tobytes())
         return digest.hexdigest()[:16]
 

@@ -7,7 +7,7 @@ data mislead models into an entangled code. Here m is any SavedModel with a func
   takes their physical values (`FactorSpace.values`), `factors` their grid indices;
 - it gives `[B, H, W, C]` float32 in [-1, 1].
 
-No such network is shipped with this package.
+Networks are found by path, or by name in the hub of the package `zoo` once that is imported.
 """
 
 import hashlib
@@ -26,35 +26,54 @@ ENVIRONMENT = "ZOO_PERTURBATION"
 _BATCH = 256
 
 
-def find(family: str, directory: pathlib.Path) -> pathlib.Path:
+class Hub:
+    """How names become folders; `zoo` puts its own `fetch` here, which `data` knows nothing of.
+
+    Attributes:
+        fetch: a name to the folder of a verified SavedModel; it raises a ValueError if there is no
+            such model. None until `zoo` is imported.
+    """
+
+    fetch: Callable[[str], pathlib.Path] | None = None
+
+
+def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
     """The folder of a family's network.
 
-    It is `$ZOO_PERTURBATION`, or the folder of the family's name in it, or else
-    `directory/perturbation`.
+    Args:
+        family: for example `zoo_dsprites`.
+        network: the folder of a SavedModel, or one that has a folder of the family's name, or a
+            name in the hub; if None, what `ZOO_PERTURBATION` holds, of the same kinds, and without
+            it the hub's own network, `perturbations/dsprites`.
 
     Raises:
-        ValueError: there is no network.
+        ValueError: there is no such network.
     """
-    chosen = os.environ.get(ENVIRONMENT)
-    if chosen:
-        of_family = pathlib.Path(chosen).expanduser() / family
-        folder = of_family if of_family.is_dir() else of_family.parent
-        _require_network(folder)
-        return folder
-    folder = directory / "perturbation"
-    if not folder.is_dir():
-        raise ValueError(
-            f"{family}/perturbed needs a perturbation network, and none has been trained or shipped"
-            f" yet: put a SavedModel with a function `perturb` into {folder}, or name its folder in"
-            f" {ENVIRONMENT} (data/README.md says what it must compute)"
-        )
-    _require_network(folder)
-    return folder
+    chosen = os.fspath(network or os.environ.get(ENVIRONMENT) or _hub_name(family))
+    folder = pathlib.Path(chosen).expanduser()
+    for place in (folder / family, folder):
+        if (place / "saved_model.pb").is_file():
+            return place
+    if folder.is_dir():
+        raise ValueError(f"{folder} is no SavedModel: it has no saved_model.pb")
+    what = f"{family}/perturbed needs the network {chosen!r}, which is no folder here"
+    advice = f"name a SavedModel's folder in {ENVIRONMENT} (data/README.md says what it computes)"
+    if Hub.fetch is None:
+        raise ValueError(f"{what}: `import zoo`, for the networks of its hub, or {advice}")
+    try:
+        return pathlib.Path(Hub.fetch(chosen))
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{what} and not in the hub ({reason}): {advice}") from error
+
+
+def _hub_name(family: str) -> str:
+    return f"perturbations/{family.removeprefix('zoo_')}"
 
 
 def perturbed(
     base: Dataset, epsilon: float, network: str | os.PathLike, directory: pathlib.Path
-) -> Dataset:
+) -> DenseImages:
     """The images of a factor grid, each with the perturbation of its factors.
 
     x' = x + epsilon m(w) with x in [0, 1], then -x' below 0 and 2 - x' above 1, kept as
@@ -70,21 +89,21 @@ def perturbed(
         directory: where the file is kept.
 
     Returns:
-        The data set `perturbed` of the family of `base`.
+        The images, in the order of the grid.
 
     Raises:
         ValueError: this is no network for these images, or the disk is too small.
     """
     folder = pathlib.Path(network)
     _require_network(folder)
-    path = directory / f"perturbed-{_digest(folder, base, epsilon)}.npy"
+    made = hashlib.sha256(f"{base.fingerprint} {epsilon} {_BATCH} {digest(folder)}".encode())
+    path = directory / f"perturbed-{made.hexdigest()[:12]}.npy"
     if not path.exists():
         perturb = _loaded(folder, base)
         _require_space(directory, int(np.prod(base.images.shape)))
         with cache.atomic(path) as temporary:
             npy.write(temporary, _blocks(perturb, base, epsilon, folder))
-    name = f"{base.name.partition('/')[0]}/perturbed"
-    return Dataset(name, DenseImages(np.load(path, mmap_mode="r")), base.space)
+    return DenseImages(np.load(path, mmap_mode="r"))
 
 
 def folded(images: np.ndarray) -> np.ndarray:
@@ -92,18 +111,18 @@ def folded(images: np.ndarray) -> np.ndarray:
     return 1 - np.abs(1 - np.abs(images))
 
 
+def digest(folder: pathlib.Path) -> str:
+    """A short hash of a SavedModel's graph and weights."""
+    made = hashlib.sha256()
+    for file in [folder / "saved_model.pb", *sorted((folder / "variables").glob("*"))]:
+        made.update(file.name.encode())
+        made.update(file.read_bytes())
+    return made.hexdigest()[:12]
+
+
 def _require_network(folder: pathlib.Path) -> None:
     if not (folder / "saved_model.pb").is_file():
         raise ValueError(f"{folder} is no SavedModel: it has no saved_model.pb")
-
-
-def _digest(folder: pathlib.Path, base: Dataset, epsilon: float) -> str:
-    digest = hashlib.sha256(f"{base.fingerprint} {epsilon} {_BATCH}".encode())
-    files = [folder / "saved_model.pb", *sorted((folder / "variables").glob("*"))]
-    for file in files:
-        digest.update(file.name.encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def _loaded(folder: pathlib.Path, base: Dataset) -> Callable[[np.ndarray], np.ndarray]:
@@ -155,8 +174,13 @@ def _blocks(perturb, base: Dataset, epsilon: float, folder: pathlib.Path) -> Ite
                 f"{len(some) - 1} after it: end the network with tanh"
             )
         new = np.rint(255 * folded(images + np.float32(epsilon) * change)).astype(np.uint8)
-        if np.abs(new - 255 * images).max() > 255 * epsilon + 0.51:
-            raise ValueError(f"{folder}: an image from number {start} on changes by > {epsilon}")
+        # Grey levels are rounded by half a one at most.
+        largest = np.abs(new - 255 * images).reshape(len(some), -1).max(1)
+        if largest.max() > 255 * epsilon + 0.51:
+            raise ValueError(
+                f"{folder}: image {start + largest.argmax()} changes by {largest.max() / 255:.3f}, "
+                f"more than epsilon = {epsilon}"
+            )
         yield new
 
 

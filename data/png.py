@@ -1,15 +1,15 @@
 """PNG encoding of many small images at once, for writing data sets.
 
-Rows are predicted from the row above or left as they are, and matches are sought anywhere or only
-as runs, whichever is shortest on a few of the images. zlib works without the interpreter lock.
+Rows are predicted from the row above or left as they are, whichever is shortest on a few of the
+images. They are compressed by ISA-L, which is faster than zlib and needs no interpreter lock.
 """
 
 import struct
 import zlib
 
 import numpy as np
+from isal import isal_zlib
 
-_STRATEGIES = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_RLE)
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
 
 
@@ -29,19 +29,13 @@ def encode(images: np.ndarray) -> list[bytes]:
     before = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
     after = _chunk(b"IEND", b"")
     pixels = images.reshape(count, height, width * channels)
-    ways = [(up, strategy) for up in (False, True) for strategy in _STRATEGIES]
     few = pixels[:: -(-count // 8)]
-    lengths = [sum(map(len, _compressed(few, *way))) for way in ways]
-    best = ways[int(np.argmin(lengths))]
-    return [before + _chunk(b"IDAT", rows) + after for rows in _compressed(pixels, *best)]
+    up = min((False, True), key=lambda up: sum(map(len, _compressed(few, up))))
+    return [before + _chunk(b"IDAT", rows) + after for rows in _compressed(pixels, up)]
 
 
-def _compressed(pixels: np.ndarray, up: bool, strategy: int) -> list[bytes]:
-    compressed = []
-    for rows in _filtered(pixels, up):
-        stream = zlib.compressobj(1, zlib.DEFLATED, strategy=strategy)
-        compressed.append(stream.compress(rows) + stream.flush())
-    return compressed
+def _compressed(pixels: np.ndarray, up: bool) -> list[bytes]:
+    return [isal_zlib.compress(rows, 1) for rows in _filtered(pixels, up)]
 
 
 def _filtered(pixels: np.ndarray, up: bool) -> np.ndarray:

@@ -91,7 +91,7 @@ def _varied(dataset: Dataset, base: np.ndarray, which: int) -> Row:
 
 def _grid(dataset: Dataset, rng: np.random.Generator) -> list[Row]:
     count = min(len(dataset), _GRID * _GRID)
-    numbers = np.sort(rng.choice(len(dataset), count, replace=False))
+    numbers = np.sort(dataset.number(rng.choice(len(dataset), count, replace=False)))
     parts = [numbers[i : i + _GRID] for i in range(0, count, _GRID)]
     return [Row("", [str(n) for n in part], _tiles(dataset, part)) for part in parts]
 
@@ -117,7 +117,8 @@ def _palette() -> np.ndarray:
 
 def _plots(dataset: Dataset, rng: np.random.Generator) -> list[Row]:
     """Scatter plots of consecutive dimensions; colours show the first two latents."""
-    numbers = rng.choice(len(dataset), min(len(dataset), _POINTS), replace=False)
+    positions = rng.choice(len(dataset), min(len(dataset), _POINTS), replace=False)
+    numbers = dataset.number(positions)
     observations = dataset.images[numbers]
     latents = observations if dataset.latents is None else dataset.latents[numbers]
     ranks = latents[:, :2].argsort(0).argsort(0) / len(numbers)

@@ -8,6 +8,10 @@ whole training loop over a data set in memory compiles under XLA.
 Every batch holds `image` `[B, ...]` float32 and `index` `[B]` int32, the numbers of the images;
 pairs also `partner` and `partner_index`, of the same shapes. A data set with continuous latents
 adds `latents` `[B, K]` float32.
+
+Of a split (`data.load(name, split="train")`) only its own images are drawn. Pairs start from them
+too, but a partner that is made from its first image's factors is any image of the grid: almost no
+two images of a random part of a grid differ in one factor only.
 """
 
 import dataclasses
@@ -18,7 +22,7 @@ import tensorflow as tf
 
 from data.dataset import Dataset
 
-_LATENTS = "dataset/latents"
+_LATENTS, _NUMBERS = "dataset/latents", "dataset/numbers"
 
 
 def tensors(dataset: Dataset) -> dict[str, tf.Tensor]:
@@ -26,6 +30,8 @@ def tensors(dataset: Dataset) -> dict[str, tf.Tensor]:
     arrays = dict(dataset.images.tables)
     if dataset.latents is not None:
         arrays[_LATENTS] = dataset.latents
+    if dataset.numbers is not None:
+        arrays[_NUMBERS] = dataset.numbers
     return {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
 
 
@@ -44,14 +50,14 @@ def fold(seed, step) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Independent:
-    """Single images drawn uniformly with replacement from all of a data set."""
+    """Single images drawn uniformly with replacement from a data set or split."""
 
     dataset: Dataset
     batch_size: int
 
     def __call__(self, tables: dict[str, tf.Tensor], seed, step) -> dict[str, tf.Tensor]:
         """The batch of one step."""
-        index = _below(fold(seed, step), [self.batch_size], len(self.dataset))
+        index = _drawn(self.dataset, tables, fold(seed, step), self.batch_size)
         return _batch(self.dataset, tables, index)
 
 
@@ -64,7 +70,7 @@ class Domains:
 
     Args:
         dataset: its `extras[key]` holds the domain of every image, `[N]` integers 0, 1, ... in
-            ascending order (images are numbered domain after domain).
+            ascending order within the split (images are numbered domain after domain).
         batch_size: images a batch.
         key: the name of the extra.
 
@@ -82,7 +88,8 @@ class Domains:
                 f"{self.dataset.name} has no {self.key!r} for every image; it has "
                 f"{sorted(self.dataset.extras) or 'nothing'}"
             )
-        domains = np.asarray(self.dataset.extras[self.key])
+        positions = np.arange(len(self.dataset))
+        domains = np.asarray(self.dataset.extras[self.key])[self.dataset.number(positions)]
         values, starts, counts = np.unique(domains, return_index=True, return_counts=True)
         if (np.diff(domains.astype(np.int64)) < 0).any() or values.tolist() != [
             *range(len(values))
@@ -97,7 +104,8 @@ class Domains:
         seeds = _seeds(seed, step, 2)
         domain = _below(seeds[0], [self.batch_size], self._spans.shape[1])
         starts, counts = tf.unstack(tf.gather(self._spans, domain, axis=1))
-        index = starts + _below(seeds[1], [self.batch_size], counts)
+        positions = starts + _below(seeds[1], [self.batch_size], counts)
+        index = _number(self.dataset, tables, positions)
         return {**_batch(self.dataset, tables, index), "domain": domain}
 
 
@@ -137,7 +145,7 @@ class LaplacePairs:
         """The batch of one step."""
         seeds = _seeds(seed, step, 5)
         sizes, batch = _sizes(self.dataset), self.batch_size
-        first = _below(seeds[0], [batch], len(self.dataset))
+        first = _drawn(self.dataset, tables, seeds[0], batch)
         start = _factors(self.dataset, first)
         rate = tf.fill([batch], float(self.rate))
         if self.rate == -1:
@@ -184,7 +192,7 @@ class UniformPairs:
         """The batch of one step."""
         seeds = _seeds(seed, step, 4)
         sizes, batch = _sizes(self.dataset), self.batch_size
-        first = _below(seeds[0], [batch], len(self.dataset))
+        first = _drawn(self.dataset, tables, seeds[0], batch)
         start = _factors(self.dataset, first)
         changed = _subset(seeds[1:3], batch, self.k, sizes > 1)
         steps = 1 + _below(seeds[3], [batch, len(sizes)], np.maximum(sizes - 1, 1))
@@ -196,9 +204,9 @@ class UniformPairs:
 class MatchedPairs:
     """Pairs that share some factors, all others being drawn independently for both images.
 
-    With one shared factor this is match pairing (Shu et al. 2020, "full sharing"): `label` `[B]`
-    int32 is the factor. `shared` `[B, F]` bool says which factors are shared on purpose; others
-    may agree by chance.
+    With one shared factor this is share pairing (Shu et al. 2020, "full sharing"): `label` `[B]`
+    int32 is the factor. With all factors but one it is their change pairing. `shared` `[B, F]` bool
+    says which factors are shared on purpose; others may agree by chance.
 
     Args:
         dataset: has a factor grid.
@@ -221,7 +229,7 @@ class MatchedPairs:
         """The batch of one step."""
         seeds = _seeds(seed, step, 4)
         sizes, batch = _sizes(self.dataset), self.batch_size
-        first = _below(seeds[0], [batch], len(self.dataset))
+        first = _drawn(self.dataset, tables, seeds[0], batch)
         shared = _subset(seeds[1:3], batch, self.k, np.ones(len(sizes), bool))
         drawn = _below(seeds[3], [batch, len(sizes)], sizes)
         factors = tf.where(shared, _factors(self.dataset, first), drawn)
@@ -253,6 +261,16 @@ def _below(seed: tf.Tensor, shape: Sequence[int], bound) -> tf.Tensor:
     return tf.cast(tf.cast(bits, tf.int64) * tf.cast(bound, tf.int64) // 2**32, tf.int32)
 
 
+def _number(dataset: Dataset, tables: dict[str, tf.Tensor], positions: tf.Tensor) -> tf.Tensor:
+    """The numbers of the images at given positions of the split."""
+    return positions if dataset.numbers is None else tf.gather(tables[_NUMBERS], positions)
+
+
+def _drawn(dataset: Dataset, tables: dict[str, tf.Tensor], seed: tf.Tensor, count: int):
+    """The numbers of images drawn uniformly from the split, `[count]` int32."""
+    return _number(dataset, tables, _below(seed, [count], len(dataset)))
+
+
 def _categorical(seed: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """One draw from each row of unnormalised log-probabilities `[..., M]`, by the Gumbel trick."""
     gumbel = -tf.math.log(-tf.math.log(_uniform(seed, logits.shape)))
@@ -270,7 +288,7 @@ def _subset(seeds: Sequence[tf.Tensor], batch: int, k: int, allowed: np.ndarray)
 
 def _sizes(dataset: Dataset) -> np.ndarray:
     """`[F]` int32 sizes of the factors of a data set that covers its grid."""
-    if dataset.space is None or len(dataset.space) != len(dataset):
+    if dataset.space is None or len(dataset.space) != len(dataset.images):
         raise ValueError(f"{dataset.name} has no complete factor grid to draw pairs from")
     return np.array(dataset.space.sizes, np.int32)
 

@@ -103,25 +103,22 @@ SETS = {
 CONFIGS = {name: wrapped.description for name, wrapped in SETS.items()}
 
 
-def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+def load(config: str, directory: pathlib.Path) -> Dataset:
     """One of TFDS's data sets; see `data.load`.
 
     Its `extras` are `split` `[N]` (numbers in `splits.NAMES`) and the labels `[N]`: `label` of the
     two MNISTs; the 40 attributes (bool) and `identity` of CelebA; the indices of the five factors
-    of SmallNORB. SmallNORB without a split is numbered along its factor grid, which its splits,
-    separate in `instance`, are no part of; all else is in TFDS's order, split after split.
+    of SmallNORB. SmallNORB is numbered along its factor grid, on which its splits are separate in
+    `instance`; all else is in TFDS's order, split after split.
 
     Args:
         config: a key of `SETS`.
         directory: where the copy is kept.
-        split: one of the splits of `SETS[config].splits`; all images if None.
 
     Raises:
-        ValueError: TFDS has not prepared the data set and cannot download it, or no such split.
+        ValueError: TFDS has not prepared the data set and cannot download it.
     """
     chosen = SETS[config]
-    if split is not None and split not in chosen.splits:
-        raise ValueError(f"{config} has no split {split!r}; it has {', '.join(chosen.splits)}")
     images, labels = directory / f"images-{VERSION}.npy", directory / f"labels-{VERSION}.npz"
     # The images are written last, so that they stand for both.
     if not images.exists():
@@ -130,15 +127,7 @@ def load(config: str, directory: pathlib.Path, split: str | None = None) -> Data
         extras = {name: file[name] for name in file.files}
     array = np.load(images, mmap_mode="r")
     space = chosen.space if _fills(chosen.space, extras) else None
-    if split:
-        of_split = np.flatnonzero(extras["split"] == splits.NAMES.index(split))
-        # A range stays on disk.
-        first, last = of_split[0], of_split[-1] + 1
-        numbers = slice(first, last) if last - first == len(of_split) else of_split
-        array, space = array[numbers], None
-        extras = {name: values[numbers] for name, values in extras.items()}
-    name = config + (f"[{split}]" if split else "")
-    return Dataset(name, DenseImages(array), space, extras=extras)
+    return Dataset(config, DenseImages(array), space, extras=extras)
 
 
 def _copy(name: str, chosen: Wrapped, images: pathlib.Path, labels: pathlib.Path) -> None:

@@ -25,8 +25,12 @@ SUITES: dict[str, tuple[str, ...]] = {
         *("gaussian_total_correlation", "gaussian_wasserstein_correlation"),
         *("average_mutual_information", "polarized_regime", "reconstruction_rmse"),
     ),
+    "slots": ("j_ari", "jis", "attention_ari", "reconstruction_rmse"),
 }
 """The scores of each suite, in the order of the table."""
+
+# Images that decoders of slots are given at once: their activations take gigabytes.
+_MASKED_BATCH = 16
 
 
 def evaluate(
@@ -38,13 +42,16 @@ def evaluate(
     num_train: int = 10_000,
     num_test: int = 5_000,
     num_jacobian: int = 1_000,
+    num_masked: int = 100,
     batch_size: int = 512,
     options: dict[str, dict] | None = None,
 ) -> dict[str, dict]:
     """Scores a representation, and its decoder if there is one, on a data set.
 
     Rows are drawn uniformly from the factor grid, independently and with replacement, with the
-    sample sizes of Locatello et al. 2019; without a grid they are drawn without replacement. Each
+    sample sizes of Locatello et al. 2019; without a grid they are drawn without replacement. Of a
+    split of a data set (`numbers`) only its own images are drawn, but for `beta_vae_score` and
+    `factor_vae_score`: they hold factors fixed and so need images of the whole grid. Each
     image is encoded at most once, and only if a score asks for it. A score that cannot be computed
     (no decoder, no factors, a code of the wrong kind) is left out with its reason.
 
@@ -54,12 +61,16 @@ def evaluate(
             points, and `posterior`, the distribution of codes given images, or its `mean` and
             `stddev` by name).
         dataset: has `images` (indexed by number, with `maximum`), and `space` (the factor grid
-            that numbers the images) or `latents` `[N, K]`, or both.
-        metrics: the name of a suite (`fast`, `standard`, `full`) or names of scores.
+            that numbers the images) or `latents` `[N, K]`, or both. Where it has `numbers` `[n]`,
+            rows are drawn from those images.
+        metrics: the name of a suite (`fast`, `standard`, `full`, `slots`) or names of scores, as a
+            sequence or with commas between.
         seed: of the sampled rows and of every score that samples.
         num_train: rows that scores are fitted on.
         num_test: further rows that predictions are scored on.
         num_jacobian: how many of the test rows have their decoder's Jacobian taken.
+        num_masked: how many test images models with slots are scored on: their decoders are large,
+            and a Jacobian may take seconds an image.
         batch_size: how many images are encoded at once.
         options: keyword arguments of single scores, `{"dci": {"predictor": "gbt"}}`.
 
@@ -71,17 +82,9 @@ def evaluate(
     Raises:
         ValueError: an unknown suite or score.
     """
-    names = SUITES.get(metrics, (metrics,)) if isinstance(metrics, str) else tuple(metrics)
-    unknown = [name for name in names if name not in _SCORES]
-    if unknown:
-        raise ValueError(
-            f"unknown suite or score {unknown[0]!r}: choose a suite ({', '.join(SUITES)}) "
-            f"or scores of {', '.join(_SCORES)}"
-        )
-    unused = sorted(set(options or {}) - set(names))
-    if unused:
-        raise ValueError(f"options for {unused[0]!r}, which is not among the scores asked for")
-    material = _Material(model, dataset, seed, (num_train, num_test, num_jacobian), batch_size)
+    names = names_of(metrics, options)
+    sizes = num_train, num_test, num_jacobian, num_masked
+    material = _Material(model, dataset, seed, sizes, batch_size)
     table = {}
     for name in names:
         start, encoded_before = time.perf_counter(), material.codes_of.seconds
@@ -98,28 +101,57 @@ def evaluate(
     return table
 
 
+def names_of(
+    metrics: str | Sequence[str], options: Mapping[str, Mapping] | None = None
+) -> tuple[str, ...]:
+    """The names of the scores of a suite, or of those asked for; see `evaluate`.
+
+    Raises:
+        ValueError: an unknown suite or score, or options for a score that is not among them.
+    """
+    if isinstance(metrics, str):
+        metrics = SUITES.get(metrics) or [name.strip() for name in metrics.split(",")]
+    unknown = [name for name in metrics if name not in _SCORES]
+    if unknown:
+        raise ValueError(
+            f"unknown suite or score {unknown[0]!r}: choose a suite ({', '.join(SUITES)}) "
+            f"or scores of {', '.join(_SCORES)}"
+        )
+    unused = sorted(set(options or {}) - set(metrics))
+    if unused:
+        raise ValueError(f"options for {unused[0]!r}, which is not among the scores asked for")
+    return tuple(metrics)
+
+
 class _Material:
     """What scores are made of, each part prepared when first asked for.
 
     A part that the model or the data set lacks raises a ValueError that says so.
     """
 
-    def __init__(self, model, dataset, seed: int, sizes: tuple[int, int, int], batch_size: int):
+    def __init__(self, model, dataset, seed: int, sizes: tuple[int, ...], batch_size: int):
         self.seed, self._batch_size = seed, batch_size
         self._model, self._dataset = model, dataset
-        self._num_train, self._num_test, self._num_jacobian = sizes
+        self._num_train, self._num_test, self._num_jacobian, self._num_masked = sizes
         self.codes_of = CachedCodes(getattr(model, "encode", model), dataset.images, batch_size)
 
     @functools.cached_property
     def _rows(self) -> tuple[np.ndarray, np.ndarray]:
         """The numbers of the training images and of the test images."""
-        generator, total = np.random.default_rng(self.seed), len(self._dataset.images)
+        generator, numbers = np.random.default_rng(self.seed), self._numbers
         wanted = self._num_train + self._num_test
         if self._has_space:
-            return np.split(generator.integers(total, size=wanted), [self._num_train])
+            rows = numbers[generator.integers(len(numbers), size=wanted)]
+            return np.split(rows, [self._num_train])
         # A small set keeps the proportion of training to test rows.
-        rows = generator.permutation(total)[:wanted]
+        rows = numbers[generator.permutation(len(numbers))[:wanted]]
         return np.split(rows, [round(len(rows) * self._num_train / wanted)])
+
+    @property
+    def _numbers(self) -> np.ndarray:
+        """The numbers of the images that rows are drawn from."""
+        numbers = getattr(self._dataset, "numbers", None)
+        return np.arange(len(self._dataset.images)) if numbers is None else np.asarray(numbers)
 
     @property
     def codes(self) -> np.ndarray:
@@ -148,6 +180,13 @@ class _Material:
         return self.factors
 
     @property
+    def targets(self) -> tuple[np.ndarray, list[bool]]:
+        """Factors and which of them have no order; continuous latents where there is no grid."""
+        if self._has_space:
+            return self.factors, self.categorical
+        return self.latents, [False] * self.latents.shape[1]
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """The number of values of each varying factor."""
         return tuple(np.compress(self._varies, self._space.sizes).tolist())
@@ -174,6 +213,42 @@ class _Material:
         return jacobian(decode, points, reduction="triangular")
 
     @functools.cached_property
+    def slot_jacobian(self) -> np.ndarray:
+        """How strongly pixels depend on slots, `[n, H, W, slots]`, of the first test images."""
+        from evaluation.interaction import slot_jacobian
+
+        _ = self.masks  # Said before hours of derivatives.
+        return slot_jacobian(self._decode, self._slots)
+
+    @property
+    def slot_attention(self) -> np.ndarray:
+        """The decoder's attention `[n, h, w, slots]` of the first test images."""
+        attention = getattr(self._model, "attention", None)
+        if attention is None:
+            raise ValueError("the model has no attention to slots")
+        batches = self._batches(self._slots, _MASKED_BATCH)
+        return np.concatenate([np.asarray(attention(slots)) for slots in batches])
+
+    @property
+    def _slots(self) -> np.ndarray:
+        points = self._latent_points(self._masked_rows)
+        if points.ndim != 3:
+            raise ValueError("the model's codes are not slots [N, slots, slot_dim]")
+        return points
+
+    @property
+    def _masked_rows(self) -> np.ndarray:
+        return self._rows[1][: self._num_masked]
+
+    @property
+    def masks(self) -> np.ndarray:
+        """Which object each pixel is of, `[n, H, W]`, of the first test images."""
+        masks = getattr(self._dataset, "extras", {}).get("masks")
+        if masks is None:
+            raise ValueError("the data set has no masks")
+        return np.asarray(masks[self._masked_rows])
+
+    @functools.cached_property
     def posterior(self) -> tuple[np.ndarray, np.ndarray]:
         """Posterior means and variances `[N, D]` of the training images."""
         posterior, moments = getattr(self._model, "posterior", None), []
@@ -192,8 +267,11 @@ class _Material:
     @property
     def reconstructed(self) -> tuple[np.ndarray, np.ndarray]:
         """Test images and their reconstructions, float32 in [0, 1]."""
-        decode, numbers = self._decode, self._rows[1]
-        parts = [np.asarray(decode(self._latent_points(batch))) for batch in self._batches(numbers)]
+        decode, numbers, size = self._decode, self._rows[1], self._batch_size
+        if self._latent_points(numbers[:1]).ndim == 3:
+            numbers, size = self._masked_rows, _MASKED_BATCH
+        batches = self._batches(numbers, size)
+        parts = [np.asarray(decode(self._latent_points(batch))) for batch in batches]
         return images_in_unit_range(self._dataset.images, numbers), np.concatenate(parts)
 
     def _latent_points(self, numbers: np.ndarray) -> np.ndarray:
@@ -225,11 +303,9 @@ class _Material:
     def _factors_of(self, numbers: np.ndarray) -> np.ndarray:
         return self._space.factors(numbers)[:, self._varies]
 
-    def _batches(self, numbers: np.ndarray) -> list[np.ndarray]:
-        return [
-            numbers[first : first + self._batch_size]
-            for first in range(0, len(numbers), self._batch_size)
-        ]
+    def _batches(self, numbers: np.ndarray, size: int | None = None) -> list[np.ndarray]:
+        size = size or self._batch_size
+        return [numbers[first : first + size] for first in range(0, len(numbers), size)]
 
 
 _SCORES: dict[str, Callable[..., dict]] = {
@@ -239,7 +315,7 @@ _SCORES: dict[str, Callable[..., dict]] = {
     "dci": lambda m, **o: evaluation.dci(*m.split, **o),
     "explicitness": lambda m, **o: evaluation.explicitness(*m.split, **o),
     "disentanglement_score": lambda m, **o: evaluation.disentanglement_score(
-        m.codes, m.factors, m.categorical, **o
+        m.codes, *m.targets, **o
     ),
     "irs": lambda m, **o: evaluation.irs(m.codes, m.factors, **o),
     "factor_vae_score": lambda m, **o: evaluation.factor_vae_score(
@@ -262,6 +338,9 @@ _SCORES: dict[str, Callable[..., dict]] = {
     "average_mutual_information": lambda m, **o: evaluation.average_mutual_information(
         m.codes, **o
     ),
+    "j_ari": lambda m, **o: evaluation.j_ari(m.slot_jacobian, m.masks, **o),
+    "jis": lambda m, **o: evaluation.jis(m.slot_jacobian, m.masks, **o),
+    "attention_ari": lambda m, **o: evaluation.attention_ari(m.slot_attention, m.masks, **o),
     "polarized_regime": lambda m, **o: evaluation.polarized_regime(*m.posterior, **o),
     "reconstruction_rmse": lambda m, **o: evaluation.reconstruction_rmse(*m.reconstructed, **o),
 }

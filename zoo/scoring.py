@@ -19,7 +19,7 @@ def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str,
 
     Args:
         model: as `zoo.load` takes it.
-        dataset: a name for `data.load`; by default the one the model was trained on.
+        dataset: a name for `data.load`; by default the one its training was to be scored on.
         metrics: a suite, or scores with commas between.
         seed: of everything sampled.
 
@@ -27,7 +27,7 @@ def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str,
         UserError: an unknown model, data set or score.
     """
     pretrained = load(model)
-    name = dataset or pretrained.card.get("dataset")
+    name = dataset or pretrained.card.get("test_dataset") or pretrained.card.get("dataset")
     if not name:
         raise UserError(f"the card of {model} names no data set; give one with --dataset")
     try:
@@ -75,10 +75,10 @@ def _draw_traversals(folder: runs.RunFolder) -> None:
     """Draws the traversals of a run's model, ordered by posterior variance."""
     model = load(folder.saved_model)
     dataset = data.load(model.card["dataset"])
-    if len(model.image_shape) != 3 or not hasattr(model.model, "posterior"):
+    slotted = hasattr(model.model, "slot_images")
+    if slotted or len(model.image_shape) != 3 or not hasattr(model.model, "posterior"):
         return
-    numbers = np.sort(np.random.default_rng(0).choice(len(dataset), min(256, len(dataset)), False))
-    posterior = model.posterior(dataset.images[numbers])
+    posterior = model.posterior(dataset.images[dataset.some(256)])
     picture = figures.traversals(
         model.decode,
         np.asarray(posterior["mean"]),

@@ -71,7 +71,7 @@ def latents(config: str) -> np.ndarray:
     return np.concatenate(drawn).astype(np.float32)
 
 
-def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+def load(config: str, directory: pathlib.Path) -> Dataset:
     """Loads a set of ball images.
 
     Its `extras` are `positions` `[N, 2, 2]` float32, x and y of both centres in the unit square,
@@ -80,10 +80,9 @@ def load(config: str, directory: pathlib.Path, split: str | None = None) -> Data
     Args:
         config: a key of `CONFIGS`.
         directory: not used: nothing is kept.
-        split: `train`, `validation` or `test`; all images in this order if None.
     """
     del directory
-    z = latents(config)[splits.span(sizes(config), split)]
+    z = latents(config)
     sideways = "x1" in latent_names(config)
     centres = supports.positions(z, "x" if sideways else "y")
     bump, subpixel = config.startswith("bump"), config.endswith("_subpixel")
@@ -91,12 +90,12 @@ def load(config: str, directory: pathlib.Path, split: str | None = None) -> Data
     if bump or subpixel:
         steps = _BLOCK_STEPS if sideways else _SCALAR_STEPS
     return Dataset(
-        name=f"zoo_balls/{config}" + (f"[{split}]" if split else ""),
+        name=f"zoo_balls/{config}",
         images=balls.BallImages(centres, balls.BUMP if bump else balls.DISC, steps),
         space=space(config),
         latents=z,
         extras={
             "positions": centres.astype(np.float32),
-            "split": splits.labels(sizes(config), split),
+            "split": splits.labels(sizes(config)),
         },
     )

@@ -3,24 +3,23 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data import building, split_building
+from data import building
 from data.dataset import Dataset
 from data.zoo_balls import memory
 
 
-class Builder(split_building.SplitBuilder, building.FileReaderBuilder):
+class Builder(building.MemoryBuilder, building.FileReaderBuilder):
     """The configs of `data.zoo_balls.memory`, with latents and positions."""
 
     VERSION = tfds.core.Version(memory.VERSION)
     RELEASE_NOTES = {memory.VERSION: "Initial release."}
     BUILDER_CONFIGS = building.configs(memory.CONFIGS)
-    MEMORY = memory
     HOMEPAGE = "https://github.com/divyat09/additive_decoder_extrapolation"
 
     def _features(self) -> dict[str, tfds.features.FeatureConnector]:
         return super()._features() | {
-            "latents": split_building.vector(len(memory.latent_names(self.builder_config.name))),
-            "positions": split_building.vector(2, 2),
+            "latents": building.vector(len(memory.latent_names(self.builder_config.name))),
+            "positions": building.vector(2, 2),
         }
 
     def _columns(self, dataset: Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ import pathlib
 
 import filelock
 
-from data import cache, splits
+from data import splits
 from data.dataset import Dataset, DenseImages
 from data.zoo_clevr6 import records, rendering, store
 
@@ -21,7 +21,7 @@ CONFIGS = {
 }
 
 
-def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+def load(config: str, directory: pathlib.Path) -> Dataset:
     """Loads a CLEVR6 set, which must have been rendered or put into `directory` before.
 
     Its `extras` are `masks` `[N, 128, 128]` (0 is background, k the k-th object), `factors`
@@ -31,40 +31,26 @@ def load(config: str, directory: pathlib.Path, split: str | None = None) -> Data
     Args:
         config: a key of `CONFIGS`.
         directory: where sets are kept.
-        split: `train`, `validation` or `test`; all images in this order if None.
 
     Raises:
         ValueError: nothing was rendered, or the official file is missing or damaged.
         OSError: the disk is too small for the official set.
     """
     folder = _folder(config, directory)
-    each = _sizes(config, folder)
-    numbers = splits.span(each, split)
-    arrays = {name: array[numbers] for name, array in store.read(folder).items()}
+    arrays = dict(store.read(folder))
     return Dataset(
-        name=f"zoo_clevr6/{config}" + (f"[{split}]" if split else ""),
+        name=f"zoo_clevr6/{config}",
         images=DenseImages(arrays.pop("images")),
-        extras=arrays | {"split": splits.labels(each, split)},
+        extras=arrays | {"split": splits.labels(_sizes(config, folder))},
     )
 
 
-def sizes(config: str, directory: pathlib.Path | None = None) -> dict[str, int]:
+def _sizes(config: str, folder: pathlib.Path) -> dict[str, int]:
     """The number of images of each split.
 
     A tenth of what was rendered is for validation and a tenth for the test, but never more than
     the paper's 2,000.
-
-    Args:
-        config: a key of `CONFIGS`.
-        directory: where sets are kept; the family's cache folder if None.
     """
-    if config == "official":
-        return OFFICIAL_SIZES
-    directory = directory or cache.directory() / "data" / "zoo_clevr6"
-    return _sizes(config, _folder(config, directory))
-
-
-def _sizes(config: str, folder: pathlib.Path) -> dict[str, int]:
     if config == "official":
         return OFFICIAL_SIZES
     total = int(folder.name.rpartition("-")[2])

@@ -81,7 +81,7 @@ def sample(chosen: Rendered, domain: int, split: str, count: int) -> np.ndarray:
     return np.stack(columns, axis=-1)
 
 
-def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+def load(config: str, directory: pathlib.Path) -> Dataset:
     """Loads a set of two domains.
 
     Images are numbered domain after domain, as `sampling.Domains` needs, and within a domain split
@@ -92,28 +92,18 @@ def load(config: str, directory: pathlib.Path, split: str | None = None) -> Data
     Args:
         config: a key of `CONFIGS`.
         directory: where tables are kept; those of other families lie beside it.
-        split: `train` or `test`; both if None.
 
     Raises:
-        ValueError: no such split, or TFDS has no MNIST and cannot download it.
+        ValueError: TFDS has no MNIST and cannot download it.
     """
-    if split is not None and split not in SIZES:
-        raise ValueError(f"no split is named {split!r}; there are {', '.join(SIZES)}")
-    name = f"zoo_domains/{config}" + (f"[{split}]" if split else "")
+    name = f"zoo_domains/{config}"
     if config in RENDERED:
-        return _rendered(name, RENDERED[config], directory, split)
-    return _two_colour_mnist(name, directory, split)
+        return _rendered(name, RENDERED[config], directory)
+    return _two_colour_mnist(name, directory)
 
 
-def sizes(config: str) -> dict[str, int]:
-    """The number of images of each split, of both domains together."""
-    if config in RENDERED:
-        return {split: DOMAINS * size for split, size in SIZES.items()}
-    return {"train": 60_000, "test": 10_000}
-
-
-def _rendered(name: str, chosen: Rendered, directory: pathlib.Path, split: str | None) -> Dataset:
-    parts = [(d, s) for d in range(DOMAINS) for s in SIZES if split in (None, s)]
+def _rendered(name: str, chosen: Rendered, directory: pathlib.Path) -> Dataset:
+    parts = [(d, s) for d in range(DOMAINS) for s in SIZES]
     counts = [SIZES[s] for _, s in parts]
     factors = np.concatenate([sample(chosen, d, s, SIZES[s]) for d, s in parts])
     family = chosen.family.__name__.split(".")[-2]
@@ -128,8 +118,8 @@ def _rendered(name: str, chosen: Rendered, directory: pathlib.Path, split: str |
     return Dataset(name, images, latents=latents, extras=extras)
 
 
-def _two_colour_mnist(name: str, directory: pathlib.Path, split: str | None) -> Dataset:
-    mnist = tfds_wrapped.load("mnist", directory.parent / "mnist", split)
+def _two_colour_mnist(name: str, directory: pathlib.Path) -> Dataset:
+    mnist = tfds_wrapped.load("mnist", directory.parent / "mnist")
     # Every other digit: no digit is in both domains, and both have as many of each split.
     numbers = np.concatenate([np.arange(d, len(mnist), DOMAINS) for d in range(DOMAINS)])
     domain = (numbers % DOMAINS).astype(np.int32)

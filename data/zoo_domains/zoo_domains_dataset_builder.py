@@ -3,18 +3,17 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data import building, split_building
+from data import building
 from data.dataset import Dataset
 from data.zoo_domains import memory
 
 
-class Builder(split_building.SplitBuilder, building.FileReaderBuilder):
+class Builder(building.MemoryBuilder, building.FileReaderBuilder):
     """The configs of `data.zoo_domains.memory`, with the domain and the factors or the digit."""
 
     VERSION = tfds.core.Version(memory.VERSION)
     RELEASE_NOTES = {memory.VERSION: "Initial release."}
     BUILDER_CONFIGS = building.configs(memory.CONFIGS)
-    MEMORY = memory
     HOMEPAGE = "https://github.com/jozerozero/Synergy_Disentanglement"
 
     def _features(self) -> dict[str, tfds.features.FeatureConnector]:
@@ -26,8 +25,8 @@ class Builder(split_building.SplitBuilder, building.FileReaderBuilder):
         }
         if rendered:
             count = len(rendered.space.axes)
-            features["factors"] = split_building.vector(count, dtype=np.int32)
-            features["latents"] = split_building.vector(count)
+            features["factors"] = building.vector(count, dtype=np.int32)
+            features["latents"] = building.vector(count)
         else:
             features["label"] = tfds.features.ClassLabel(num_classes=10)
         return features

@@ -1,44 +1,38 @@
 """dSprites in memory: rendered here, the official file, with pixel noise, or perturbed."""
 
-import hashlib
+import functools
+import os
 import pathlib
 
 import numpy as np
 
-from data import cache, perturbation
+from data import cache, official, variants
 from data.dataset import Dataset
-from data.noise import NoisyImages
 from data.renderers import dsprites
 
 CONFIGS = {
     "rendered": "The 737,280 images drawn from the measured geometry; nothing is downloaded.",
     "official": "The 737,280 images of the original file (28 MB, downloaded once).",
     "noisy": "`rendered` with uniform pixel noise in [-0.1, 0.1], folded back into [0, 1].",
-    "perturbed": "`rendered` plus 0.1 times a network of the factors, which must be given.",
+    "perturbed": "`rendered` plus 0.1 times a network of the factors, of the hub or your own.",
 }
 SPACE = dsprites.SPACE
+# The largest change of a pixel, of `noisy` and `perturbed`.
+EPSILON = 0.1
 IMAGE_SHAPE = (dsprites.SIZE, dsprites.SIZE, 1)
 OFFICIAL_FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5"
 OFFICIAL_URL = f"https://github.com/deepmind/dsprites-dataset/blob/master/{OFFICIAL_FILE}?raw=true"
 
 
-def load(config: str, directory: pathlib.Path) -> Dataset:
-    """A config of the family; see `data.load`.
+def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None = None) -> Dataset:
+    """A config of the family; see `data.load`, and `perturbation.find` for `network`.
 
     Raises:
         ValueError: the official file cannot be downloaded, or is not the original; or there is no
-            perturbation network (`data.perturbation`).
+            such perturbation network, or it does not fit.
     """
-    if config == "perturbed":
-        network = perturbation.find("zoo_dsprites", directory)
-        return perturbation.perturbed(load("rendered", directory), 0.1, network, directory)
-    if config == "official":
-        images = SpriteImages(_mapped(directory / "official.npy", _convert))
-    else:
-        images = SpriteImages(_mapped(directory / f"rendered-{dsprites.VERSION}.npy", _draw))
-    if config == "noisy":
-        images = NoisyImages(images, amplitude=0.1)
-    return Dataset(f"zoo_dsprites/{config}", images, SPACE)
+    images = functools.partial(_images, directory)
+    return variants.load(f"zoo_dsprites/{config}", images, SPACE, EPSILON, directory, network)
 
 
 class SpriteImages:
@@ -122,27 +116,13 @@ def download(manager, directory: pathlib.Path) -> pathlib.Path:
     Raises:
         ValueError: it cannot be downloaded, or is not the original.
     """
-    try:
-        return pathlib.Path(manager.download(OFFICIAL_URL))
-    except Exception as error:
-        raise _unreachable(directory, error) from error
+    return official.download(manager, OFFICIAL_URL, OFFICIAL_FILE, directory)
 
 
-def _require_connection(directory: pathlib.Path) -> None:
-    import requests
-
-    # TFDS itself tries for more than three minutes.
-    try:
-        requests.head(OFFICIAL_URL, timeout=20, allow_redirects=True).raise_for_status()
-    except requests.RequestException as error:
-        raise _unreachable(directory, error) from error
-
-
-def _unreachable(directory: pathlib.Path, error: Exception) -> ValueError:
-    return ValueError(
-        f"the dSprites file could not be downloaded ({type(error).__name__}): use the config "
-        f"`rendered`, or put {OFFICIAL_FILE} into {directory}"
-    )
+def _images(directory: pathlib.Path, config: str) -> SpriteImages:
+    if config == "official":
+        return SpriteImages(_mapped(directory / "official.npy", _convert))
+    return SpriteImages(_mapped(directory / f"rendered-{dsprites.VERSION}.npy", _draw))
 
 
 def _cropped(images: np.ndarray, first: int) -> np.ndarray:
@@ -172,31 +152,13 @@ def _draw(path: pathlib.Path) -> None:
 
 
 def _convert(path: pathlib.Path) -> None:
-    source = _fetched(path.parent)
+    checksums = pathlib.Path(__file__).parent / "checksums.tsv"
+    source = official.fetched(checksums, OFFICIAL_FILE, path.parent)
     windows = read_official(source)
     if len(windows) != len(SPACE):
         raise ValueError(f"{source} holds {len(windows)} images instead of {len(SPACE)}")
     with path.open("wb") as file:
         np.save(file, windows)
-
-
-def _fetched(directory: pathlib.Path) -> pathlib.Path:
-    """The original file, verified: put into `directory` by hand, or downloaded into it."""
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import checksums
-
-    infos = checksums.load_url_infos(tfds.core.Path(__file__).parent / "checksums.tsv")
-    path = directory / OFFICIAL_FILE
-    if not path.exists():
-        _require_connection(directory)
-        manager = tfds.download.DownloadManager(
-            download_dir=directory / "downloads", url_infos=infos, dataset_name="zoo_dsprites"
-        )
-        return download(manager, directory)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != infos[OFFICIAL_URL].checksum:
-        raise ValueError(f"{path} is not the original file (sha256 {digest}): delete it")
-    return path
 
 
 def _mapped(path: pathlib.Path, make) -> np.ndarray:

@@ -7,7 +7,7 @@ from data.dataset import Dataset
 from data.zoo_dsprites import memory
 
 
-class Builder(building.MemoryBuilder, building.FileReaderBuilder):
+class Builder(building.PerturbedMixin, building.MemoryBuilder, building.FileReaderBuilder):
     """The configs of `data.zoo_dsprites.memory`, with the features of TFDS's own `dsprites`."""
 
     VERSION = tfds.core.Version("1.0.0")

@@ -1,46 +1,41 @@
 """3D Shapes in memory: rendered here, the official file, with pixel noise, or perturbed."""
 
 import contextlib
+import functools
+import os
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
-from data import cache, npy, official, perturbation
+from data import cache, npy, official, variants
 from data.dataset import Dataset, DenseImages, Images
-from data.noise import NoisyImages
 from data.renderers import shapes3d
 
 CONFIGS = {
     "rendered": "The 480,000 images ray-traced from the measured geometry; no download.",
     "official": "The 480,000 images of the original file (268 MB, downloaded once).",
     "noisy": "`rendered` with uniform pixel noise in [-0.175, 0.175], folded back into [0, 1].",
-    "perturbed": "`rendered` plus 0.175 times a network of the factors, which must be given.",
+    "perturbed": "`rendered` plus 0.175 times a network of the factors, of the hub or your own.",
 }
 SPACE = shapes3d.SPACE
+# The largest change of a pixel, of `noisy` and `perturbed`.
+EPSILON = 0.175
 IMAGE_SHAPE = (shapes3d.SIZE, shapes3d.SIZE, 3)
 OFFICIAL_FILE = "3dshapes.h5"
 _TABLE, _DENSE = "official.npy", "official-dense.npy"
 OFFICIAL_URL = f"https://storage.googleapis.com/3d-shapes/{OFFICIAL_FILE}"
 
 
-def load(config: str, directory: pathlib.Path) -> Dataset:
-    """A config of the family; see `data.load`.
+def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None = None) -> Dataset:
+    """A config of the family; see `data.load`, and `perturbation.find` for `network`.
 
     Raises:
         ValueError: the official file cannot be downloaded, or is not the original; or there is no
-            perturbation network (`data.perturbation`).
+            such perturbation network, or it does not fit.
     """
-    if config == "perturbed":
-        network = perturbation.find("zoo_shapes3d", directory)
-        return perturbation.perturbed(load("rendered", directory), 0.175, network, directory)
-    if config == "official":
-        images = _official(directory)
-    else:
-        images = _rendered(directory / f"rendered-{shapes3d.VERSION}.npy")
-    if config == "noisy":
-        images = NoisyImages(images, amplitude=0.175)
-    return Dataset(f"zoo_shapes3d/{config}", images, SPACE)
+    images = functools.partial(_images, directory)
+    return variants.load(f"zoo_shapes3d/{config}", images, SPACE, EPSILON, directory, network)
 
 
 class ComposedImages:
@@ -101,15 +96,15 @@ def read_official(path: pathlib.Path, directory: pathlib.Path) -> Images:
     Raises:
         ValueError: the file has another layout, or h5py is missing.
     """
+    count = _length(path)
     try:
-        planes = _tabulate(path)
+        with cache.atomic(directory / _TABLE) as temporary:
+            npy.write(temporary, _empty_planes())
+            _tabulate(path, temporary)
     except _NotComposedError:
         with cache.atomic(directory / _DENSE) as temporary:
-            npy.write(temporary, (block for _, block in _blocks(path)))
-    else:
-        with cache.atomic(directory / _TABLE) as temporary:
-            npy.write(temporary, [planes])
-    return _kept(directory, _length(path))
+            npy.write(temporary, (block for _, block in _blocks(path, slice(None))))
+    return _kept(directory, count)
 
 
 def download(manager, directory: pathlib.Path) -> pathlib.Path:
@@ -119,6 +114,12 @@ def download(manager, directory: pathlib.Path) -> pathlib.Path:
         ValueError: it cannot be downloaded, or is not the original.
     """
     return official.download(manager, OFFICIAL_URL, OFFICIAL_FILE, directory)
+
+
+def _images(directory: pathlib.Path, config: str) -> Images:
+    if config == "official":
+        return _official(directory)
+    return _rendered(directory / f"rendered-{shapes3d.VERSION}.npy")
 
 
 class _NotComposedError(Exception):
@@ -153,26 +154,42 @@ def _official_rows() -> np.ndarray:
     return (64 * np.arange(3) + 16 * floor + 4 * wall + thing)[..., None]
 
 
-def _tabulate(path: pathlib.Path) -> np.ndarray:
-    """The planes of all geometries, `[480 * 192, 64, 64]` uint8.
+def _empty_planes() -> Iterator[np.ndarray]:
+    for _ in range(shapes3d.GEOMETRIES):
+        yield np.zeros((192, *IMAGE_SHAPE[:2]), np.uint8)
+
+
+def _tabulate(path: pathlib.Path, table: pathlib.Path) -> None:
+    """Fills a file with the planes of all geometries, `[480 * 192, 64, 64]` uint8.
+
+    Some rows of all images at a time: neither the planes nor many images need to be in memory.
 
     Raises:
         _NotComposedError: an image differs from its planes.
     """
-    planes = np.zeros((shapes3d.GEOMETRIES * 192, *IMAGE_SHAPE[:2]), np.uint8)
-    known, all_rows = np.zeros(len(planes), bool), _official_rows()[..., 0]
-    for first, block in _blocks(path):
-        # Within one colour combination no plane occurs twice.
-        for start in range(-(first % shapes3d.GEOMETRIES), len(block), shapes3d.GEOMETRIES):
-            some = np.moveaxis(block[max(start, 0) : start + shapes3d.GEOMETRIES], -1, 1)
-            colour, geometry = divmod(first + max(start, 0), shapes3d.GEOMETRIES)
-            rows = all_rows[colour] + 192 * np.arange(geometry, geometry + len(some))[:, None]
-            new = ~known[rows]
-            planes[rows[new]] = some[new]
-            known[rows] = True
-            if not np.array_equal(planes[rows[~new]], some[~new]):
-                raise _NotComposedError
-    return planes
+    all_rows = _official_rows()[..., 0]
+    with _opened(path) as file:
+        height = _whole(file["images"], 1, 16)
+    for top in range(0, IMAGE_SHAPE[0], height):
+        band = slice(top, top + height)
+        count = min(height, IMAGE_SHAPE[0] - top)
+        planes = np.zeros((shapes3d.GEOMETRIES * 192, count, IMAGE_SHAPE[1]), np.uint8)
+        known = np.zeros(len(planes), bool)
+        for first, block in _blocks(path, band):
+            # Within one colour combination no plane occurs twice.
+            for start in range(-(first % shapes3d.GEOMETRIES), len(block), shapes3d.GEOMETRIES):
+                some = np.moveaxis(block[max(start, 0) : start + shapes3d.GEOMETRIES], -1, 1)
+                colour, geometry = divmod(first + max(start, 0), shapes3d.GEOMETRIES)
+                rows = all_rows[colour] + 192 * np.arange(geometry, geometry + len(some))[:, None]
+                new = ~known[rows]
+                planes[rows[new]] = some[new]
+                known[rows] = True
+                if not np.array_equal(planes[rows[~new]], some[~new]):
+                    raise _NotComposedError
+        # Mapped again for every part, because pages of a mapped file count as memory.
+        for start in range(0, len(planes), 8192):
+            part = slice(start, start + 8192)
+            np.lib.format.open_memmap(table, mode="r+")[part, band] = planes[part]
 
 
 def _length(path: pathlib.Path) -> int:
@@ -180,14 +197,23 @@ def _length(path: pathlib.Path) -> int:
         return len(file["images"])
 
 
-def _blocks(path: pathlib.Path) -> Iterator[tuple[int, np.ndarray]]:
-    """The images of a file with the number of the first, whole chunks of it at a time."""
+def _blocks(path: pathlib.Path, rows: slice) -> Iterator[tuple[int, np.ndarray]]:
+    """Some rows of all images, with the number of the first image, many images at a time."""
     with _opened(path) as file:
         images = file["images"]
-        # The original's chunks cross many images: reading fewer would unpack each of them often.
-        step = min(images.chunks[0] if images.chunks else 4096, 16384)
+        step = _whole(images, 0, 8192)
         for first in range(0, len(images), step):
-            yield first, images[first : first + step]
+            yield first, images[first : first + step, rows]
+
+
+def _whole(images, axis: int, about: int) -> int:
+    """How much to read along an axis, so that no chunk of the file is unpacked twice.
+
+    The original's chunks are a few rows of thousands of images.
+    """
+    chunk = images.chunks[axis] if images.chunks else 1
+    # A chunk larger than all that may be in memory at once is rather unpacked twice.
+    return min(chunk * max(1, about // chunk), 2 * about)
 
 
 @contextlib.contextmanager
@@ -198,15 +224,23 @@ def _opened(path: pathlib.Path):
         raise ValueError(f"reading {OFFICIAL_FILE} needs h5py: pip install h5py") from error
     try:
         with h5py.File(path) as file:
-            images, labels = file["images"], file["labels"][:]
+            images, labels = file["images"], file["labels"]
             if images.shape[1:] != IMAGE_SHAPE or images.dtype != np.uint8:
                 raise ValueError(f"its images are {images.dtype} {list(images.shape[1:])}")
-            expected = SPACE.values(SPACE.factors(np.arange(len(images))))
-            if labels.shape != expected.shape or not np.allclose(labels, expected):
-                raise ValueError("its factors are not in the official order")
+            _require_order(labels, len(images))
             yield file
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{path} is not the 3D Shapes file {OFFICIAL_FILE}: {error}") from error
+
+
+def _require_order(labels, count: int) -> None:
+    wrong = labels.shape != (count, len(SPACE.axes))
+    for start in range(0, 0 if wrong else count, 50_000):
+        some = labels[start : start + 50_000]
+        numbers = start + np.arange(len(some))
+        wrong |= not np.allclose(some, SPACE.values(SPACE.factors(numbers)))
+    if wrong:
+        raise ValueError("its factors are not in the official order")
 
 
 def _rendered(path: pathlib.Path) -> Images:

@@ -10,7 +10,7 @@ from data.dataset import Dataset
 from data.zoo_shapes3d import memory
 
 
-class Builder(building.MemoryBuilder, building.FileReaderBuilder):
+class Builder(building.PerturbedMixin, building.MemoryBuilder, building.FileReaderBuilder):
     """The configs of `data.zoo_shapes3d.memory`, with the features of TFDS's own `shapes3d`."""
 
     VERSION = tfds.core.Version("1.0.0")

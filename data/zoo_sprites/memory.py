@@ -29,7 +29,7 @@ CONFIGS = {
 }
 
 
-def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+def load(config: str, directory: pathlib.Path) -> Dataset:
     """Loads a Sprites set, drawing it on first use (resumable, on all cores).
 
     Its `extras` are `masks` `[N, 64, 64]` (0 is background, k the k-th object), `factors`
@@ -39,24 +39,17 @@ def load(config: str, directory: pathlib.Path, split: str | None = None) -> Data
     Args:
         config: a key of `CONFIGS`.
         directory: where drawn sets are kept.
-        split: `train`, `validation` or `test`; all images in this order if None.
     """
     chosen = SETS[config]
-    numbers = splits.span(chosen.sizes, split)
     folder = prepare.prepare(directory / f"{config}-{VERSION}", chosen)
-    factors, count = sprites.sample(chosen.seed, numbers.start, numbers.stop, chosen.objects)
+    factors, count = sprites.sample(chosen.seed, 0, sum(chosen.sizes.values()), chosen.objects)
     return Dataset(
-        name=f"zoo_sprites/{config}" + (f"[{split}]" if split else ""),
-        images=DenseImages(np.load(folder / "images.npy", mmap_mode="r")[numbers]),
+        name=f"zoo_sprites/{config}",
+        images=DenseImages(np.load(folder / "images.npy", mmap_mode="r")),
         extras={
-            "masks": np.load(folder / "masks.npy", mmap_mode="r")[numbers],
+            "masks": np.load(folder / "masks.npy", mmap_mode="r"),
             "factors": factors,
             "count": count,
-            "split": splits.labels(chosen.sizes, split),
+            "split": splits.labels(chosen.sizes),
         },
     )
-
-
-def sizes(config: str) -> dict[str, int]:
-    """The number of images of each split."""
-    return SETS[config].sizes

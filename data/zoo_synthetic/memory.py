@@ -38,7 +38,7 @@ class Source:
     sizes: dict[str, int]
     domains: sources.DomainSources | None = None
 
-    def sample(self, seed: int, split: str | None = None) -> dict[str, np.ndarray]:
+    def sample(self, seed: int) -> dict[str, np.ndarray]:
         """`observations` `[N, D]`, `latents` `[N, n]`, both float32, `domain` and `split` `[N]`.
 
         Observations are the mixing of the float32 latents, rounded once.
@@ -49,13 +49,12 @@ class Source:
         # A stream for each split, so that no split depends on the size of another.
         streams = [np.random.Generator(np.random.PCG64([seed, i])) for i in range(len(domain))]
         latents = [self.draw(r, d).astype(np.float32) for r, d in zip(streams, domain, strict=True)]
-        part = splits.span(totals, split)
-        latents = np.concatenate(latents)[part]
+        latents = np.concatenate(latents)
         return {
             "observations": self.mixing(latents).astype(np.float32),
             "latents": latents,
-            "domain": np.concatenate(domain).astype(np.int32)[part],
-            "split": splits.labels(totals, split),
+            "domain": np.concatenate(domain).astype(np.int32),
+            "split": splits.labels(totals),
         }
 
 
@@ -149,14 +148,7 @@ def source(config: str) -> Source:
     return _SOURCES[config][1]()
 
 
-def sizes(config: str) -> dict[str, int]:
-    """The number of samples of each split."""
-    chosen = source(config)
-    count = 1 if chosen.domains is None else len(chosen.domains.means)
-    return {name: size * count for name, size in chosen.sizes.items()}
-
-
-def load(config: str, directory: pathlib.Path, split: str | None = None) -> Dataset:
+def load(config: str, directory: pathlib.Path) -> Dataset:
     """Loads a set of synthetic vectors; `source(config)` has their mixing and its Jacobian.
 
     `images` are the observations, `[N, D]` float32. `extras` are `split` `[N]` (numbers in
@@ -165,16 +157,15 @@ def load(config: str, directory: pathlib.Path, split: str | None = None) -> Data
     Args:
         config: a key of `CONFIGS`.
         directory: not used: nothing is kept.
-        split: `train`, `validation` or `test`; all samples in this order if None.
     """
     del directory
     chosen = source(config)
-    drawn = chosen.sample(seed=1, split=split)
+    drawn = chosen.sample(seed=1)
     extras = {"split": drawn["split"]}
     if chosen.domains is not None:
         extras["domain"] = drawn["domain"]
     return Dataset(
-        name=f"zoo_synthetic/{config}" + (f"[{split}]" if split else ""),
+        name=f"zoo_synthetic/{config}",
         images=DenseImages(drawn["observations"], maximum=1.0),
         latents=drawn["latents"],
         extras=extras,

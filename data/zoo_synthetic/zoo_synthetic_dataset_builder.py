@@ -3,30 +3,29 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data import building, split_building
+from data import building
 from data.dataset import Dataset
 from data.zoo_synthetic import memory
 
 
-class Builder(split_building.SplitBuilder, building.FileReaderBuilder):
+class Builder(building.MemoryBuilder, building.FileReaderBuilder):
     """The configs of `data.zoo_synthetic.memory`; every sample has a domain, 0 if there is one."""
 
     VERSION = tfds.core.Version(memory.VERSION)
     RELEASE_NOTES = {memory.VERSION: "Initial release."}
     BUILDER_CONFIGS = building.configs(memory.CONFIGS)
-    MEMORY = memory
     HOMEPAGE = "https://arxiv.org/abs/1812.06775"
 
     def _features(self) -> dict[str, tfds.features.FeatureConnector]:
         outputs, inputs = memory.source(self.builder_config.name).mixing.linear.shape
         return {
-            "observation": split_building.vector(outputs),
-            "latents": split_building.vector(inputs),
-            "domain": split_building.vector(dtype=np.int32),
+            "observation": building.vector(outputs),
+            "latents": building.vector(inputs),
+            "domain": building.vector(dtype=np.int32),
         }
 
     def _columns(self, dataset: Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        domain = dataset.extras.get("domain", np.zeros(len(dataset), np.int32))
+        domain = dataset.extras.get("domain", np.zeros(len(dataset.images), np.int32))
         return {
             "observation": dataset.images[numbers],
             "latents": dataset.latents[numbers],

@@ -18,23 +18,19 @@ class Family:
 
     CONFIGS = {"first": "", "second": ""}
 
-    def __init__(self, splits):
+    def __init__(self):
         self.calls = []
-        self.load = self._load_split if splits else self._load
 
-    def _load(self, config, directory):
+    def load(self, config, directory):
+        """Remembers the call."""
         self.calls.append((config, directory))
-        return Dataset(config, IMAGES)
-
-    def _load_split(self, config, directory, split=None):
-        self.calls.append((config, directory, split))
         return Dataset(config, IMAGES)
 
 
 @pytest.fixture
 def families(monkeypatch):
-    """Two families of stand-ins, by name."""
-    made = {"zoo_plain": Family(splits=False), "zoo_split": Family(splits=True)}
+    """A family that is a stand-in, by name."""
+    made = {"zoo_plain": Family()}
     modules = {f"made.{name}": family for name, family in made.items()}
     find = importlib.import_module
     monkeypatch.setattr(catalog.importlib, "import_module", lambda m: modules.get(m) or find(m))
@@ -42,30 +38,13 @@ def families(monkeypatch):
     return made
 
 
-def test_config_folder_and_split_reach_the_family(families, tmp_path):
+def test_config_and_folder_reach_the_family(families, tmp_path):
     data.load("zoo_plain", tmp_path)
     data.load("zoo_plain/second", str(tmp_path))
     assert families["zoo_plain"].calls == [
         ("first", tmp_path / "zoo_plain"),
         ("second", tmp_path / "zoo_plain"),
     ]
-    data.load("zoo_split/second", tmp_path)
-    data.load("zoo_split", tmp_path, split="test")
-    assert families["zoo_split"].calls == [
-        ("second", tmp_path / "zoo_split", None),
-        ("first", tmp_path / "zoo_split", "test"),
-    ]
-
-
-def test_the_name_of_a_split_loads_it_again(families, tmp_path):
-    data.load("zoo_split/second[train]", tmp_path)
-    data.load("zoo_split[test]", tmp_path)
-    assert [call[::2] for call in families["zoo_split"].calls] == [
-        ("second", "train"),
-        ("first", "test"),
-    ]
-    with pytest.raises(ValueError, match="zoo_plain has no splits"):
-        data.load("zoo_plain[train]", tmp_path)
 
 
 def test_names_of_loaded_splits_are_names_to_load(tmp_path):
@@ -77,12 +56,6 @@ def test_the_cache_of_the_user_by_default(families, tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "elsewhere"))
     data.load("zoo_plain")
     assert families["zoo_plain"].calls == [("first", tmp_path / "elsewhere/data/zoo_plain")]
-
-
-def test_a_split_of_a_family_without(families):
-    with pytest.raises(ValueError, match="zoo_plain/first has no splits: .* leave out") as caught:
-        data.load("zoo_plain/first", split="train")
-    assert "\n" not in str(caught.value) and not families["zoo_plain"].calls
 
 
 @pytest.mark.parametrize(
@@ -120,7 +93,7 @@ def test_families_keep_the_contract(module):
     if not module.startswith("data."):
         pytest.skip("made by another test")
     parameters = [*inspect.signature(importlib.import_module(module).load).parameters]
-    assert parameters in (["config", "directory"], ["config", "directory", "split"])
+    assert parameters in (["config", "directory"], ["config", "directory", "network"])
 
 
 @pytest.mark.parametrize(
@@ -132,6 +105,6 @@ def test_splits_of_families_that_have_them_partition_the_set(name, tmp_path):
     whole = data.load(name, tmp_path)
     parts = [data.load(name, tmp_path, split=s) for s in ("train", "validation", "test")]
     assert sum(map(len, parts)) == len(whole)
-    np.testing.assert_array_equal(np.concatenate([p.latents for p in parts]), whole.latents)
-    with pytest.raises(ValueError, match="no split is named 'eval'; there are train"):
-        data.load(name, tmp_path, split="eval")
+    np.testing.assert_array_equal(np.concatenate([p.numbers for p in parts]), range(len(whole)))
+    for label, part in enumerate(parts):
+        assert (whole.extras["split"][part.numbers] == label).all()

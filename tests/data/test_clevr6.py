@@ -173,17 +173,19 @@ def test_load_gives_images_masks_and_factors(tmp_path):
     dataset = catalog.load("zoo_clevr6", tmp_path)
     assert dataset.name == "zoo_clevr6/rendered" and dataset.images.shape == (20, 128, 128, 3)
     np.testing.assert_array_equal(np.bincount(dataset.extras["split"]), [16, 2, 2])
-    test = memory.load("rendered", family, "test")
-    assert len(test) == 2 and set(test.extras) == {"masks", "factors", "count", "split"}
-    np.testing.assert_array_equal(test.images[1], stood_in(19)[..., :3])
-    np.testing.assert_array_equal(test.extras["masks"][1], stood_in(19)[..., 3])
+    test = catalog.load("zoo_clevr6[test]", tmp_path)
+    assert test.numbers.tolist() == [18, 19]
+    assert set(test.extras) == {"masks", "factors", "count", "split"}
+    np.testing.assert_array_equal(test.images[19], stood_in(19)[..., :3])
+    np.testing.assert_array_equal(test.extras["masks"][19], stood_in(19)[..., 3])
 
 
 def test_all_of_the_paper_s_number_has_the_paper_s_splits(tmp_path):
     (tmp_path / f"rendered-{rendering.VERSION}-53483").mkdir()
     (tmp_path / f"rendered-{rendering.VERSION}-500").mkdir()
-    assert memory.sizes("rendered", tmp_path) == memory.OFFICIAL_SIZES
-    assert memory.sizes("official") == {"train": 49_483, "validation": 2_000, "test": 2_000}
+    folder = rendering.latest(tmp_path)
+    assert memory._sizes("rendered", folder) == memory.OFFICIAL_SIZES
+    assert memory.OFFICIAL_SIZES == {"train": 49_483, "validation": 2_000, "test": 2_000}
 
 
 def test_what_is_missing_is_named(tmp_path):
@@ -296,9 +298,10 @@ def test_official_loads_once_and_in_splits(official, tmp_path, monkeypatch):
     (tmp_path / memory.OFFICIAL_FILE).symlink_to(path)
     whole = memory.load("official", tmp_path)
     (tmp_path / memory.OFFICIAL_FILE).unlink()  # read once, then from the folder
-    part = memory.load("official", tmp_path, "validation")
-    assert whole.images.shape == (4, 128, 128, 3) and part.images.shape == (1, 128, 128, 3)
-    np.testing.assert_array_equal(part.images[0], whole.images[2])
+    again = memory.load("official", tmp_path)
+    assert whole.images.shape == (4, 128, 128, 3)
+    assert whole.extras["split"].tolist() == [0, 0, 1, 2]
+    np.testing.assert_array_equal(again.images[2], whole.images[2])
     np.testing.assert_array_equal(whole.extras["count"], [3, 6, 2, 4])
 
 

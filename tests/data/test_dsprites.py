@@ -3,17 +3,14 @@
 import hashlib
 import json
 import pathlib
-import socket
 import subprocess
 import sys
 
 import h5py
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import data
-from data.renderers import dsprites
 from data.zoo_dsprites import memory
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -21,11 +18,9 @@ DUMMY = ROOT / "data/zoo_dsprites/dummy_data" / memory.OFFICIAL_FILE
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
+def directory(grids):
     """A cache that holds the rendered data set."""
-    path = tmp_path_factory.mktemp("data")
-    data.load("zoo_dsprites", path)
-    return path
+    return grids
 
 
 @pytest.fixture(scope="module")
@@ -40,30 +35,6 @@ def test_table_is_the_same_everywhere(directory):
     table = np.load(file, mmap_mode="r")
     assert hashlib.sha256(table).hexdigest() == golden["windows_sha256"]
     assert file.stat().st_size < 90e6
-
-
-def test_images_by_number(rendered):
-    assert rendered.images.shape == (737280, 64, 64, 1) and len(rendered) == 737280
-    numbers = np.random.default_rng(0).integers(0, 737280, 300)
-    expected = dsprites.render(rendered.space.factors(numbers))
-    np.testing.assert_array_equal(rendered.images[numbers], expected)
-    np.testing.assert_array_equal(rendered.images[int(numbers[0])], expected[0])
-    pairs = rendered.images[numbers.reshape(2, 150)]
-    np.testing.assert_array_equal(pairs, expected.reshape(2, 150, 64, 64, 1))
-    np.testing.assert_array_equal(rendered.images[-2:], rendered.images[[737278, 737279]])
-    assert isinstance(next(iter(rendered.images.tables.values())), np.memmap)
-
-
-@pytest.mark.parametrize("config", ["rendered", "noisy"])
-@pytest.mark.parametrize("compiled", [False, True])
-def test_gather_in_a_graph_gives_the_same_bytes(directory, config, compiled):
-    dataset = data.load(f"zoo_dsprites/{config}", directory)
-    tables = {name: tf.constant(array) for name, array in dataset.images.tables.items()}
-    numbers = np.r_[0, 31, 1023, 737279, np.random.default_rng(1).integers(0, 737280, 60)]
-    gather = tf.function(dataset.images.gather, jit_compile=compiled)
-    gathered = gather(tables, tf.constant(numbers, tf.int32))
-    assert gathered.dtype == tf.uint8
-    np.testing.assert_array_equal(gathered, dataset.images[numbers])
 
 
 def test_noisy_is_rendered_plus_noise_of_a_tenth(directory, rendered):
@@ -116,20 +87,6 @@ def test_truncated_official_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is not the original file.*delete it"):
         data.load("zoo_dsprites/official", tmp_path)
     assert [p.name for p in folder.iterdir()] == [memory.OFFICIAL_FILE]
-
-
-def test_official_without_internet_says_what_to_do(tmp_path, monkeypatch):
-    def refuse(*_, **__):
-        raise OSError("no network in tests")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(proxy, raising=False)
-    with pytest.raises(ValueError, match="use the config `rendered`, or put dsprites_") as caught:
-        data.load("zoo_dsprites/official", tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 LOADER = """

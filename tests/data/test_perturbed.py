@@ -60,14 +60,13 @@ def reflected(x):
 @pytest.mark.parametrize("argument", ["values", "factors"])
 def test_images_are_the_formula(tmp_path, argument):
     made = saved(tmp_path / "network", waves, argument=argument)
-    dataset = perturbation.perturbed(BASE, 0.175, made, tmp_path)
+    images = perturbation.perturbed(BASE, 0.175, made, tmp_path)
     indices = SPACE.factors(np.arange(len(SPACE)))
     inputs = SPACE.values(indices) if argument == "values" else indices
     change = np.sin(inputs.sum(1)[:, None, None, None] * PATTERN)
     exact = 255 * reflected(BINARY + 0.175 * change)
-    assert np.abs(dataset.images[:] - exact).max() < 0.501
-    assert (dataset.name, len(dataset), dataset.space) == ("zoo_toy/perturbed", 300, SPACE)
-    assert (dataset.images.dtype, dataset.images.maximum) == (np.uint8, 255)
+    assert np.abs(images[:] - exact).max() < 0.501
+    assert (len(images), images.dtype, images.maximum) == (300, np.uint8, 255)
 
 
 def test_a_network_with_weights(tmp_path):
@@ -80,7 +79,7 @@ def test_a_network_with_weights(tmp_path):
 
     module.perturb = perturb
     tf.saved_model.save(module, str(tmp_path / "network"))
-    images = perturbation.perturbed(BASE, 0.1, tmp_path / "network", tmp_path).images[:]
+    images = perturbation.perturbed(BASE, 0.1, tmp_path / "network", tmp_path)[:]
     change = np.tanh(SPACE.values(SPACE.factors(np.arange(300))) @ module.weights.numpy())
     exact = 255 * reflected(BINARY + 0.1 * change.reshape(-1, *SHAPE))
     assert np.abs(images - exact).max() < 0.501
@@ -97,7 +96,7 @@ def test_folding_is_reflection_at_both_ends():
 @pytest.mark.parametrize("value", [-1.0, 1.0])
 def test_no_pixel_changes_by_more_than_epsilon_and_some_by_all_of_it(tmp_path, epsilon, value):
     made = saved(tmp_path / "network", constant(value))
-    images = perturbation.perturbed(BASE, epsilon, made, tmp_path).images[:]
+    images = perturbation.perturbed(BASE, epsilon, made, tmp_path)[:]
     change = np.abs(images - 255.0 * BINARY)
     assert change.max() <= 255 * epsilon + 0.5
     # White goes down by itself and up by reflection, black the other way around.
@@ -108,29 +107,29 @@ def test_grey_levels_are_those_of_a_base_of_256(tmp_path):
     grey = DenseImages(np.full((len(SPACE), *SHAPE), 100, np.uint8))
     base = Dataset("zoo_toy/rendered", grey, SPACE)
     made = saved(tmp_path / "network", constant(-0.5))
-    images = perturbation.perturbed(base, 0.1, made, tmp_path).images
+    images = perturbation.perturbed(base, 0.1, made, tmp_path)
     assert (images[:] == round(100 - 0.05 * 255)).all()
 
 
 def test_the_same_bytes_again_in_another_process_and_in_a_graph(tmp_path, network):
     first = perturbation.perturbed(BASE, 0.1, network, tmp_path / "a")
-    images = first.images[:]
+    images = first[:]
     again = perturbation.perturbed(BASE, 0.1, network, tmp_path / "b")
-    np.testing.assert_array_equal(images, again.images[:])
+    np.testing.assert_array_equal(images, again[:])
     code = """
 import hashlib, sys
 sys.path[:0] = sys.argv[1:3]
 import test_perturbed as t
 made = t.perturbation.perturbed(t.BASE, 0.1, sys.argv[3], t.pathlib.Path(sys.argv[4]))
-print(hashlib.sha256(made.images[:].tobytes()).hexdigest())
+print(hashlib.sha256(made[:].tobytes()).hexdigest())
 """
     here = str(pathlib.Path(__file__).parent)
     command = [sys.executable, "-c", code, str(ROOT), here, str(network), str(tmp_path / "c")]
     output = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
     assert output.split()[-1] == hashlib.sha256(images.tobytes()).hexdigest()
     index = [299, 0, 256]
-    tables = {name: tf.constant(array) for name, array in first.images.tables.items()}
-    np.testing.assert_array_equal(first.images.gather(tables, tf.constant(index)), images[index])
+    tables = {name: tf.constant(array) for name, array in first.tables.items()}
+    np.testing.assert_array_equal(first.gather(tables, tf.constant(index)), images[index])
 
 
 def test_a_file_is_kept_for_every_network_base_and_epsilon(tmp_path, network, monkeypatch):
@@ -170,27 +169,69 @@ def test_dsprites_by_name_with_the_network_of_the_environment(tmp_path, monkeypa
         assert dataset.space == dsprites.SPACE
 
 
-def test_shapes3d_by_name_with_the_network_in_the_cache(tmp_path, monkeypatch):
+@pytest.fixture
+def small_shapes3d(monkeypatch):
+    """Three grey images instead of 3D Shapes, and no network in the environment."""
     monkeypatch.delenv(perturbation.ENVIRONMENT, raising=False)
     grey = DenseImages(np.full((3, *zoo_shapes3d.IMAGE_SHAPE), 100, np.uint8))
     monkeypatch.setattr(zoo_shapes3d, "_rendered", lambda *_: grey)
+
+
+def test_shapes3d_with_the_network_in_its_name(tmp_path, small_shapes3d):
     shape = zoo_shapes3d.IMAGE_SHAPE
-    saved(tmp_path / "zoo_shapes3d/perturbation", constant(-1.0, shape), factors=6)
-    dataset = data.load("zoo_shapes3d/perturbed", tmp_path)
+    made = saved(tmp_path / "network", constant(-1.0, shape), factors=6)
+    name = f"zoo_shapes3d/perturbed/network={made}"
+    dataset = data.load(f"{name}[train]", tmp_path)
+    assert dataset.name == f"{name}[train]" and dataset.space == shapes3d.SPACE
     assert (dataset.images[:] == round(100 - 0.175 * 255)).all()
-    assert dataset.space == shapes3d.SPACE
+    for other in ("zoo_shapes3d/noisy", "zoo_balls/l_shape", "mnist"):
+        with pytest.raises(ValueError, match=f"{other} takes no network"):
+            data.load(f"{other}/network={made}", tmp_path)
+
+
+def test_the_hub_s_network_by_default_or_by_name(tmp_path, small_shapes3d, monkeypatch):
+    made = saved(tmp_path / "m", constant(1.0, zoo_shapes3d.IMAGE_SHAPE), factors=6)
+    asked = []
+
+    def fetch(name):
+        asked.append(name)
+        return made
+
+    monkeypatch.setattr(perturbation.Hub, "fetch", staticmethod(fetch))
+    for name in ("zoo_shapes3d/perturbed", "zoo_shapes3d/perturbed/network=perturbations/mine"):
+        assert (data.load(name, tmp_path).images[:] == round(100 + 0.175 * 255)).all()
+    assert asked == ["perturbations/shapes3d", "perturbations/mine"]
 
 
 @pytest.mark.parametrize("family", ["zoo_dsprites", "zoo_shapes3d"])
 def test_without_a_network_one_line_says_so_before_anything_is_drawn(tmp_path, monkeypatch, family):
     monkeypatch.delenv(perturbation.ENVIRONMENT, raising=False)
-    with pytest.raises(ValueError, match="none has been trained or shipped yet") as caught:
-        data.load(f"{family}/perturbed", tmp_path)
-    assert "\n" not in str(caught.value) and str(tmp_path / family) in str(caught.value)
-    assert not (tmp_path / family).exists()
+    monkeypatch.setattr(perturbation.Hub, "fetch", None)
+
+    def fails(message):
+        with pytest.raises(ValueError, match=message) as caught:
+            data.load(f"{family}/perturbed", tmp_path)
+        assert "\n" not in str(caught.value) and not (tmp_path / family).exists()
+
+    hub_name = f"perturbations/{family.removeprefix('zoo_')}"
+    fails(f"needs the network '{hub_name}', which is no folder here: `import zoo`, for the netw")
+
+    def fetch(name):
+        raise ValueError(f"no pretrained model\nis named {name!r}")
+
+    monkeypatch.setattr(perturbation.Hub, "fetch", staticmethod(fetch))
+    fails(rf"not in the hub \(no pretrained model is named '{hub_name}'\): name a SavedModel's")
     monkeypatch.setenv(perturbation.ENVIRONMENT, str(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match="nowhere is no SavedModel"):
-        data.load(f"{family}/perturbed", tmp_path)
+    fails("nowhere', which is no folder here")
+    (tmp_path / "nowhere").mkdir()
+    fails("nowhere is no SavedModel: it has no saved_model.pb")
+
+
+def test_zoo_brings_its_hub():
+    code = "import zoo, data; data.load('zoo_dsprites/perturbed/network=no/such')"
+    failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "'no/such', which is no folder here and not in the hub (" in failed.stderr
+    assert "import zoo" not in failed.stderr.splitlines()[-1]
 
 
 BAD = {

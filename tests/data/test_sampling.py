@@ -187,6 +187,38 @@ def test_matched_pairs(k):
         assert "label" not in batch
 
 
+def change_transitions(factor):
+    """`[60, 60]` probabilities of the second image given the first, by enumeration."""
+    result = np.zeros((60, 60))
+    for first in range(60):
+        end = SPACE.factors(first)
+        for value in range(SIZES[factor]):
+            end[factor] = value
+            result[first, SPACE.index(end)] += 1 / SIZES[factor]
+    return result
+
+
+def test_change_pairs_share_all_factors_but_one():
+    batch = draw(sampling.MatchedPairs, steps=30, k=3)
+    changed = (~batch["shared"]).argmax(1)
+    joint = np.stack([change_transitions(factor) for factor in range(4)]) / 240
+    outcomes = (changed * 60 + batch["index"]) * 60 + batch["partner_index"]
+    assert_distributed(outcomes, joint.ravel())
+
+
+def share_transitions(factor):
+    """`[60, 60]` probabilities of the second image given the first, by enumeration."""
+    of = SPACE.factors(np.arange(60))[:, factor]
+    return (of[:, None] == of) * SIZES[factor] / 60
+
+
+def test_full_sharing_pairs_agree_in_the_labelled_factor():
+    batch = draw(sampling.MatchedPairs, steps=30, k=1)
+    joint = np.stack([share_transitions(factor) for factor in range(4)]) / 240
+    outcomes = (batch["label"] * 60 + batch["index"]) * 60 + batch["partner_index"]
+    assert_distributed(outcomes, joint.ravel())
+
+
 def test_draws_below_odd_bounds_are_uniform():
     seed = tf.constant([1, 2])
     for bound in (1, 3, 7, 61):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import pathlib
-import socket
 import sys
 
 import h5py
@@ -22,11 +21,9 @@ COUNT = 2 * shapes3d.GEOMETRIES + 7
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
+def directory(grids):
     """A cache that holds the rendered data set."""
-    path = tmp_path_factory.mktemp("data")
-    data.load("zoo_shapes3d", path)
-    return path
+    return grids
 
 
 @pytest.fixture(scope="module")
@@ -64,30 +61,6 @@ def test_table_is_the_same_everywhere(directory):
     planes = np.load(table, mmap_mode="r")
     assert hashlib.sha256(planes).hexdigest() == golden["planes_sha256"]
     assert table.stat().st_size < 42e6
-
-
-def test_images_by_number(rendered):
-    assert rendered.images.shape == (480000, 64, 64, 3) and len(rendered) == 480000
-    numbers = np.r_[0, 479999, np.random.default_rng(0).integers(0, 480000, 38)]
-    expected = shapes3d.render(rendered.space.factors(numbers))
-    np.testing.assert_array_equal(rendered.images[numbers], expected)
-    np.testing.assert_array_equal(rendered.images[int(numbers[0])], expected[0])
-    pairs = rendered.images[numbers.reshape(2, 20)]
-    np.testing.assert_array_equal(pairs, expected.reshape(2, 20, 64, 64, 3))
-    np.testing.assert_array_equal(rendered.images[-2:], rendered.images[[479998, 479999]])
-    assert isinstance(next(iter(rendered.images.tables.values())), np.memmap)
-
-
-@pytest.mark.parametrize("config", ["rendered", "noisy"])
-@pytest.mark.parametrize("compiled", [False, True])
-def test_gather_in_a_graph_gives_the_same_bytes(directory, config, compiled):
-    dataset = data.load(f"zoo_shapes3d/{config}", directory)
-    tables = {name: tf.constant(array) for name, array in dataset.images.tables.items()}
-    numbers = np.r_[0, 479, 480, 479999, np.random.default_rng(1).integers(0, 480000, 60)]
-    gather = tf.function(dataset.images.gather, jit_compile=compiled)
-    gathered = gather(tables, tf.constant(numbers, tf.int32))
-    assert gathered.dtype == tf.uint8
-    np.testing.assert_array_equal(gathered, dataset.images[numbers])
 
 
 def test_noisy_is_rendered_plus_noise_of_the_published_width(directory, rendered):
@@ -173,18 +146,3 @@ def test_without_h5py_the_message_names_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ValueError, match="pip install h5py"):
         memory.read_official(DUMMY, tmp_path)
-
-
-def test_official_without_internet_says_what_to_do(tmp_path, monkeypatch):
-    def refuse(*_, **__):
-        raise OSError("no network in tests")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(proxy, raising=False)
-    message = "3dshapes.h5 could not be downloaded .*use the config `rendered`, or put the file"
-    with pytest.raises(ValueError, match=message) as caught:
-        data.load("zoo_shapes3d/official", tmp_path)
-    assert "\n" not in str(caught.value)

@@ -16,18 +16,22 @@ import data
 import evaluation
 from data import sampling
 from data.dataset import Dataset
+from evaluation import suite
 from zoo import config, runs, scoring, versions
 from zoo.errors import UserError
-from zoo.models.base import Autoencoder, Model
+from zoo.models.base import Encoder, Model
 from zoo.models.export import export
 from zoo.report import page
-from zoo.training import metrics
+from zoo.training import metrics, selection
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop, strategy_for
 from zoo.training.trainer import Pictures, Trainer
 
 _KEPT_CHECKPOINTS = 3
-_POSITIVE = ("steps", "batch_size", "log_every", "checkpoint_every", "pictures_every")
+_POSITIVE = (
+    *("steps", "batch_size", "log_every", "checkpoint_every"),
+    *("pictures_every", "select_every", "select_images"),
+)
 
 
 @gin.configurable("train")
@@ -49,7 +53,18 @@ class Job:
         checkpoint_every: steps between checkpoints.
         pictures_every: steps between reconstructions and traversals.
         devices: `auto` (all GPUs) or `one`.
-        scores: the suite of `evaluation.evaluate` run at the end.
+        compiled: whether XLA compiles the steps: `auto` (on a GPU), `always` or `never`.
+        scores: the suite of `evaluation.evaluate` run at the end, or scores with commas between.
+        score_options: keyword arguments of single scores, `{"dto": {"solver": "milp"}}`.
+        probe: (model, data set) -> a function of no arguments that gives further values of each
+            record of the log.
+        test_dataset: what the scores are computed on; the training set if None.
+        select: scores with commas between, a minus before those that are to be low: the checkpoint
+            with the highest mean of them on `validation_dataset` is kept, scored and exported; the
+            last one if None.
+        select_every: steps between such evaluations.
+        select_images: how many images models with slots are scored on then.
+        validation_dataset: what they are computed on.
     """
 
     name: str = gin.REQUIRED
@@ -65,7 +80,15 @@ class Job:
     checkpoint_every: int = 1000
     pictures_every: int = 5000
     devices: str = "auto"
+    compiled: str = "auto"
     scores: str = "fast"
+    score_options: dict[str, dict] = dataclasses.field(default_factory=dict)
+    probe: Callable[..., Callable[[], dict]] | None = None
+    test_dataset: str | None = None
+    select: str | None = None
+    select_every: int = 10_000
+    select_images: int = 100
+    validation_dataset: str | None = None
 
     def __post_init__(self):
         for key in _POSITIVE:
@@ -74,11 +97,19 @@ class Job:
         for key, choices in (
             ("precision", ("float32", "mixed_bfloat16")),
             ("devices", ("auto", "one")),
+            ("compiled", ("auto", "always", "never")),
         ):
             if getattr(self, key) not in choices:
                 raise UserError(
                     f"train.{key} is {getattr(self, key)!r}; it takes {' or '.join(choices)}"
                 )
+        # A misspelt score must not wait for the end of the training.
+        with _explained():
+            suite.names_of(self.scores, self.score_options)
+            if self.select:
+                selection.parse(self.select)
+        if self.select and not self.validation_dataset:
+            raise UserError("train.select needs a data set; give one as train.validation_dataset")
 
     def run(self, run_dir: str) -> dict:
         """Trains to the end of the budget, going on where the folder's last try stopped.
@@ -90,7 +121,8 @@ class Job:
             UserError: anything the user can mend; nothing is lost.
         """
         with runs.opened(run_dir) as folder:
-            dataset = self._load()
+            dataset = self._load(self.dataset)
+            tested = self._tested(dataset)
             strategy = strategy_for(self.devices)
             model = self._build(dataset, strategy)
             with strategy.scope():
@@ -101,32 +133,39 @@ class Job:
                 return folder.describe()
             self._require_space(folder, model)
             folder.describe(**self._facts(model, dataset))
-            self._train(folder, model, dataset, strategy)
+            self._train(folder, model, dataset, tested or dataset, strategy)
             manifest = folder.describe(**_timing(folder))
-            self._publish(folder, model, dataset, manifest)
+            if self.select:
+                best = selection.restore_best(folder, model, _warn)
+                manifest = folder.describe(selected_step=best)
+            self._publish(folder, model, tested, manifest)
             folder.finish()
             return manifest
 
     def restore(self, run_dir: str) -> tuple[Model, Dataset, int]:
-        """The model of a run at its newest checkpoint, its data set, and the checkpoint's step.
+        """The model of a run at its selected or newest checkpoint, its data set, and the step.
 
         The model has no optimiser, as an exported one.
 
         Raises:
             UserError: the folder holds no checkpoint.
         """
-        dataset = self._load()
+        dataset = self._load(self.dataset)
         model = self._build(dataset, tf.distribute.get_strategy())
         model.bind(self.optimizer())
-        checkpoints = Checkpoints(runs.RunFolder(pathlib.Path(run_dir)).checkpoints, model)
-        step = checkpoints.restore(_warn)
+        folder = runs.RunFolder(pathlib.Path(run_dir))
+        step = selection.restore_best(folder, model, _warn) if self.select else 0
+        step = step or Checkpoints(folder.checkpoints, model).restore(_warn)
         if not step:
             raise UserError(f"{run_dir} holds no checkpoint; train there first")
         return self._exportable(model, dataset), dataset, step
 
     def card(self, dataset: Dataset, text: str, manifest: Mapping, scores: Mapping) -> dict:
         """What the exported model says of itself."""
-        kept = ("name", "model", "dataset", "seed", "steps", "batch_size", "versions")
+        kept = (
+            *("name", "model", "dataset", "test_dataset"),
+            *("seed", "steps", "batch_size", "versions"),
+        )
         return {
             **{key: manifest[key] for key in kept if key in manifest},
             "config": text,
@@ -137,9 +176,22 @@ class Job:
             },
         }
 
-    def _load(self) -> Dataset:
+    def _load(self, name: str) -> Dataset:
         with _explained():
-            return data.load(self.dataset)
+            return data.load(name)
+
+    def _tested(self, dataset: Dataset) -> Dataset:
+        """The data set that scores are computed on."""
+        if self.test_dataset is None:
+            return dataset
+        tested = self._load(self.test_dataset)
+        shapes = [list(each.images.shape[1:]) for each in (tested, dataset)]
+        if shapes[0] != shapes[1]:
+            raise UserError(
+                f"train.test_dataset {self.test_dataset} has observations of shape {shapes[0]}, "
+                f"and train.dataset {shapes[1]}"
+            )
+        return tested
 
     def _build(self, dataset: Dataset, strategy, precision: str | None = None) -> Model:
         keras.utils.set_random_seed(self.seed)
@@ -157,6 +209,7 @@ class Job:
             "name": self.name,
             "model": type(model).__name__,
             "dataset": self.dataset,
+            "test_dataset": self.test_dataset or self.dataset,
             "dataset_fingerprint": dataset.fingerprint,
             "factors": [axis.name for axis in dataset.space.axes if axis.size > 1]
             if dataset.space
@@ -174,29 +227,50 @@ class Job:
         checkpoint = 3 * 4 * sum(int(np.prod(v.shape)) for v in model.variables)
         runs.require_space(folder.path, (_KEPT_CHECKPOINTS + 2) * checkpoint)
 
-    def _train(self, folder: runs.RunFolder, model: Model, dataset: Dataset, strategy) -> None:
+    def _train(
+        self, folder: runs.RunFolder, model: Model, dataset: Dataset, tested: Dataset, strategy
+    ) -> None:
         checkpoints = Checkpoints(folder.checkpoints, model, _KEPT_CHECKPOINTS)
         done = checkpoints.restore(_warn)
         sampler = self.sampler(dataset, self.batch_size)
         tables = sampling.tensors(dataset)
+        compiled = {"auto": None, "always": True, "never": False}[self.compiled]
         with contextlib.closing(metrics.MetricsLog(folder, done)) as log:
             Trainer(
                 model=model,
-                loop=Loop(model, sampler, tables, self.seed, strategy),
+                loop=Loop(model, sampler, tables, self.seed, strategy, compiled),
                 checkpoints=checkpoints,
                 log=log,
                 pictures=Pictures(folder, model, dataset, log),
+                probe=self.probe(model, tested) if self.probe else dict,
+                selection=self._selection(folder, model, dataset),
                 batch_size=self.batch_size,
                 log_every=self.log_every,
                 checkpoint_every=self.checkpoint_every,
                 pictures_every=self.pictures_every,
             ).run(done, self.steps)
 
+    def _selection(self, folder, model: Model, dataset: Dataset) -> selection.Selection | None:
+        if not self.select:
+            return None
+        return selection.Selection(
+            folder,
+            model,
+            lambda: self._exportable(model, dataset),
+            self._load(self.validation_dataset),
+            selection.parse(self.select),
+            self.select_every,
+            self.select_images,
+            self.seed,
+        )
+
     def _publish(self, folder, trained: Model, dataset: Dataset, manifest: Mapping) -> None:
         """Scores, SavedModel and report."""
-        if isinstance(trained, Autoencoder):
+        if isinstance(trained, Encoder):
             model = self._exportable(trained, dataset)
-            scores = evaluation.evaluate(model, dataset, metrics=self.scores, seed=self.seed)
+            scores = evaluation.evaluate(
+                model, dataset, self.scores, seed=self.seed, options=self.score_options
+            )
             runs.write_text(folder.scores, scoring.text(scoring.flat(scores)))
             text = folder.config.read_text()
             export(model, folder.saved_model, text, self.card(dataset, text, manifest, scores))

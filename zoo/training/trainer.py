@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -12,10 +13,11 @@ from data.dataset import Dataset
 from zoo import runs
 from zoo.errors import UserError
 from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Model
-from zoo.report import figures
+from zoo.report import figures, slot_figures
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
 from zoo.training.metrics import MetricsLog
+from zoo.training.selection import Selection
 
 _SHOWN = ("loss", "reconstruction", "kl", "active_latents")
 
@@ -25,14 +27,21 @@ class Pictures:
 
     def __init__(self, folder: runs.RunFolder, model: Model, dataset: Dataset, log: MetricsLog):
         self._folder, self._model, self._log = folder, model, log
-        numbers = np.random.default_rng(0).choice(len(dataset), 16, replace=False)
-        images = tf.constant(dataset.images[np.sort(numbers)])
+        numbers = dataset.some(16)
+        images = tf.constant(dataset.images[numbers])
+        masks = dataset.extras.get("masks")
+        self._masks = None if masks is None else masks[numbers]
         self._images = sampling.as_float(dataset, images)
         self._drawn = isinstance(model, Autoencoder) and self._images.shape.rank == 4
 
     def draw(self, step: int) -> None:
         """Replaces the pictures by those of now; models without images or codes have none."""
         if not self._drawn:
+            return
+        if hasattr(self._model, "slot_images"):
+            for name, picture in slot_figures.draw(self._model, self._images, self._masks):
+                self._log.image(step, name, picture)
+                figures.write(self._folder.images / f"{name}.png", picture)
             return
         codes = self._model.encode(self._images)
         last = self._log.last
@@ -59,6 +68,8 @@ class Trainer:
 
     Attributes:
         model, loop, checkpoints, log, pictures: what it works with.
+        probe: gives further values of each record, `dict` where there are none.
+        selection: keeps the best checkpoint, or None.
         batch_size: images a step, for the rates.
         log_every, checkpoint_every, pictures_every: steps between records, checkpoints, pictures.
     """
@@ -68,6 +79,8 @@ class Trainer:
     checkpoints: Checkpoints
     log: MetricsLog
     pictures: Pictures
+    probe: Callable[[], dict]
+    selection: Selection | None
     batch_size: int
     log_every: int
     checkpoint_every: int
@@ -90,11 +103,16 @@ class Trainer:
             while done < steps:
                 begun = time.perf_counter()
                 stop = min(steps, _next(done, self.log_every), _next(done, self.checkpoint_every))
+                select = self.selection and _next(done, self.selection.every)
+                stop = min(stop, select or stop)
                 averages = self.loop.run(done, stop - done)
                 self._check(averages["loss"], done, stop)
                 images = (stop - done) * self.batch_size
                 seconds = time.perf_counter() - begun
-                record = self.log.write(stop, seconds, images, self.model.summarize(averages))
+                values = {**self.model.summarize(averages), **self.probe()}
+                if self.selection and stop in (steps, select):
+                    values |= self.selection.consider(stop)
+                record = self.log.write(stop, seconds, images, values)
                 bar.update(images)
                 bar.set_postfix({k: f"{record[k]:.4g}" for k in _SHOWN if k in record})
                 if stop == steps or stop == _next(done, self.pictures_every):

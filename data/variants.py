@@ -1,0 +1,45 @@
+"""The configs of a factor grid: rendered, official, with pixel noise, or perturbed."""
+
+import os
+import pathlib
+from collections.abc import Callable
+
+from data import perturbation
+from data.dataset import Dataset, Images
+from data.noise import NoisyImages
+from data.space import FactorSpace
+
+
+def load(
+    name: str,
+    images: Callable[[str], Images],
+    space: FactorSpace,
+    epsilon: float,
+    directory: pathlib.Path,
+    network: str | os.PathLike | None = None,
+) -> Dataset:
+    """A config of a family on a factor grid.
+
+    Args:
+        name: the family, and after a slash `rendered`, `official`, `noisy` or `perturbed`.
+        images: makes the images of `rendered` or `official`.
+        space: their grid.
+        epsilon: the largest change of a pixel by noise or perturbation, in [0, 1].
+        directory: where perturbed images are kept.
+        network: of `perturbed`; see `perturbation.find`.
+
+    Raises:
+        ValueError: there is no such network, or it does not fit; or a network for another config.
+    """
+    family, _, config = name.partition("/")
+    if network and config != "perturbed":
+        raise ValueError(f"{name} takes no network; {family}/perturbed does")
+    if config == "perturbed":
+        # Found before anything is drawn.
+        folder = perturbation.find(family, network)
+        base = Dataset(f"{family}/rendered", images("rendered"), space)
+        name += f"/network={network}" if network else ""
+        return Dataset(name, perturbation.perturbed(base, epsilon, folder, directory), space)
+    if config == "noisy":
+        return Dataset(name, NoisyImages(images("rendered"), amplitude=epsilon), space)
+    return Dataset(name, images(config), space)

@@ -1,0 +1,63 @@
+"""What the families on a factor grid share: dSprites and 3D Shapes."""
+
+import importlib
+import socket
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import data
+
+FAMILIES = ("zoo_dsprites", "zoo_shapes3d")
+
+
+def renderer(family):
+    """The module that draws a family's images from their factors."""
+    return importlib.import_module(f"data.renderers.{family.removeprefix('zoo_')}")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_images_by_number(family, grids):
+    rendered = data.load(f"{family}/rendered", grids)
+    count, shape = len(rendered.space), rendered.images.shape[1:]
+    assert len(rendered) == len(rendered.images) == count
+    numbers = np.r_[0, count - 1, np.random.default_rng(0).integers(0, count, 38)]
+    expected = renderer(family).render(rendered.space.factors(numbers))
+    np.testing.assert_array_equal(rendered.images[numbers], expected)
+    np.testing.assert_array_equal(rendered.images[int(numbers[0])], expected[0])
+    pairs = rendered.images[numbers.reshape(2, 20)]
+    np.testing.assert_array_equal(pairs, expected.reshape(2, 20, *shape))
+    np.testing.assert_array_equal(rendered.images[-2:], rendered.images[[count - 2, count - 1]])
+    assert isinstance(next(iter(rendered.images.tables.values())), np.memmap)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("config", ["rendered", "noisy"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gather_in_a_graph_gives_the_same_bytes(grids, family, config, compiled):
+    dataset = data.load(f"{family}/{config}", grids)
+    tables = {name: tf.constant(array) for name, array in dataset.images.tables.items()}
+    count = len(dataset)
+    some = np.random.default_rng(1).integers(0, count, 60)
+    numbers = np.r_[0, 31, 479, 480, 1023, count - 1, some]
+    gather = tf.function(dataset.images.gather, jit_compile=compiled)
+    gathered = gather(tables, tf.constant(numbers, tf.int32))
+    assert gathered.dtype == tf.uint8
+    np.testing.assert_array_equal(gathered, dataset.images[numbers])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_official_without_internet_says_what_to_do(tmp_path, monkeypatch, family):
+    def refuse(*_, **__):
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(proxy, raising=False)
+    message = r"(\.h5|\.hdf5) could not be downloaded .*use the config `rendered`, or put the file"
+    with pytest.raises(ValueError, match=message) as caught:
+        data.load(f"{family}/official", tmp_path)
+    assert "\n" not in str(caught.value)
