@@ -1,0 +1,281 @@
+"""`python -m zoo.perturb` from restarts to a SavedModel that the perturbed data sets read."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import gin
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+import toy
+from PIL import Image
+
+from data import perturbation
+from zoo import config
+from zoo import perturb as command
+from zoo.hub import package
+from zoo.perturbation import choice
+from zoo.perturbation.job import PerturbationJob
+from zoo.training.checkpoints import Checkpoints
+from zoo.training.job import Job
+
+HERE = pathlib.Path(__file__).parent
+ARGUMENTS = (
+    f"--gin_file={HERE / 'perturb_toy.gin'}",
+    f"--gin_bindings=perturb.restarts = '{HERE.parent / 'fixtures' / 'toy.gin'}'",
+)
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+    yield
+    gin.clear_config()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("perturb") / "run"
+    command.main([*ARGUMENTS, f"--run_dir={folder}"])
+    return folder
+
+
+@pytest.fixture
+def restarts(run, tmp_path):
+    """A folder in which only the restarts are done."""
+    shutil.copytree(run / "restarts", tmp_path / "run" / "restarts")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def failing(fails):
+    """The line with which the command fails in a folder."""
+
+    def call(folder, *bindings):
+        extra = [f"--gin_bindings={binding}" for binding in bindings]
+        return fails(command.main, *ARGUMENTS, f"--run_dir={folder}", *extra)
+
+    return call
+
+
+def records(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [
+        {k: v for k, v in json.loads(line).items() if k not in ("time_s", "images_per_s")}
+        for line in lines
+    ]
+
+
+def tensors(folder):
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(folder / "checkpoints"))
+    names = reader.get_variable_to_shape_map()
+    return {n: reader.get_tensor(n) for n in names if "OBJECT_GRAPH" not in n and "save_c" not in n}
+
+
+def test_the_choice_is_written_with_all_scores(run):
+    written = json.loads((run / "choice.json").read_text())
+    scores = {
+        f"restarts/seed{seed}": json.loads(
+            (run / "restarts" / f"seed{seed}" / "scores.json").read_text()
+        )["mig"]["score"]
+        for seed in (0, 1)
+    }
+    assert {r["path"]: r["mig"] for r in written["runs"]} == scores
+    assert written["disentangled"] == [max(scores, key=scores.get)]
+    assert written["entangled"] == [min(scores, key=scores.get)]
+    assert json.loads((run / "manifest.json").read_text())["choice"] == written
+
+
+def test_the_data_set_is_made_of_the_export(run, tmp_path, monkeypatch):
+    base = toy.load("squares", None)
+    made = perturbation.perturbed(base, 0.2, run / "perturbation", tmp_path)
+    images = base.images[:].astype(float)
+    change = np.abs(made[:] - 255 * images)
+    assert 0 < change.max() <= 0.2 * 255 + 0.5
+    network = tf.saved_model.load(run / "perturbation")
+    values = tf.constant(base.space.values(base.space.factors(np.arange(128))), tf.float32)
+    expected = perturbation.folded(images + 0.2 * network.perturb(values).numpy())
+    assert np.abs(made[:] / 255 - expected).max() < 0.501 / 255 + 1e-6
+    np.testing.assert_allclose(
+        network.render(network.scalar(values)), network.perturb(values), atol=1e-6
+    )
+    monkeypatch.setenv(perturbation.ENVIRONMENT, str(run / "perturbation"))
+    assert perturbation.find("toy") == run / "perturbation"
+
+
+def test_the_card_says_where_it_comes_from(run):
+    card = package.verify(run / "perturbation")
+    assert (card["epsilon"], card["dataset"], card["steps"]) == (0.2, "toy", 24)
+    assert card["factors"] == ["size", "x", "y"]
+    assert card["choice"]["runs"][0]["mig"] >= card["choice"]["runs"][1]["mig"]
+    assert "perturb.epsilon = 0.2" in card["config"]
+    last = records(run)[-1]
+    assert card["losses"]["loss"] == last["loss"]
+
+
+def test_pictures_and_report(run):
+    for name in ("perturbed", "scalar", "reconstruction_losses"):
+        picture = np.array(Image.open(run / "images" / f"{name}.png").convert("RGB"))
+        assert picture.std() > 5
+    assert "reconstruction losses" in (run / "report" / "index.html").read_text().lower()
+    assert (run / "DONE").exists()
+
+
+def weights(path):
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: found.update({name: item[:]}) if hasattr(item, "shape") else None
+        )
+    return found
+
+
+def test_the_decoders_start_from_the_chosen_runs_and_the_encoders_stay(run):
+    written = json.loads((run / "choice.json").read_text())
+    trained = list(tensors(run).values())
+    for kind in ("disentangled", "entangled"):
+        chosen = weights(run / written[kind][0] / "saved_model" / "model.weights.h5")
+        assert len(chosen) == 10
+        for name, before in chosen.items():
+            apart = [np.abs(now - before).max() for now in trained if now.shape == before.shape]
+            if name.startswith("decoder"):
+                # 18 steps of Adam at 1e-3.
+                assert 0 < min(apart) < 0.03, name
+            else:
+                assert min(apart) == 0, name
+
+
+def test_finished_runs_instead_of_restarts_and_an_interruption(run, tmp_path, monkeypatch):
+    """The end is that of an uninterrupted training, to the bit."""
+
+    class Interrupted(Exception):
+        pass
+
+    save = Checkpoints.save
+
+    def failing_save(self, step):
+        if step == 18:
+            raise Interrupted
+        return save(self, step)
+
+    folders = tuple(str(run / "restarts" / f"seed{seed}") for seed in (0, 1))
+    bindings = (f"perturb.runs = {folders}", "perturb.seeds = ()", "perturb.restarts = ''")
+    broken = tmp_path / "run"
+    arguments = [*ARGUMENTS, f"--run_dir={broken}", *(f"--gin_bindings={b}" for b in bindings)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", failing_save)
+        with pytest.raises(Interrupted):
+            command.main(arguments)
+    assert records(broken)[-1]["step"] == 18 and not (broken / "perturbation").exists()
+    command.main(arguments)
+    written = json.loads((broken / "choice.json").read_text())
+    assert {r["path"] for r in written["runs"]} == set(folders)
+    assert records(broken) == records(run)
+    expected, got = tensors(run), tensors(broken)
+    assert expected.keys() == got.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(got[name], value, name)
+
+
+def contents(folder):
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"]
+    return {p: p.read_bytes() for p in files}
+
+
+def test_a_finished_run_is_left_alone(run):
+    before = contents(run)
+    command.main([*ARGUMENTS, f"--run_dir={run}"])
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize(
+    "binding, message",
+    [
+        ("perturb.seeds = (0,)", "give 1 restarts; 1 disentangled and 1 entangled take at least 2"),
+        ("perturb.ensemble = 2", "give 2 restarts; 2 disentangled and 2 entangled take at least 4"),
+        ("perturb.epsilon = 0.0", "perturb.epsilon is 0.0; give a number between 0 and 1"),
+        ("perturb.epsilon = 1.0", "perturb.epsilon is 1.0; give a number between 0 and 1"),
+        ("perturb.steps = 0", "perturb.steps is 0; give at least 1"),
+        ("perturb.samples = 0", "perturb.samples is 0; give at least 1"),
+        ("perturb.seeds = (3, 3)", "perturb.seeds names one twice"),
+        ("perturb.devices = 'auto'", "perturb.devices is 'auto'; it takes one"),
+        ("perturb.dataset = 'toy/other'", "no data set is named|trains on toy"),
+        ("perturb.runs = ('/nowhere',)", "/nowhere is no finished run"),
+    ],
+)
+def test_settings_that_cannot_be(restarts, failing, binding, message):
+    assert re.search(message, failing(restarts, binding))
+    assert not (restarts / "checkpoints").exists()
+
+
+def change_json(path, **changes):
+    content = json.loads(path.read_text())
+    content.update(changes)
+    path.write_text(json.dumps(content))
+
+
+def test_runs_of_another_data_set(restarts, failing):
+    change_json(restarts / "restarts/seed1/manifest.json", dataset_fingerprint="0" * 16)
+    line = failing(restarts)
+    assert "seed1 was trained on toy (0000000000000000), not on toy/squares" in line
+
+
+def test_runs_of_one_mig(restarts, failing):
+    for seed in (0, 1):
+        change_json(restarts / f"restarts/seed{seed}/scores.json", mig={"score": 0.25})
+    assert "the 2 runs have the same MIG (0.25), so none is more" in failing(restarts)
+    change_json(restarts / "restarts/seed0/scores.json", mig={"score": None})
+    assert "seed0 has no MIG; score it with python -m zoo.evaluate" in failing(restarts)
+
+
+def test_other_settings_or_runs_after_the_training_began(run, tmp_path, failing):
+    shutil.copytree(run, tmp_path / "run")
+    line = failing(tmp_path / "run", "perturb.epsilon = 0.3")
+    assert "perturb.epsilon: 0.2 -> 0.3" in line
+    line = failing(tmp_path / "run", "Adam.learning_rate = 0.5")
+    assert "Adam.learning_rate: 0.001 -> 0.5" in line
+    change_json(tmp_path / "run/restarts/seed0/scores.json", mig={"score": 0.9})
+    assert "the runs or their MIG have changed" in failing(tmp_path / "run")
+
+
+def test_ensembles_are_the_best_and_the_worst():
+    migs = [0.3, 0.1, 0.5, 0.2, 0.4]
+    restarts = [choice.Restart(pathlib.Path(f"r{k}"), m, k, None) for k, m in enumerate(migs)]
+    taken = choice.choose(restarts, 2)
+    assert [r.seed for r in taken.disentangled] == [2, 4]
+    assert [r.seed for r in taken.entangled] == [1, 3]
+    assert taken.facts(pathlib.Path("elsewhere"))["disentangled"] == ["r2", "r4"]
+
+
+@pytest.mark.parametrize("file", [file for file in config.shipped() if "perturb" in file])
+def test_shipped_configs(file):
+    config.parse([file])
+    job = PerturbationJob()
+    family = job.dataset.partition("/")[0]
+    builder = {"zoo_dsprites": (0.1, 1), "zoo_shapes3d": (0.175, 4)}[family]
+    assert (job.epsilon, job.ensemble) == builder
+    assert (job.samples, job.decoder_batches) == (5, 3)
+    for make in (job.optimizer, job.decoder_optimizer):
+        assert (make().beta_1, make().beta_2, make().epsilon) == (0.9, 0.999, 1e-7)
+        assert "papers" not in file or float(make().learning_rate) == pytest.approx(1e-4)
+    config.parse([job.restarts], [*job.bindings, "train.seed = 1"])
+    restart = Job()
+    assert restart.dataset == job.dataset
+    assert restart.model((64, 64, 1)).latent_dim == {"zoo_dsprites": 5, "zoo_shapes3d": 6}[family]
+
+
+def test_help_needs_no_tensorflow():
+    code = (
+        "import sys\nfrom zoo import perturb\n"
+        "try:\n    perturb.main(['--help'])\n"
+        "except SystemExit as stop:\n    assert stop.code == 0\n"
+        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert "python -m zoo.perturb" in answer.stdout

@@ -1,0 +1,231 @@
+"""The whole job: restarts, the choice among them, the training of m, its export."""
+
+import dataclasses
+import functools
+import gc
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+import gin
+import keras
+import tensorflow as tf
+
+from data.dataset import Dataset
+from zoo import config, runs
+from zoo.errors import UserError
+from zoo.models.base import Model
+from zoo.models.export import export
+from zoo.models.vae import BetaVAE
+from zoo.networks.convolutional import conv_decoder
+from zoo.perturbation import choice, pictures
+from zoo.perturbation.model import Perturbation
+from zoo.perturbation.network import Endpoints, PerturbationNetwork
+from zoo.report import page
+from zoo.training import metrics
+from zoo.training.job import Job
+
+RESTARTS, CHOICE, EXPORTED = "restarts", "choice.json", "perturbation"
+
+
+@gin.configurable("perturb")
+@dataclasses.dataclass(frozen=True)
+class PerturbationJob(Job):
+    """A perturbation as a gin file describes it, `perturb.<attribute>`.
+
+    The attributes of `Job` are those of the training of m; of them `scores` has no use here, and
+    `devices` is `one`, as steps that train one of two things do not run on several.
+
+    Attributes:
+        restarts: the gin file of the VAEs among which is chosen.
+        bindings: further bindings for it.
+        seeds: `train.seed` of each restart.
+        runs: the folders of finished runs that are taken into the choice.
+        ensemble: how many of the most and of the least disentangled runs are taken.
+        epsilon: the largest change of a pixel, between 0 and 1.
+        samples: latents drawn for every image.
+        decoder_batches: batches that train the decoders for one that trains m.
+        decoder_optimizer: makes the optimiser of the decoders; `optimizer` is that of m.
+        network: the decoder that m is made of, (number of factors, observation shape) -> network.
+        neuron_after: after how many of its layers the single neuron stands.
+    """
+
+    model: Callable[..., Model] | None = None
+    devices: str = "one"
+    restarts: str = ""
+    bindings: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    runs: Sequence[str] = ()
+    ensemble: int = 1
+    epsilon: float = gin.REQUIRED
+    samples: int = 5
+    decoder_batches: int = 3
+    decoder_optimizer: Callable[[], keras.optimizers.Optimizer] = gin.REQUIRED
+    network: Callable[..., keras.Model] = conv_decoder
+    neuron_after: int = 1
+
+    def __post_init__(self):
+        try:
+            super().__post_init__()
+        except UserError as error:
+            raise UserError(str(error).replace("train.", "perturb.", 1)) from None
+        for key in ("ensemble", "samples", "decoder_batches"):
+            if getattr(self, key) < 1:
+                raise UserError(f"perturb.{key} is {getattr(self, key)}; give at least 1")
+        if not 0 < self.epsilon < 1:
+            raise UserError(f"perturb.epsilon is {self.epsilon}; give a number between 0 and 1")
+        if self.devices != "one":
+            raise UserError(f"perturb.devices is {self.devices!r}; it takes one")
+        for key in ("seeds", "runs"):
+            if len(set(getattr(self, key))) < len(getattr(self, key)):
+                raise UserError(f"perturb.{key} names one twice; give each once")
+        if self.seeds and not self.restarts:
+            raise UserError("perturb.seeds needs a gin file to restart, perturb.restarts")
+        count = len(self.seeds) + len(self.runs)
+        if count < 2 * self.ensemble:
+            raise UserError(
+                f"perturb.seeds and perturb.runs give {count} restarts; {self.ensemble} "
+                f"disentangled and {self.ensemble} entangled take at least {2 * self.ensemble}"
+            )
+
+    def restart(self, folder: pathlib.Path) -> None:
+        """Trains the restarts, each in a folder of its own below `folder`; goes on with begun ones.
+
+        The current configuration is replaced by that of the last restart.
+        """
+        for seed in self.seeds:
+            config.parse([self.restarts], [*self.bindings, f"train.seed = {seed}"])
+            job = Job()
+            if job.dataset != self.dataset:
+                raise UserError(
+                    f"{self.restarts} trains on {job.dataset}; perturb.dataset is {self.dataset}"
+                )
+            print(f"restart of seed {seed}")
+            job.run(folder / f"seed{seed}")
+            # The graphs of a training hold themselves in a circle.
+            gc.collect()
+
+    def choose(self, folder: pathlib.Path) -> choice.Choice:
+        """The choice among the restarts in `folder` and `runs`."""
+        dataset = self._load(self.dataset)
+        paths = [folder / f"seed{seed}" for seed in self.seeds]
+        restarts = [choice.read(path, dataset) for path in [*paths, *map(pathlib.Path, self.runs)]]
+        return choice.choose(restarts, self.ensemble)
+
+    def restored(self, restart: choice.Restart) -> BetaVAE:
+        """The VAE of a finished run, in the precision of this job; replaces the configuration."""
+        folder = runs.RunFolder(restart.path)
+        config.parse([str(folder.config)])
+        job = Job()
+        vae = job._build(job._load(job.dataset), tf.distribute.get_strategy(), self.precision)
+        if not isinstance(vae, BetaVAE):
+            raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of BetaVAE")
+        vae.load_weights(folder.saved_model / "model.weights.h5")
+        return vae
+
+    def trained_with(self, taken: choice.Choice, vaes: Mapping, facts: Mapping) -> "_Training":
+        """This job with the VAEs of its restarts."""
+        model = functools.partial(
+            Perturbation,
+            space=self._load(self.dataset).space,
+            disentangled=[vaes[r.path] for r in taken.disentangled],
+            entangled=[vaes[r.path] for r in taken.entangled],
+            epsilon=self.epsilon,
+            samples=self.samples,
+            decoder_batches=self.decoder_batches,
+            network=self._network,
+            decoder_optimizer=self.decoder_optimizer,
+        )
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return _Training(**{**own, "model": model}, facts=facts)
+
+    def _network(self, space, observation_shape) -> PerturbationNetwork:
+        return PerturbationNetwork(space, observation_shape, self.network, self.neuron_after)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Training(PerturbationJob):
+    """The training of m by `Job.run`, what it publishes being the perturbation.
+
+    Attributes:
+        facts: the choice, for the card.
+    """
+
+    facts: Mapping = dataclasses.field(default_factory=dict)
+
+    def _facts(self, model: Model, dataset: Dataset) -> dict:
+        return {
+            **super()._facts(model, dataset),
+            "epsilon": self.epsilon,
+            "choice": self.facts,
+        }
+
+    def _publish(self, folder, trained: Perturbation, dataset: Dataset, manifest: Mapping) -> None:
+        """The SavedModel of m, pictures and report."""
+        network = self._network(dataset.space, trained.observation_shape)
+        network.set_weights(trained.network.get_weights())
+        text = folder.config.read_text()
+        records = metrics.read(folder.metrics)
+        export(network, folder.path / EXPORTED, text, self._card(manifest, text, records[-1]),
+               Endpoints)  # fmt: skip
+        pictures.write(folder.images, network, dataset, self.epsilon, records)
+        page.write_from_run(folder.path)
+
+    def _card(self, manifest: Mapping, text: str, last: Mapping) -> dict:
+        kept = ("name", "dataset", "dataset_fingerprint", "epsilon", "factors", "seed", "steps",
+                "batch_size", "versions", "choice")  # fmt: skip
+        return {
+            "description": "m of x' = fold(x + epsilon m(w)): perturb(values), the physical values "
+            "of the factors, [B, F] to [B, H, W, C] in [-1, 1]",
+            **{key: manifest[key] for key in kept if key in manifest},
+            "losses": {k: v for k, v in last.items() if k.startswith(("loss", "reconstruction"))},
+            "config": text,
+        }
+
+
+def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict:
+    """Does what is missing of: restarts, choice, training of m, export.
+
+    Args:
+        files: gin files.
+        bindings: further gin bindings.
+        run_dir: the run folder of m; restarts are below it.
+
+    Returns:
+        The manifest of the training of m.
+
+    Raises:
+        UserError: anything the user can mend; nothing is lost.
+    """
+    config.parse(files, bindings)
+    job, root = PerturbationJob(), pathlib.Path(run_dir)
+    _require_same(runs.RunFolder(root))
+    # Its own lock: that of `root` is taken by the training of m.
+    with runs.opened(root / RESTARTS) as restarts:
+        job.restart(restarts.path)
+        taken = job.choose(restarts.path)
+        facts = taken.facts(root)
+        choice.keep(root / CHOICE, facts, begun=runs.RunFolder(root).config.exists())
+        for name in ("disentangled", "entangled"):
+            chosen = ", ".join(f"{r.path} (MIG {r.mig:.3f})" for r in getattr(taken, name))
+            print(f"{name}: {chosen}")
+        vaes = {r.path: job.restored(r) for r in (*taken.disentangled, *taken.entangled)}
+        # Trainings of other configurations were between.
+        config.parse(files, bindings)
+        return PerturbationJob().trained_with(taken, vaes, facts).run(run_dir)
+
+
+def _require_same(folder: runs.RunFolder) -> None:
+    """Refuses other settings before hours of restarts; the rest is compared when m is built."""
+    if not folder.config.exists():
+        return
+    before = folder.config.read_text()
+    changed = [
+        line
+        for line in config.differences(before, config.operative())
+        if line.startswith("perturb.")
+    ]
+    if changed:
+        raise runs.RunError(
+            f"{folder.path} holds a perturbation of another configuration ({'; '.join(changed)}); "
+            "choose another --run_dir or the same settings"
+        )

@@ -1,0 +1,162 @@
+"""Training a perturbation: m against decoders of disentangled and for those of entangled VAEs."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from data.space import FactorSpace
+from zoo.models.base import Batch, Model
+from zoo.models.vae import BetaVAE
+from zoo.perturbation.network import PerturbationNetwork, folded
+
+
+class Perturbation(Model):
+    """A perturbation network m and the VAEs it is trained with (Zietlow 2022, sec. 4.2.2, 4.3.1).
+
+    Of images x `[B, H, W, C]` with factors w the VAEs encode x and reconstruct
+    `x' = fold(x + epsilon m(w))`: with r the negative log-likelihood of x' in nats, averaged over
+    samples of the latents, decoders minimise r and m minimises
+    `mean r of the entangled - mean r of the disentangled`. Encoders never move. Of every
+    `decoder_batches + 1` batches the last trains m, the others all decoders.
+
+    Args:
+        observation_shape: `(H, W, C)`.
+        space: the factor grid that numbers the images.
+        disentangled: trained VAEs; their decoders are trained on.
+        entangled: as many others.
+        epsilon: the largest change of a pixel.
+        samples: latents drawn for every image and VAE.
+        decoder_batches: batches of the decoders for one of m.
+        network: (factor grid, observation shape) -> m.
+        decoder_optimizer: makes the optimiser of the decoders.
+    """
+
+    def __init__(
+        self,
+        observation_shape: tuple[int, ...],
+        space: FactorSpace,
+        disentangled: Sequence[BetaVAE],
+        entangled: Sequence[BetaVAE],
+        epsilon: float,
+        samples: int,
+        decoder_batches: int,
+        network: Callable[..., PerturbationNetwork],
+        decoder_optimizer: Callable[[], keras.optimizers.Optimizer],
+    ):
+        super().__init__()
+        self.observation_shape, self.epsilon = observation_shape, epsilon
+        self.samples, self.decoder_batches = samples, decoder_batches
+        self.network = network(space, observation_shape)
+        self._ensemble = len(disentangled)
+        # Each an attribute of its own: checkpoints would leave out what a list holds.
+        for k in range(self._ensemble):
+            setattr(self, f"disentangled_{k}", disentangled[k])
+            setattr(self, f"entangled_{k}", entangled[k])
+        self._make_optimizer = decoder_optimizer
+        self._strides = space.strides.astype(np.int32)
+        self._sizes = np.array(space.sizes, np.int32)
+        self._offsets = np.cumsum((0, *space.sizes[:-1]), dtype=np.int32)
+        self._values = np.concatenate([axis.values for axis in space.axes]).astype(np.float32)
+        for vae in self._vaes:
+            for layer in vae.layers:
+                layer.trainable = layer is vae.decoder
+        self.built = True
+
+    @property
+    def disentangled(self) -> list[BetaVAE]:
+        """The VAEs whose reconstruction m makes worse."""
+        return [getattr(self, f"disentangled_{k}") for k in range(self._ensemble)]
+
+    @property
+    def entangled(self) -> list[BetaVAE]:
+        """The VAEs whose reconstruction m makes better."""
+        return [getattr(self, f"entangled_{k}") for k in range(self._ensemble)]
+
+    @property
+    def _vaes(self) -> list[BetaVAE]:
+        return [*self.disentangled, *self.entangled]
+
+    @property
+    def decoder_variables(self) -> list[keras.Variable]:
+        """The weights of all decoders."""
+        return [v for vae in self._vaes for v in vae.decoder.trainable_variables]
+
+    def bind(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Takes the optimiser of m and makes that of the decoders."""
+        self.optimizer = optimizer
+        self.decoder_optimizer = self._make_optimizer()
+        optimizer.build(self.network.trainable_variables)
+        self.decoder_optimizer.build(self.decoder_variables)
+
+    @property
+    def optimizers(self) -> list[keras.optimizers.Optimizer]:
+        """That of m and that of the decoders."""
+        return [self.optimizer, self.decoder_optimizer]
+
+    def change(self, index: tf.Tensor) -> tf.Tensor:
+        """The output m(w) for images: `[B]` numbers to `[B, H, W, C]` float32 in [-1, 1]."""
+        factors = index[:, None] // self._strides % self._sizes
+        return self.network(tf.gather(self._values, factors + self._offsets))
+
+    def perturbed(self, images: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
+        """`fold(x + epsilon m(w))` of images x and m(w), `[B, H, W, C]` float32 in [0, 1]."""
+        return folded(images + self.epsilon * change)
+
+    def reconstruction(
+        self, vae: BetaVAE, images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor
+    ) -> tf.Tensor:
+        """`-log p(target|z)` in nats, the mean over samples z of `q(z|image)`, `[B]`."""
+        posterior = vae.posterior(images)
+        latents = [
+            vae.draw(posterior, tf.random.fold_in(seed, s, alg="philox"))
+            for s in range(self.samples)
+        ]
+        outputs = vae.decoder_outputs(tf.concat(latents, axis=0))
+        targets = tf.concat([targets] * self.samples, axis=0)
+        losses = vae.likelihood.negative_log_likelihood(targets, outputs)
+        return tf.reduce_mean(tf.reshape(losses, [self.samples, -1]), axis=0)
+
+    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """See `Model.losses_on`.
+
+        `loss` is what m minimises and `decoders` what the decoders do, `change` the mean of |m|.
+        """
+        images = batch["image"]
+        change = self.change(batch["index"])
+        targets = self.perturbed(images, change)
+        losses = [
+            self.reconstruction(vae, images, targets, tf.random.fold_in(seed, k, alg="philox"))
+            for k, vae in enumerate(self._vaes)
+        ]
+        count = self._ensemble
+        disentangled, entangled = (
+            tf.add_n(part) / count for part in (losses[:count], losses[count:])
+        )
+        return {
+            "loss": entangled - disentangled,
+            "reconstruction_entangled": entangled,
+            "reconstruction_disentangled": disentangled,
+            "decoders": tf.add_n(losses),
+            "change": tf.reduce_mean(tf.abs(change), axis=[1, 2, 3]),
+        }
+
+    def update(
+        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, replicas: int
+    ) -> dict[str, tf.Tensor]:
+        """One step of all decoders or one of m, as the number of the step has it."""
+
+        def learn(goal, variables, optimizer):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch([v.value for v in variables])
+                losses = self.losses_on(batch, seed, step)
+                objective = tf.reduce_mean(losses[goal]) / replicas
+            optimizer.apply(tape.gradient(objective, variables), variables)
+            return {name: tf.reduce_mean(value, axis=0) for name, value in losses.items()}
+
+        return tf.cond(
+            step % (self.decoder_batches + 1) < self.decoder_batches,
+            lambda: learn("decoders", self.decoder_variables, self.decoder_optimizer),
+            lambda: learn("loss", self.network.trainable_variables, self.optimizer),
+        )
