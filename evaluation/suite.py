@@ -308,6 +308,11 @@ class _Material:
         return [numbers[first : first + size] for first in range(0, len(numbers), size)]
 
 
+def _mapless(parts: dict) -> dict:
+    """A score without its numbers for every pixel, which would fill a table with megabytes."""
+    return {name: part for name, part in parts.items() if np.ndim(part) < 3}
+
+
 _SCORES: dict[str, Callable[..., dict]] = {
     "mig": lambda m, **o: evaluation.mig(m.codes, m.factors, **o),
     "modularity": lambda m, **o: evaluation.modularity(m.codes, m.factors, **o),
@@ -338,9 +343,11 @@ _SCORES: dict[str, Callable[..., dict]] = {
     "average_mutual_information": lambda m, **o: evaluation.average_mutual_information(
         m.codes, **o
     ),
-    "j_ari": lambda m, **o: evaluation.j_ari(m.slot_jacobian, m.masks, **o),
-    "jis": lambda m, **o: evaluation.jis(m.slot_jacobian, m.masks, **o),
-    "attention_ari": lambda m, **o: evaluation.attention_ari(m.slot_attention, m.masks, **o),
+    "j_ari": lambda m, **o: _mapless(evaluation.j_ari(m.slot_jacobian, m.masks, **o)),
+    "jis": lambda m, **o: _mapless(evaluation.jis(m.slot_jacobian, m.masks, **o)),
+    "attention_ari": lambda m, **o: _mapless(
+        evaluation.attention_ari(m.slot_attention, m.masks, **o)
+    ),
     "polarized_regime": lambda m, **o: evaluation.polarized_regime(*m.posterior, **o),
     "reconstruction_rmse": lambda m, **o: evaluation.reconstruction_rmse(*m.reconstructed, **o),
 }

@@ -50,7 +50,8 @@ class Pretrained:
     @property
     def latent_size(self) -> int:
         """`D`, the number of latents."""
-        return self._argument_shape("decode")[0]
+        codes = self._endpoint("encode").concrete_functions[0].structured_outputs
+        return codes.shape[1:].num_elements()
 
     def encode(self, images: Any) -> "tf.Tensor":
         """Posterior means: images `[B, H, W, C]` to codes `[B, D]`."""
@@ -89,6 +90,14 @@ class Pretrained:
     def jacobian(self, latents: Any) -> "tf.Tensor":
         """Derivatives of `decode` at latents `[B, D]`: `[B, H, W, C, D]`."""
         return self._endpoint("jacobian")(self._latents("jacobian", latents))
+
+    def attention(self, latents: Any) -> "tf.Tensor":
+        """Which slot each pixel is made of: latents `[B, slots, D]` to `[B, H, W, slots]`."""
+        return self._endpoint("attention")(self._latents("attention", latents))
+
+    def slot_images(self, latents: Any) -> "tf.Tensor":
+        """Each slot's part of the image: `[B, slots, D]` to `[B, slots, H, W, C]`."""
+        return self._endpoint("slot_images")(self._latents("slot_images", latents))
 
     def _endpoint(self, name: str) -> Any:
         endpoint = getattr(self.model, name, None)

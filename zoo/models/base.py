@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
+from zoo.models.noise import standard_normal
+
 Batch = Mapping[str, tf.Tensor]
 
 # A latent whose posterior variance, averaged over the data, stays below this is active
@@ -70,8 +72,8 @@ class Model(keras.Model):
         return {name: tf.reduce_mean(value, axis=0) for name, value in losses.items()}
 
 
-class Autoencoder(Model):
-    """A model with a code: `encode` images to codes, `decode` codes to images.
+class Encoder(Model):
+    """A model with a code: `encode` images to codes. It is scored and exported with that alone.
 
     Attributes:
         observation_shape: the shape of one observation.
@@ -81,14 +83,27 @@ class Autoencoder(Model):
     observation_shape: tuple[int, ...]
     latent_dim: int
 
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """The shape of one code, `(D,)` but for models with slots."""
+        return (self.latent_dim,)
+
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """The representation of images: `[B, ...]` float32 to `[B, D]` (the posterior mean)."""
-        raise NotImplementedError
-
-    def decode(self, latents: tf.Tensor) -> tf.Tensor:
-        """Mean images of latents: `[B, D]` to `[B, ...]` float32, in [0, 1] for images."""
         raise NotImplementedError
 
     def posterior(self, images: tf.Tensor):
         """The posterior of images, a TFP distribution over `[D]`, or None where there is none."""
         return None
+
+
+class Autoencoder(Encoder):
+    """A model with a code and its inverse: `encode` images to codes, `decode` codes to images."""
+
+    def decode(self, latents: tf.Tensor) -> tf.Tensor:
+        """Mean images of latents: `[B, D]` to `[B, ...]` float32, in [0, 1] for images."""
+        raise NotImplementedError
+
+    def draw_prior(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """`count` latents of the prior, `[count, D]`, from a stateless seed `[2]`: N(0, I)."""
+        return standard_normal(tf.stack([count, *self.latent_shape]), seed)

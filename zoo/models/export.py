@@ -3,15 +3,15 @@
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import keras
 import tensorflow as tf
 
 from evaluation import jacobians
 from zoo import runs
 from zoo.hub import package
-from zoo.models.base import Autoencoder
-from zoo.models.noise import standard_normal
+from zoo.models.base import Autoencoder, Encoder
 
 
 class Endpoints(tf.Module):
@@ -20,28 +20,16 @@ class Endpoints(tf.Module):
     `encode` images to codes (posterior means), `posterior` images to `mean` and `stddev` where the
     model has one, `decode` latents to mean images, `reconstruct` images through the code, `sample`
     (count, seed) images of prior latents, `jacobian` of `decode` at latents,
-    `[B, *observation_shape, D]`. Images are float32, in [0, 1] for pixels.
+    `[B, *observation_shape, D]`. Models with slots have latents `[B, slots, D]`, and also
+    `attention` and `slot_images` of latents. Images are float32, in [0, 1] for pixels. A model
+    without decoder has the first two at most.
     """
 
-    def __init__(self, model: Autoencoder):
+    def __init__(self, model: Encoder):
         super().__init__()
         self.model = model
         images = tf.TensorSpec([None, *model.observation_shape], tf.float32, name="images")
-        latents = tf.TensorSpec([None, model.latent_dim], tf.float32, name="latents")
-        count = tf.TensorSpec([], tf.int32, name="count")
-        seed = tf.TensorSpec([2], tf.int32, name="seed")
-
         self.encode = tf.function(model.encode, [images])
-        self.decode = tf.function(model.decode, [latents])
-        self.reconstruct = tf.function(lambda images: model.decode(model.encode(images)), [images])
-        self.jacobian = tf.function(
-            lambda latents: jacobians.graph_jacobian(model.decode, latents), [latents]
-        )
-
-        def sample(count, seed):
-            return model.decode(standard_normal(tf.stack([count, model.latent_dim]), seed))
-
-        self.sample = tf.function(sample, [count, seed])
         if model.posterior(tf.zeros([1, *model.observation_shape])) is not None:
 
             def posterior(images):
@@ -49,9 +37,36 @@ class Endpoints(tf.Module):
                 return {"mean": distribution.mean(), "stddev": distribution.stddev()}
 
             self.posterior = tf.function(posterior, [images])
+        if isinstance(model, Autoencoder):
+            self._add_decoder(model, images)
+
+    def _add_decoder(self, model: Autoencoder, images: tf.TensorSpec) -> None:
+        latents = tf.TensorSpec([None, *model.latent_shape], tf.float32, name="latents")
+        count = tf.TensorSpec([], tf.int32, name="count")
+        seed = tf.TensorSpec([2], tf.int32, name="seed")
+
+        self.decode = tf.function(model.decode, [latents])
+        self.reconstruct = tf.function(lambda images: model.decode(model.encode(images)), [images])
+        self.jacobian = tf.function(
+            lambda latents: jacobians.graph_jacobian(model.decode, latents), [latents]
+        )
+
+        def sample(count, seed):
+            return model.decode(model.draw_prior(count, seed))
+
+        self.sample = tf.function(sample, [count, seed])
+        for name in ("attention", "slot_images"):
+            if hasattr(model, name):
+                setattr(self, name, tf.function(getattr(model, name), [latents]))
 
 
-def export(model: Autoencoder, folder: pathlib.Path, config: str, card: Mapping) -> dict:
+def export(
+    model: keras.Model,
+    folder: pathlib.Path,
+    config: str,
+    card: Mapping,
+    endpoints: Callable[..., tf.Module] = Endpoints,
+) -> dict:
     """Writes `folder` at once or not at all; an older one is replaced.
 
     Args:
@@ -59,6 +74,7 @@ def export(model: Autoencoder, folder: pathlib.Path, config: str, card: Mapping)
         folder: where.
         config: the operative gin text.
         card: see `zoo.hub.package.seal`.
+        endpoints: makes what is saved of the model.
 
     Returns:
         The card as written.
@@ -67,7 +83,7 @@ def export(model: Autoencoder, folder: pathlib.Path, config: str, card: Mapping)
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         made = temporary / folder.name
-        tf.saved_model.save(Endpoints(model), str(made))
+        tf.saved_model.save(endpoints(model), str(made))
         # A stable name inside: the fingerprint TensorFlow adds differs from run to run.
         (made / "fingerprint.pb").unlink(missing_ok=True)
         model.save_weights(made / "model.weights.h5")

@@ -61,12 +61,15 @@ class FullCovarianceVAE(BetaVAE):
         noise = standard_normal(tf.shape(posterior.loc), seed)
         return posterior.loc + posterior.scale.matvec(noise)
 
-    def divergence(self, posterior: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
+    def divergence(
+        self, posterior: tfd.Distribution, latents: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """`1/2 (|m|^2 + tr S - log det S - D)` (eq. 3.30), `[B]`, and the marginals' KL, `[B, D]`.
 
         The marginals add up to less than the whole: what lacks is the posterior's total
         correlation.
         """
+        del latents
         mean, variance = posterior.loc, posterior.variance()
         log_det = 2 * posterior.scale.log_abs_determinant()
         kl = 0.5 * (tf.reduce_sum(mean**2 + variance - 1, axis=-1) - log_det)

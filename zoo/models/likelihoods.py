@@ -84,3 +84,61 @@ class Gaussian(keras.layers.Layer):
         mean = self.mean(outputs)
         variance = self._variance_for(tf.math.squared_difference(images, mean))
         return -_sum(tfd.Normal(mean, tf.sqrt(variance)).log_prob(images))
+
+
+class _LocationScale(keras.layers.Layer):
+    """Independent pixels around the decoder's output, of one scale that is fixed or trained."""
+
+    def __init__(self, scale: float | str = 1.0, squashed: bool = False):
+        super().__init__(dtype="float32")
+        if scale != "learned" and not (isinstance(scale, int | float) and scale > 0):
+            raise ValueError(
+                f"{type(self).__name__}.scale is {scale!r}; give a positive number or 'learned'"
+            )
+        self.scale, self.squashed = scale, squashed
+        if scale == "learned":
+            self.log_scale = self.add_weight(name="log_scale", initializer="zeros")
+        self.built = True
+
+    def mean(self, outputs: tf.Tensor) -> tf.Tensor:
+        """The mean image, `[B, ...]`."""
+        return tf.sigmoid(outputs) if self.squashed else outputs
+
+    def _pixels(self, outputs: tf.Tensor) -> tfd.Distribution:
+        if self.scale == "learned":
+            scale = tf.exp(tf.convert_to_tensor(self.log_scale))
+        else:
+            scale = tf.constant(self.scale, tf.float32)
+        return self._family(self.mean(outputs), scale)
+
+    def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
+        """The distribution of one image."""
+        return tfd.Independent(self._pixels(outputs), len(outputs.shape) - 1)
+
+    def negative_log_likelihood(self, images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+        """`-log p(x|z)` in nats: two `[B, ...]` to `[B]`."""
+        return -_sum(self._pixels(outputs).log_prob(images))
+
+
+@gin.register
+class Laplace(_LocationScale):
+    """Independent Laplace pixels: `-log p(x|z) = |x - d(z)|_1 / b + n log 2b`.
+
+    Args:
+        scale: b, a positive number; or `"learned"`, a trained scalar (initially 1).
+        squashed: apply a sigmoid to the decoder's output, which keeps means in [0, 1].
+    """
+
+    _family = tfd.Laplace
+
+
+@gin.register
+class Logistic(_LocationScale):
+    """Independent logistic pixels: the density is `sech^2((x - d(z)) / 2s) / 4s` for each.
+
+    Args:
+        scale: s, a positive number; or `"learned"`, a trained scalar (initially 1).
+        squashed: apply a sigmoid to the decoder's output, which keeps means in [0, 1].
+    """
+
+    _family = tfd.Logistic

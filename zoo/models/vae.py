@@ -9,8 +9,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Batch
+from zoo.models.jacobian_penalty import JacobianOrthogonality
 from zoo.models.likelihoods import Bernoulli
-from zoo.models.noise import standard_normal
+from zoo.models.priors import NormalPrior, Prior
 from zoo.networks.convolutional import conv_decoder, conv_encoder
 from zoo.training.schedules import Schedule, at
 
@@ -21,8 +22,9 @@ tfd = tfp.distributions
 class BetaVAE(Autoencoder):
     """Beta-VAE (Higgins et al. 2017, eq. 4; beta = 1 is the VAE of Kingma & Welling 2014).
 
-    Minimises `E_q(z|x)[-log p(x|z)] + beta KL(q(z|x) || N(0, I))` per image, in nats, with
-    `q(z|x) = N(m(x), diag s^2(x))` and one sample of z an image.
+    Minimises `E_q(z|x)[-log p(x|z)] + beta KL(q(z|x) || p(z))` per image, in nats, with
+    `q(z|x) = N(m(x), diag s^2(x))`, `p(z) = N(0, I)` (or another prior), and one sample of z an
+    image.
 
     Args:
         observation_shape: the shape of one observation, `(H, W, C)` or `(D,)`.
@@ -31,6 +33,9 @@ class BetaVAE(Autoencoder):
         encoder: observation shape -> network to features; heads for `m` and `log s^2` follow.
         decoder: (latent dim, observation shape) -> network to unnormalised outputs.
         likelihood: makes the likelihood p(x|z) of those outputs.
+        prior: makes the prior of the latents and the family of posteriors, `zoo.models.priors`.
+        jacobian_penalty: None, or what is added to the loss for the decoder's Jacobian at the
+            sampled latents: see `JacobianOrthogonality`. Its value is logged without its weight.
     """
 
     def __init__(
@@ -41,6 +46,8 @@ class BetaVAE(Autoencoder):
         encoder: Callable[..., keras.Model] = conv_encoder,
         decoder: Callable[..., keras.Model] = conv_decoder,
         likelihood: Callable[..., keras.layers.Layer] = Bernoulli,
+        prior: Callable[[], Prior] = NormalPrior,
+        jacobian_penalty: JacobianOrthogonality | None = None,
     ):
         super().__init__()
         if latent_dim < 1:
@@ -53,16 +60,20 @@ class BetaVAE(Autoencoder):
         self.log_variance_head = keras.layers.Dense(latent_dim, name="log_variance")
         self.decoder = decoder(latent_dim, observation_shape)
         self.likelihood = likelihood()
+        self.prior, self.jacobian_penalty = prior(), jacobian_penalty
         for head in (self.mean_head, self.log_variance_head):
             head.build(self.encoder.output_shape)
         self.built = True
 
     def posterior(self, images: tf.Tensor) -> tfd.Distribution:
-        """`q(z|x)`: `[B, ...]` images to a batch of B normals over `[D]`, independent entries."""
+        """`q(z|x)`: `[B, ...]` images to B distributions over `[D]` with independent entries.
+
+        Normal ones, unless the prior has another family.
+        """
         features = self.encoder(images)
         mean = tf.cast(self.mean_head(features), tf.float32)
         log_variance = tf.cast(self.log_variance_head(features), tf.float32)
-        return tfd.Normal(mean, tf.exp(0.5 * log_variance))
+        return self.prior.posterior(mean, log_variance)
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """The posterior mean: `[B, ...]` to `[B, D]`."""
@@ -78,11 +89,20 @@ class BetaVAE(Autoencoder):
 
     def draw(self, posterior: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
         """One reparameterised sample of every posterior of a batch, `[B, D]`."""
-        return posterior.loc + posterior.scale * standard_normal(tf.shape(posterior.loc), seed)
+        return self.prior.draw(posterior, seed)
 
-    def divergence(self, posterior: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
-        """KL to N(0, I) in nats: `[B]` of the whole posterior, `[B, D]` of its marginals."""
-        per_latent = tfd.kl_divergence(posterior, tfd.Normal(tf.zeros([]), tf.ones([])))
+    def draw_prior(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """`count` latents of the prior, `[count, D]`."""
+        return self.prior.sample(tf.stack([count, self.latent_dim]), seed)
+
+    def divergence(
+        self, posterior: tfd.Distribution, latents: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """KL to the prior in nats: `[B]` of the whole posterior, `[B, D]` of its marginals.
+
+        Where there is no closed form it is estimated from one sample of each, `latents` `[B, D]`.
+        """
+        per_latent = self.prior.divergence(posterior, latents)
         return tf.reduce_sum(per_latent, axis=-1), per_latent
 
     def elbo(
@@ -98,7 +118,7 @@ class BetaVAE(Autoencoder):
         reconstruction = self.likelihood.negative_log_likelihood(
             images, self.decoder_outputs(latents)
         )
-        kl, kl_per_latent = self.divergence(posterior)
+        kl, kl_per_latent = self.divergence(posterior, latents)
         terms = {
             "reconstruction": reconstruction,
             "kl": kl,
@@ -111,7 +131,13 @@ class BetaVAE(Autoencoder):
         """See `Model.losses_on`; logs the terms of `elbo` and what `regularizer` logs."""
         posterior, latents, terms = self.elbo(batch["image"], seed)
         penalty, logged = self.regularizer(posterior, latents, terms["kl"], step)
-        return {"loss": terms["reconstruction"] + penalty, **terms, **logged}
+        loss = terms["reconstruction"] + penalty
+        if self.jacobian_penalty is not None:
+            # Another stream than that of the sample.
+            directions = tf.random.fold_in(seed, 1, alg="philox")
+            logged["jacobian_penalty"] = self.jacobian_penalty(self.decode, latents, directions)
+            loss += self.jacobian_penalty.weight * logged["jacobian_penalty"]
+        return {"loss": loss, **terms, **logged}
 
     def regularizer(
         self, posterior: tfd.Distribution, latents: tf.Tensor, kl: tf.Tensor, step: tf.Tensor

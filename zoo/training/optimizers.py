@@ -4,6 +4,18 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.training.schedules import Schedule
+
+
+class _Scheduled(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule of ours as Keras wants it."""
+
+    def __init__(self, schedule: Schedule):
+        self._schedule = schedule
+
+    def __call__(self, step):
+        return self._schedule(step)
+
 
 @gin.register
 class Adam(keras.optimizers.Adam):
@@ -12,7 +24,7 @@ class Adam(keras.optimizers.Adam):
     The same update as `keras.optimizers.Adam`, which makes it of a dozen elementwise operations.
 
     Args:
-        learning_rate: the size of a step.
+        learning_rate: the size of a step: a number, or a schedule of the step.
         beta_1: the decay of the mean of gradients.
         beta_2: the decay of the mean of squared gradients.
         epsilon: added to the root of the latter.
@@ -22,12 +34,14 @@ class Adam(keras.optimizers.Adam):
 
     def __init__(
         self,
-        learning_rate: float = 1e-4,
+        learning_rate: float | Schedule = 1e-4,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         l2: float = 0.0,
     ):
+        if callable(learning_rate):
+            learning_rate = _Scheduled(learning_rate)
         super().__init__(learning_rate, beta_1, beta_2, epsilon)
         if l2 < 0:
             raise ValueError(f"Adam.l2 is {l2}; give a number that is not negative")

@@ -25,6 +25,37 @@ def linear_ramp(start: float, end: float, steps: int, delay: int = 0) -> Schedul
     return value
 
 
+@gin.configurable
+def warm_up_and_decay(
+    peak: float,
+    warm_up: int,
+    hold: int,
+    base: float,
+    factor: float = 0.1,
+    steps: int = 500_000,
+) -> Schedule:
+    """A learning rate that rises linearly, stays, and then decays exponentially.
+
+    `peak t / warm_up` before step `warm_up`, `peak` before step `hold`, from there on
+    `base factor^((t - hold) / steps)`: the schedule of Brady et al. 2025 (their code).
+
+    Raises:
+        ValueError: the times are not in order.
+    """
+    if not 0 < warm_up <= hold or steps < 1:
+        raise ValueError(
+            f"warm_up_and_decay has warm_up = {warm_up}, hold = {hold} and steps = {steps}; give "
+            "0 < warm_up <= hold and at least one step"
+        )
+
+    def value(step: tf.Tensor) -> tf.Tensor:
+        time = tf.cast(step, tf.float32)
+        decayed = base * factor ** ((time - hold) / steps)
+        return tf.where(time < hold, peak * tf.minimum(time / warm_up, 1.0), decayed)
+
+    return value
+
+
 def at(value: float | Schedule, step: tf.Tensor) -> tf.Tensor:
     """A number, or a schedule's value at a step, as a float32 scalar."""
     return value(step) if callable(value) else tf.constant(value, tf.float32)

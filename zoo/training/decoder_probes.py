@@ -1,0 +1,157 @@
+"""Probes of decoders: what `train.probe` measures of their derivatives through training.
+
+Every record of the log gets the values of the run's probe, so that `train.log_every` says how often
+it is asked.
+"""
+
+from collections.abc import Callable, Sequence
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+import evaluation
+from data import sampling
+from data.dataset import Dataset
+from zoo.errors import UserError
+from zoo.models.base import Model
+from zoo.models.likelihoods import Gaussian
+from zoo.models.vae import BetaVAE
+
+Probe = Callable[[], dict[str, float]]
+
+
+@gin.configurable
+def jacobian_probe(model: Model, dataset: Dataset, images: int = 64, codes: int = 2000) -> Probe:
+    """How diagonal the decoder's J^T J and its curvature are, and what comes of it (Allen 2024).
+
+    `gram_diagonality` and `curvature_diagonality` as in `evaluation.curvature_diagonality`, and
+    `dto`, all at the codes of the same images each time; `mig` of further images, where the data
+    set has a factor grid. Piecewise linear decoders have no curvature but at their kinks, which
+    then counts as diagonal.
+
+    Args:
+        model: an autoencoder.
+        dataset: what the images are drawn from, without replacement.
+        images: how many have their decoder's derivatives taken.
+        codes: how many are encoded for `mig`.
+
+    Raises:
+        UserError: the model has no decoder.
+    """
+    _require_decoder(model, "jacobian_probe")
+    observations = _observations(dataset, dataset.some(images))
+    triangular = evaluation.jacobian_function(
+        model.decode, (model.latent_dim,), reduction="triangular"
+    )
+    encode = tf.function(model.encode)
+    numbers = dataset.some(codes, seed=1)
+    factors = None
+    if dataset.space is not None:
+        factors = dataset.space.factors(numbers)[:, np.asarray(dataset.space.sizes) > 1]
+        observed = _observations(dataset, numbers)
+
+    def measure() -> dict[str, float]:
+        means = encode(observations).numpy()
+        parts = evaluation.curvature_diagonality(model.decode, means, observations.numpy())
+        found = {
+            "gram_diagonality": parts["gram"],
+            "curvature_diagonality": parts["score"],
+            "dto": evaluation.dto(triangular(means))["score"],
+        }
+        if factors is not None:
+            found["mig"] = float(evaluation.mig(encode(observed).numpy(), factors)["score"])
+        return found
+
+    return measure
+
+
+@gin.configurable
+def linear_optimum_probe(model: Model, dataset: Dataset, images: int = 2000) -> Probe:
+    """How far a linear Gaussian VAE is from its optimum in closed form (`optimal_linear_vae`).
+
+    With the eigenvalues l_i of the data's covariance and `s = beta` times the likelihood's
+    variance (Lucas et al. 2019; Allen 2024; Zietlow 2022, theorem 2):
+
+    - `spectrum_error`, the largest difference of an eigenvalue of W W^T, W the decoder's matrix,
+      from `max(l_i - s, 0)`: zero for full posterior covariances too;
+    - `angle`, in degrees, the mean between live columns of W and the principal directions matched
+      with them; of all columns, those are live that the closed form says, by their norm;
+    - `norm_error`, the largest difference of the norm of such a column from `sqrt(l_i - s)`;
+    - `variance_error`, the largest of a mean posterior variance from `s / l_i`.
+
+    Args:
+        model: a `BetaVAE` with a linear decoder, a constant beta and a Gaussian likelihood of
+            constant variance.
+        dataset: its covariance is that of all its observations.
+        images: how many have their posterior taken.
+
+    Raises:
+        UserError: the model is another.
+    """
+    variance = getattr(getattr(model, "likelihood", None), "variance", None)
+    if not (
+        isinstance(model, BetaVAE)
+        and isinstance(model.likelihood, Gaussian)
+        and not isinstance(variance, str)
+        and not callable(model.beta)
+    ):
+        raise UserError(
+            "train.probe: linear_optimum_probe needs a BetaVAE of constant beta with a Gaussian "
+            "likelihood of constant variance"
+        )
+    everything = dataset.images[dataset.some(len(dataset))].reshape(len(dataset), -1)
+    covariance = np.cov(everything.astype(np.float64), rowvar=False)
+    best = evaluation.optimal_linear_vae(
+        covariance, model.latent_dim, beta=model.beta, variance=variance
+    )
+    norms, live = np.linalg.norm(best["decoder"], axis=0), int(best["active"].sum())
+    observations = _observations(dataset, dataset.some(images))
+    jacobian = evaluation.jacobian_function(model.decode, (model.latent_dim,))
+
+    def measure() -> dict[str, float]:
+        weights = jacobian(np.zeros((1, model.latent_dim), np.float32))
+        weights = weights.reshape(-1, model.latent_dim).astype(np.float64)
+        spectrum = np.sort(np.linalg.svd(weights, compute_uv=False))[::-1] ** 2
+        columns = np.sort(np.argsort(-np.linalg.norm(weights, axis=0))[:live])
+        # Rows that have the covariance of the data are as good as the data.
+        rows = np.linalg.cholesky(covariance).T * np.sqrt(len(covariance))
+        rows = np.concatenate([rows, -rows])
+        aligned = evaluation.pca_alignment(weights[:, columns], rows)
+        component, cosines = aligned["component"], aligned["cosines"]
+        matched = np.clip(cosines[np.arange(live), component], 0, 1)
+        spread = model.posterior(observations).variance().numpy().mean(0)[columns]
+        expected = best["posterior_variances"][component]
+        lengths = np.linalg.norm(weights[:, columns], axis=0)
+        return {
+            "spectrum_error": float(np.abs(spectrum - norms**2).max()),
+            "angle": float(np.degrees(np.arccos(matched)).mean()),
+            "norm_error": float(np.abs(lengths - norms[component]).max()),
+            "variance_error": float(np.abs(spread - expected).max()),
+        }
+
+    return measure
+
+
+@gin.configurable
+def joint_probe(
+    model: Model, dataset: Dataset, probes: Sequence[Callable[..., Probe]] = ()
+) -> Probe:
+    """Several probes as one.
+
+    Args:
+        model: see each.
+        dataset: see each.
+        probes: what `train.probe` takes.
+    """
+    measures = [probe(model, dataset) for probe in probes]
+    return lambda: {name: value for measure in measures for name, value in measure().items()}
+
+
+def _observations(dataset: Dataset, numbers: np.ndarray) -> tf.Tensor:
+    return sampling.as_float(dataset, tf.constant(dataset.images[numbers]))
+
+
+def _require_decoder(model: Model, name: str) -> None:
+    if not hasattr(model, "decode"):
+        raise UserError(f"train.probe: {type(model).__name__} has no decoder; leave {name} out")
