@@ -173,8 +173,8 @@ def copy_decoder(source, target) -> None:
     import torch
 
     def put(linear, kernel, bias):
-        linear.weight.data = torch.from_numpy(np.array(kernel).T.copy())
-        linear.bias.data = torch.from_numpy(np.array(bias))
+        linear.weight.data = torch.from_numpy(kernel.numpy().T.copy())
+        linear.bias.data = torch.from_numpy(bias.numpy())
 
     def put_all(sequence, network):
         linears = [layer for layer in sequence if hasattr(layer, "weight")]

@@ -68,20 +68,25 @@ STYLE = {
 
 
 def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
-    """The course of a training run: loss, reconstruction, KL, and KL of every latent.
+    """The course of a training run: loss and its parts, and KL of every latent.
 
     A curve of more than 400 points is thinned by averaging neighbours; missing and infinite
     values are gaps. The axis of a loss is logarithmic where all its values are positive and span a
     factor of 5.
 
     Args:
-        metrics: rows with `step` and any of `loss`, `reconstruction`, `kl` (numbers) and
+        metrics: rows with `step` and any of `loss`, `reconstruction`, `kl`, `interaction` and
             `kl_per_latent` (a list), as in a run's `metrics.jsonl`.
 
     Returns:
         SVG text by name, in the order above; what no row holds is left out.
     """
-    names = {"loss": "Loss", "reconstruction": "Reconstruction loss", "kl": "KL divergence"}
+    names = {
+        "loss": "Loss",
+        "reconstruction": "Reconstruction loss",
+        "kl": "KL divergence",
+        "interaction": "Interaction of slots",
+    }
     charts = {}
     for key, title in names.items():
         steps, values = _series(metrics, key)

@@ -26,6 +26,8 @@ CAPTIONS = {
     "traversals": "One code with each latent varied in turn, the most informative latent first.",
     "traversals_by_variance": "The same, the latent of the smallest posterior variance first.",
     "dto_against_ds": "The runs beside this one that have both scores.",
+    "slot_images": "Images, what the model makes of them, and each slot's part of it.",
+    "slot_attention": "Which slot each pixel is made of.",
     "slot_jacobian": "How strongly each slot moves each pixel, on one scale for an image.",
 }
 

@@ -1,0 +1,82 @@
+"""The suite of slots: a model whose slots are the halves of the image, scored on masks."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import evaluation
+
+
+class _Images:
+    """32 images `[4, 4, 1]`; the left half is of one grey, the right of another."""
+
+    maximum = 1.0
+
+    def __init__(self):
+        greys = np.random.default_rng(0).uniform(0.2, 0.8, size=(32, 2)).astype(np.float32)
+        self.array = np.repeat(np.repeat(greys[:, None], 4, 1), 2, 2)[..., None]
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, numbers):
+        return self.array[numbers]
+
+
+class _Halves:
+    """Two slots of one latent, the greys; `mixing` of each reaches the other's half."""
+
+    def __init__(self, mixing: float = 0.0):
+        self.mixing = mixing
+
+    def encode(self, images):
+        return tf.stack([images[:, 0, 0], images[:, 0, 3]], axis=1)
+
+    def decode(self, slots):
+        mixed = (1 - self.mixing) * slots + self.mixing * tf.reverse(slots, [1])
+        return tf.repeat(tf.repeat(tf.transpose(mixed, [0, 2, 1]), 4, 1), 2, 2)[..., None]
+
+    def attention(self, slots):
+        halves = tf.constant(np.repeat(np.eye(2), 2, axis=0)[None, None], tf.float32)
+        return tf.tile(halves, [len(slots), 4, 1, 1])
+
+
+def _dataset(**extras):
+    return types.SimpleNamespace(images=_Images(), space=None, latents=None, extras=extras)
+
+
+def _masks():
+    """Both halves are objects; one column of the left is background."""
+    return np.tile(np.array([0, 1, 2, 2]), (32, 4, 1))
+
+
+def test_slots_that_are_the_objects_score_full_marks():
+    table = evaluation.evaluate(_Halves(), _dataset(masks=_masks()), "slots", batch_size=8)
+    scores = {name: row["score"] for name, row in table.items()}
+    assert scores == pytest.approx(
+        {"j_ari": 1, "jis": 1, "attention_ari": 1, "reconstruction_rmse": 0}, abs=1e-6
+    )
+    assert table["jis"]["parts"]["per_image"].shape == (11,)
+    # A table is kept as text: no part has a number for every pixel.
+    assert all(np.ndim(part) < 3 for row in table.values() for part in row["parts"].values())
+
+
+def test_slots_that_mix_lose_what_they_mix():
+    """Pixels depend by 0.8 and 0.2 on the slots: (0.8 - 0.5) / (1 - 0.5) = 0.6."""
+    table = evaluation.evaluate(_Halves(0.2), _dataset(masks=_masks()), "slots", batch_size=8)
+    assert table["jis"]["score"] == pytest.approx(0.6, abs=1e-6)
+    assert table["j_ari"]["score"] == 1
+    assert table["reconstruction_rmse"]["score"] > 0
+
+
+def test_what_is_missing_is_said():
+    model = types.SimpleNamespace(encode=_Halves().encode, decode=_Halves().decode)
+    table = evaluation.evaluate(model, _dataset(masks=_masks()), "slots", batch_size=8)
+    assert table["attention_ari"]["reason"] == "the model has no attention to slots"
+    table = evaluation.evaluate(_Halves(), _dataset(), "slots", batch_size=8)
+    assert table["j_ari"]["reason"] == "the data set has no masks"
+    flat = types.SimpleNamespace(encode=lambda x: x[:, 0, :, 0], decode=lambda z: z)
+    table = evaluation.evaluate(flat, _dataset(masks=_masks()), "j_ari", batch_size=8)
+    assert table["j_ari"]["reason"] == "the model's codes are not slots [N, slots, slot_dim]"

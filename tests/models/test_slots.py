@@ -1,0 +1,240 @@
+"""Slot autoencoders: the loss and its parts, codes, symmetry, training, export."""
+
+import functools
+import itertools
+
+import gin
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo.models.slots import SlotAutoencoder, interaction
+from zoo.networks.slot_decoders import broadcast_slot_decoder, transformer_slot_decoder
+from zoo.networks.slot_encoders import slot_attention_encoder, transformer_slot_encoder
+from zoo.report import slot_figures
+from zoo.training.optimizers import Adam
+from zoo.training.schedules import linear_ramp, warm_up_and_decay
+
+SHAPE, SEED, START = (16, 16, 3), tf.constant([1, 2]), tf.constant(0)
+ENCODERS = {
+    "transformer": functools.partial(transformer_slot_encoder, channels=4, layers=1, heads=2),
+    "slot_attention": functools.partial(slot_attention_encoder, channels=4),
+}
+DECODERS = {
+    "transformer": functools.partial(
+        transformer_slot_decoder, width=16, slot_hidden=16, query_width=16, heads=2
+    ),
+    "broadcast": functools.partial(broadcast_slot_decoder, channels=8, start=8, doublings=1),
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+    yield
+    gin.clear_config()
+
+
+def _model(encoder: str = "transformer", decoder: str = "transformer", **options):
+    keras.utils.set_random_seed(0)
+    return SlotAutoencoder(
+        SHAPE,
+        **{"slots": 3, "latent_dim": 4, **options},
+        slot_encoder=ENCODERS[encoder],
+        slot_decoder=DECODERS[decoder],
+    )
+
+
+def _images(count: int = 4) -> np.ndarray:
+    """Two bright squares on black, somewhere."""
+    rng, images = np.random.default_rng(0), np.zeros((count, *SHAPE), np.float32)
+    for image in images:
+        for _ in range(2):
+            row, column = rng.integers(12, size=2)
+            image[row : row + 4, column : column + 4] = rng.random(3)
+    return images
+
+
+def test_interaction_is_the_sum_over_pairs():
+    weights = np.random.default_rng(0).random((5, 7, 4)).astype(np.float32)
+    pairs = sum(weights[..., i] * weights[..., j] for i, j in itertools.combinations(range(4), 2))
+    np.testing.assert_allclose(interaction(weights), pairs, rtol=1e-5)
+    one = np.eye(4, dtype=np.float32)
+    np.testing.assert_array_equal(interaction(3 * one), 0)
+
+
+@pytest.mark.parametrize("layers", ["mean", "sum"])
+def test_the_logged_interaction_is_that_of_the_attention_pair_by_pair(layers):
+    model, images = _model(layers=layers, variational=False, beta=0.0), _images()
+    losses = model.losses_on({"image": images}, SEED, START)
+    attention = model.decoder(model.encode(images))["attention"].numpy()
+    weights = getattr(attention.sum(3), layers)(1)
+    expected = 0
+    for j, k in itertools.combinations(range(3), 2):
+        expected = expected + (weights[..., j] * weights[..., k]).mean(1)
+    np.testing.assert_allclose(losses["interaction"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("layers", "factor"), [("mean", 1), ("sum", 4)])
+def test_uniform_attention_interacts_as_much_as_it_should(layers, factor):
+    """H heads summed, K slots: `H^2 (K - 1) / (2 K)`; two layers summed make it four times that."""
+    model = _model(layers=layers, slots=5)
+    for name in ("block_0", "block_1"):
+        attention = getattr(model.decoder, name).cross
+        attention.query_kernel.assign(0 * attention.query_kernel)
+        attention.query_bias.assign(0 * attention.query_bias)
+    losses = model.losses_on({"image": _images()}, SEED, START)
+    heads, slots = 2, 5
+    expected = factor * heads**2 * (slots - 1) / (2 * slots)
+    np.testing.assert_allclose(losses["interaction"], expected, rtol=1e-5)
+
+
+def test_the_loss_is_made_of_its_parts_by_hand():
+    model, images = _model(sigma=5.0, beta=0.3, alpha=0.7), _images()
+    losses = {k: v.numpy() for k, v in model.losses_on({"image": images}, SEED, START).items()}
+    raw = model.encoder(images).numpy()
+    mean, scale = raw[..., :4], 0.5 * np.exp(raw[..., 4:])
+    kl = 0.5 * (mean**2 + scale**2 - 1) - np.log(scale)
+    np.testing.assert_allclose(losses["kl"], kl.sum((1, 2)), rtol=1e-4)
+    posterior = model.posterior(tf.constant(images))
+    np.testing.assert_allclose(posterior.stddev(), scale, rtol=1e-5)
+    drawn = model._draw(posterior, SEED)
+    error = ((images - model.decode(drawn).numpy()) ** 2).sum((1, 2, 3))
+    np.testing.assert_allclose(losses["reconstruction"], error, rtol=1e-4)
+    expected = 5 * error + 0.3 * kl.sum((1, 2)) + 0.7 * losses["interaction"]
+    np.testing.assert_allclose(losses["loss"], expected, rtol=1e-4)
+
+
+def test_weights_of_the_loss_follow_their_schedules():
+    model = _model(alpha=linear_ramp(0.0, 2.0, 10), beta=linear_ramp(1.0, 0.0, 10))
+    batch = {"image": _images()}
+    for step, alpha, beta in ((0, 0.0, 1.0), (5, 1.0, 0.5), (20, 2.0, 0.0)):
+        losses = model.losses_on(batch, SEED, tf.constant(step))
+        parts = losses["reconstruction"] + beta * losses["kl"] + alpha * losses["interaction"]
+        np.testing.assert_allclose(losses["loss"], parts, rtol=1e-5)
+
+
+def test_the_gradient_agrees_with_finite_differences(check_gradient):
+    model = _model(slots=2, latent_dim=2)
+    model.losses_on = tf.function(model.losses_on)
+    check_gradient(model, {"image": tf.constant(_images(2))})
+
+
+def test_some_pixels_estimate_the_loss_on_all_without_bias():
+    """The four grids of stride 2 cover the image: their mean is the loss on all pixels."""
+    options = {"variational": False, "beta": 0.0}
+    all_, some = _model(**options), _model(**options, pixel_stride=2)
+    batch = {"image": _images()}
+    expected, losses_on = all_.losses_on(batch, SEED, START), tf.function(some.losses_on)
+    found = {}
+    for number in range(40):
+        losses = losses_on(batch, tf.constant([number, 9]), START)
+        found[tuple(np.round(losses["reconstruction"], 3))] = losses
+    assert len(found) == 4
+    for name in ("reconstruction", "interaction", "loss"):
+        mean = np.mean([losses[name] for losses in found.values()], axis=0)
+        np.testing.assert_allclose(mean, expected[name], rtol=1e-4)
+
+
+def test_codes_are_means_or_samples_of_fixed_noise():
+    images = tf.constant(_images(200))
+    mean, sample = _model(), _model(codes="sample")
+    posterior = mean.posterior(images)
+    np.testing.assert_array_equal(mean.encode(images), posterior.mean())
+    drawn = sample.encode(images)
+    np.testing.assert_array_equal(drawn, sample.encode(images))
+    noise = ((drawn - posterior.mean()) / posterior.stddev()).numpy()
+    # 2,400 standard normal numbers: standard errors 0.02 of the mean, 0.014 of the deviation.
+    assert abs(noise.mean()) < 0.08 and abs(noise.std() - 1) < 0.06
+
+
+@pytest.mark.parametrize("decoder", list(DECODERS))
+def test_parts_add_up_to_the_image_and_move_with_the_slots(decoder):
+    model = _model(decoder=decoder, alpha=0.0)
+    latents = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    image, attention = model.decode(latents), model.attention(latents)
+    assert image.shape == (2, *SHAPE) and attention.shape == (2, 16, 16, 3)
+    np.testing.assert_allclose(tf.reduce_sum(attention, -1), 1, atol=1e-5)
+    parts = model.slot_images(latents).numpy()
+    assert parts.shape == (2, 3, *SHAPE)
+    np.testing.assert_allclose(parts.sum(1), image, atol=1e-5)
+    order = [2, 0, 1]
+    moved = latents[:, order]
+    np.testing.assert_allclose(model.decode(moved), image, atol=1e-5)
+    np.testing.assert_allclose(model.slot_images(moved), parts[:, order], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "options"),
+    [
+        ("transformer", "transformer", {"pixel_stride": 2}),
+        ("slot_attention", "broadcast", {"variational": False, "beta": 0.0, "alpha": 0.0}),
+    ],
+)
+def test_a_handful_of_images_is_learned(encoder, decoder, options):
+    model, batch = _model(encoder, decoder, **options), {"image": tf.constant(_images())}
+    model.bind(Adam(3e-3))
+    update = tf.function(model.update)
+    losses = [
+        float(update(batch, tf.constant([3, k]), tf.constant(k), 1)["reconstruction"])
+        for k in range(80)
+    ]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:3])
+
+
+def test_the_interaction_term_lowers_the_interaction():
+    model, batch = _model(alpha=50.0), {"image": tf.constant(_images())}
+    model.bind(Adam(3e-3))
+    update = tf.function(model.update)
+    first, *_, last = [
+        float(update(batch, tf.constant([3, k]), tf.constant(k), 1)["interaction"])
+        for k in range(50)
+    ]
+    assert last < 0.5 * first
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"slots": 0}, "slots is 0; give at least 1"),
+        ({"sigma": -1.0}, "sigma is -1.0; give a number that is not negative"),
+        ({"layers": "max"}, "layers is 'max'; it takes mean, sum"),
+        ({"codes": "mode"}, "codes is 'mode'; it takes mean, sample"),
+        ({"variational": False}, "beta needs a variational model; set it to 0"),
+        ({"pixel_stride": 3}, "pixel_stride is 3; it must divide the sides"),
+        ({"decoder": "broadcast"}, "alpha needs a decoder that attends to slots"),
+        ({"decoder": "broadcast", "alpha": 0.0, "pixel_stride": 2}, "decode some pixels only"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(options, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        _model(**options)
+    assert "\n" not in str(raised.value).strip()
+
+
+def test_pictures_of_slots_are_drawn_with_masks_and_without():
+    model, images = _model(slots=2, latent_dim=2), _images(2)
+    masks = (images.sum(-1) > 0).astype(np.int64)
+    magnitudes = np.random.default_rng(0).random((2, 16, 16, 2))
+    for known in (None, masks):
+        drawn = dict(slot_figures.draw(model, images, known, lambda _: magnitudes))
+        assert list(drawn) == ["slot_images", "slot_attention", "slot_jacobian"]
+        for picture in drawn.values():
+            assert picture.dtype == np.uint8 and picture.std() > 1
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [(0, 0.0), (5_000, 2.5e-4), (20_000, 5e-4), (30_000, 1e-4), (500_000, 1.148e-5)],
+)
+def test_the_published_learning_rate(step, rate):
+    schedule = warm_up_and_decay(peak=5e-4, warm_up=10_000, hold=30_000, base=1e-4)
+    assert float(schedule(tf.constant(step))) == pytest.approx(rate, rel=1e-3)
+    optimizer = Adam(schedule)
+    optimizer.iterations.assign(step)
+    assert float(optimizer.learning_rate) == pytest.approx(rate, rel=1e-3)
+
+
+def test_a_schedule_whose_times_are_not_in_order_is_refused():
+    with pytest.raises(ValueError, match="give 0 < warm_up <= hold"):
+        warm_up_and_decay(peak=1.0, warm_up=10, hold=5, base=1.0)

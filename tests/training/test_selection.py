@@ -1,0 +1,117 @@
+"""Selection keeps the best checkpoint, whatever comes after it, also across a restart."""
+
+import pathlib
+
+import gin
+import keras
+import numpy as np
+import pytest
+
+import data
+from zoo import runs
+from zoo.models.autoencoder import AE
+from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.training import selection
+from zoo.training.checkpoints import Checkpoints
+from zoo.training.job import Job
+from zoo.training.optimizers import Adam
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+    yield
+    gin.clear_config()
+
+
+@pytest.fixture
+def toy():
+    import toy  # noqa: F401  registers the data set
+
+    return data.load("toy")
+
+
+def _model():
+    keras.utils.set_random_seed(0)
+    model = AE(
+        (16, 16, 1),
+        latent_dim=3,
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
+    )
+    model.bind(Adam(1e-3))
+    return model
+
+
+def _errors(model, dataset, factors, scores, tmp_path: pathlib.Path) -> int:
+    """Scales the decoder's last layer by each factor in turn; gives the step that was kept."""
+    folder = runs.RunFolder(tmp_path)
+    folder.checkpoints.mkdir(parents=True, exist_ok=True)
+    kept = selection.Selection(folder, model, lambda: model, dataset, scores, every=1)
+    before = model.get_weights()
+    for step, factor in enumerate(factors, start=1):
+        model.set_weights([factor * weights for weights in before])
+        found = kept.consider(step)
+        assert list(found) == [f"validation_{name}" for name in scores]
+    fresh = _model()
+    step = selection.restore_best(folder, fresh, pytest.fail)
+    wanted = [factors[step - 1] * weights for weights in before]
+    for weights, expected in zip(fresh.get_weights(), wanted, strict=True):
+        np.testing.assert_allclose(weights, expected, rtol=1e-6)
+    model.set_weights(before)
+    return step
+
+
+@pytest.mark.parametrize(("sign", "best"), [(-1, 2), (1, 3)])
+def test_the_best_checkpoint_is_kept_and_restored(toy, tmp_path, sign, best):
+    """Without weights all outputs are 0.5 or 0: far less wrong than weights times 50."""
+    factors = [10.0, 0.0, 50.0, 20.0]
+    scores = {"reconstruction_rmse": sign}
+    assert _errors(_model(), toy, factors, scores, tmp_path) == best
+
+
+def test_a_run_that_goes_on_compares_with_what_it_had(toy, tmp_path):
+    folder, model = runs.RunFolder(tmp_path), _model()
+    folder.checkpoints.mkdir(parents=True)
+    options = (folder, model, lambda: model, toy, {"reconstruction_rmse": -1})
+    selection.Selection(*options, every=1).consider(5)
+    model.set_weights([50 * weights for weights in model.get_weights()])
+    selection.Selection(*options, every=1).consider(10)
+    assert selection.restore_best(folder, model, pytest.fail) == 5
+
+
+def test_a_score_that_cannot_be_computed_is_an_error(toy, tmp_path):
+    folder, model = runs.RunFolder(tmp_path), _model()
+    folder.checkpoints.mkdir(parents=True)
+    kept = selection.Selection(folder, model, lambda: model, toy, {"j_ari": 1}, every=1)
+    with pytest.raises(ValueError, match="train.select: j_ari cannot be computed: "):
+        kept.consider(1)
+
+
+def test_signs_and_names_are_read():
+    assert selection.parse("j_ari, -reconstruction_rmse") == {"j_ari": 1, "reconstruction_rmse": -1}
+    with pytest.raises(ValueError, match="unknown suite or score 'best'"):
+        selection.parse("best")
+
+
+def test_a_run_exports_its_best_step(toy, tmp_path):
+    job = Job(
+        name="selected",
+        model=lambda shape: _model(),
+        dataset="toy",
+        optimizer=lambda: Adam(1e-3),
+        steps=20,
+        batch_size=8,
+        scores="reconstruction_rmse",
+        select="-reconstruction_rmse",
+        select_every=10,
+        validation_dataset="toy",
+    )
+    manifest = job.run(str(tmp_path / "run"))
+    assert manifest["selected_step"] in (10, 20)
+    kept = Checkpoints(tmp_path / "run" / "checkpoints" / "best", _model()).restore(pytest.fail)
+    assert kept == manifest["selected_step"]
+
+
+def test_selecting_without_a_validation_set_is_refused(toy):
+    with pytest.raises(ValueError, match="give one as train.validation_dataset"):
+        Job("n", lambda s: None, "toy", Adam, 1, select="j_ari")

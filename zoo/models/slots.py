@@ -1,0 +1,207 @@
+"""Autoencoders whose code is a set of slots, and the regulariser of interactions between them."""
+
+from collections.abc import Callable
+
+import gin
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.models.base import Autoencoder, Batch
+from zoo.models.noise import standard_normal
+from zoo.networks.slot_decoders import transformer_slot_decoder
+from zoo.networks.slot_encoders import transformer_slot_encoder
+from zoo.training.schedules import Schedule, at
+
+tfd = tfp.distributions
+
+_LAYERS = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}
+_CODES = ("mean", "sample")
+# Of the noise of codes that are samples, and folded into a step's seed for the choice of pixels.
+_CODE_SEED, _PIXELS = (0x51075, 0), 0x9177
+
+
+def interaction(weights: tf.Tensor) -> tf.Tensor:
+    """The products of slots' weights, summed over all pairs: `[..., K]` to `[...]`.
+
+    `sum_{j<k} w_j w_k = ((sum_k w_k)^2 - sum_k w_k^2) / 2`: zero where one weight alone is not.
+    """
+    total = tf.reduce_sum(weights, axis=-1)
+    return (total**2 - tf.reduce_sum(weights**2, axis=-1)) / 2
+
+
+@gin.register
+class SlotAutoencoder(Autoencoder):
+    """An autoencoder of slots with regularised interactions (Brady et al. 2025, eq. 5.4).
+
+    Minimises `sigma |x - f(z)|^2 + beta KL(q(z|x) || N(0, I)) + alpha L_interact` per image. With
+    A the decoder's attention weights, summed over heads, `L_interact` is the mean over pixels of
+    `sum_{j<k} A_j A_k`. With `variational` the posterior of every latent is normal with
+    standard deviation `exp(h) / 2`, h being the second half of the encoder's output; otherwise the
+    code is the encoder's output, and there is no KL term. `sample` of an exported model decodes
+    standard normal slots, which is its prior only where it is variational.
+
+    Codes are `[B, slots, latent_dim]`.
+
+    Args:
+        observation_shape: `(H, W, C)`.
+        slots: K, the number of slots.
+        latent_dim: the number of latents of a slot.
+        variational: whether there is a posterior, and noise.
+        sigma: the weight of the reconstruction.
+        beta: the weight of the KL term: a number, or a schedule of the step.
+        alpha: the weight of the interaction: a number, or a schedule of the step.
+        layers: attention of several layers is averaged (`mean`: the authors' code) or added up
+            (`sum`: their paper).
+        codes: what `encode` gives where the model is variational: `mean`, or `sample`, which the
+            authors' code scores; always with the same noise.
+        pixel_stride: train on every n-th row and column from a random first one on, with the
+            reconstruction scaled up accordingly; for decoders that can. 1 takes all pixels.
+        slot_encoder: (observation shape, slots, width) -> network to `[B, slots, width]`.
+        slot_decoder: (slots, latents of a slot, observation shape) -> network to what
+            `zoo.networks.slot_decoders` describes.
+    """
+
+    def __init__(
+        self,
+        observation_shape: tuple[int, ...],
+        slots: int = 5,
+        latent_dim: int = 32,
+        variational: bool = True,
+        sigma: float = 1.0,
+        beta: float | Schedule = 0.05,
+        alpha: float | Schedule = 0.05,
+        layers: str = "mean",
+        codes: str = "mean",
+        pixel_stride: int = 1,
+        slot_encoder: Callable[..., keras.Model] = transformer_slot_encoder,
+        slot_decoder: Callable[..., keras.Model] = transformer_slot_decoder,
+    ):
+        super().__init__()
+        if len(observation_shape) != 3:
+            raise ValueError(f"SlotAutoencoder takes images, not data of shape {observation_shape}")
+        for key, value in (("slots", slots), ("latent_dim", latent_dim), ("stride", pixel_stride)):
+            if value < 1:
+                raise ValueError(f"SlotAutoencoder.{key} is {value}; give at least 1")
+        for key, value in (("sigma", sigma), ("beta", beta), ("alpha", alpha)):
+            if not callable(value) and value < 0:
+                raise ValueError(
+                    f"SlotAutoencoder.{key} is {value}; give a number that is not negative"
+                )
+        for key, value, known in (("layers", layers, _LAYERS), ("codes", codes, _CODES)):
+            if value not in known:
+                raise ValueError(f"SlotAutoencoder.{key} is {value!r}; it takes {', '.join(known)}")
+        if not variational and (callable(beta) or beta):
+            raise ValueError("SlotAutoencoder.beta needs a variational model; set it to 0")
+        self.observation_shape, self.slots, self.latent_dim = observation_shape, slots, latent_dim
+        self.variational, self.codes, self.pixel_stride = variational, codes, pixel_stride
+        self.sigma, self.beta, self.alpha, self.layers_by = sigma, beta, alpha, layers
+        self.encoder = slot_encoder(observation_shape, slots, latent_dim * (1 + variational))
+        self.decoder = slot_decoder(slots, latent_dim, observation_shape)
+        self.built = True
+        self._check_decoder()
+
+    def _check_decoder(self) -> None:
+        if self.pixel_stride > 1:
+            if any(side % self.pixel_stride for side in self.observation_shape[:2]):
+                raise ValueError(
+                    f"SlotAutoencoder.pixel_stride is {self.pixel_stride}; it must divide the "
+                    f"sides of images, {self.observation_shape[:2]}"
+                )
+            if not getattr(self.decoder, "samples_pixels", False):
+                raise ValueError(
+                    "SlotAutoencoder.pixel_stride needs a decoder that can decode some pixels "
+                    "only, as transformer_slot_decoder; set it to 1"
+                )
+        decoded = self.decoder(tf.zeros([1, *self.latent_shape]))
+        if "attention" not in decoded and (callable(self.alpha) or self.alpha):
+            raise ValueError(
+                "SlotAutoencoder.alpha needs a decoder that attends to slots, as "
+                "transformer_slot_decoder; set it to 0"
+            )
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """`(slots, latent_dim)`, the shape of a code."""
+        return self.slots, self.latent_dim
+
+    def posterior(self, images: tf.Tensor) -> tfd.Distribution | None:
+        """`q(z|x)`: `[B, H, W, C]` to a batch of B normals over `[K, D]`, independent entries."""
+        if not self.variational:
+            return None
+        mean, h = tf.split(tf.cast(self.encoder(images), tf.float32), 2, axis=-1)
+        return tfd.Normal(mean, 0.5 * tf.exp(h))
+
+    def encode(self, images: tf.Tensor) -> tf.Tensor:
+        """Slots of images, the posterior mean or a sample of it: `[B, H, W, C]` to `[B, K, D]`."""
+        posterior = self.posterior(images)
+        if posterior is None:
+            return tf.cast(self.encoder(images), tf.float32)
+        return posterior.mean() if self.codes == "mean" else self._draw(posterior, _CODE_SEED)
+
+    def decode(self, latents: tf.Tensor) -> tf.Tensor:
+        """Images of slots, not clipped to [0, 1]: `[B, K, D]` to `[B, H, W, C]`."""
+        return self._as_image(tf.cast(self.decoder(latents)["image"], tf.float32))
+
+    def attention(self, latents: tf.Tensor) -> tf.Tensor:
+        """Which slot each pixel is made of: `[B, K, D]` to `[B, H, W, K]`, 1 summed over slots.
+
+        Attention averaged over layers and heads, or the masks of spatial broadcast.
+        """
+        return self._as_image(self.decoder(latents)["masks"])
+
+    def slot_images(self, latents: tf.Tensor) -> tf.Tensor:
+        """Each slot's part of the image: `[B, K, D]` to `[B, K, H, W, C]`; their sum is `decode`.
+
+        What spatial broadcast adds up, or the image weighed by the attention to each slot.
+        """
+        decoded = self.decoder(latents)
+        parts = decoded.get("parts")
+        if parts is None:
+            image = tf.cast(decoded["image"], tf.float32)
+            parts = decoded["masks"][..., None] * image[:, :, None]
+        parts = tf.transpose(parts, [0, 2, 1, 3])
+        return tf.reshape(parts, [-1, self.slots, *self.observation_shape])
+
+    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """See `Model.losses_on`; logs reconstruction (squared error), KL and interaction."""
+        images, posterior = batch["image"], self.posterior(batch["image"])
+        if posterior is None:
+            latents = tf.cast(self.encoder(images), tf.float32)
+        else:
+            latents = self._draw(posterior, seed)
+        target, decoded = self._targets_and_decoded(images, latents, seed)
+        error = tf.math.squared_difference(target, tf.cast(decoded["image"], tf.float32))
+        losses = {"reconstruction": self.pixel_stride**2 * tf.reduce_sum(error, axis=[1, 2])}
+        loss = self.sigma * losses["reconstruction"]
+        if posterior is not None:
+            divergence = tfd.kl_divergence(posterior, tfd.Normal(tf.zeros([]), tf.ones([])))
+            losses["kl"] = tf.reduce_sum(divergence, axis=[1, 2])
+            loss += at(self.beta, step) * losses["kl"]
+        if "attention" in decoded:
+            heads = tf.reduce_sum(decoded["attention"], axis=3)
+            weights = _LAYERS[self.layers_by](heads, axis=1)
+            losses["interaction"] = tf.reduce_mean(interaction(weights), axis=1)
+            loss += at(self.alpha, step) * losses["interaction"]
+        return {"loss": loss, **losses}
+
+    def _targets_and_decoded(self, images, latents, seed):
+        """The pixels that the loss is on, `[B, P, C]`, and what the decoder makes of them."""
+        height, width, channels = self.observation_shape
+        flat, stride = tf.reshape(images, [-1, height * width, channels]), self.pixel_stride
+        if stride == 1:
+            return flat, self.decoder(latents)
+        bits = tf.random.stateless_uniform(
+            [2], tf.random.fold_in(seed, _PIXELS, alg="philox"), None, None, tf.int32, alg="philox"
+        )
+        row, column = tf.unstack(tf.math.floormod(bits, stride))
+        rows, columns = row + tf.range(0, height, stride), column + tf.range(0, width, stride)
+        pixels = tf.reshape(rows[:, None] * width + columns, [height * width // stride**2])
+        return tf.gather(flat, pixels, axis=1), self.decoder(latents, pixels)
+
+    def _draw(self, posterior, seed) -> tf.Tensor:
+        return posterior.loc + posterior.scale * standard_normal(tf.shape(posterior.loc), seed)
+
+    def _as_image(self, pixels: tf.Tensor) -> tf.Tensor:
+        height, width, _ = self.observation_shape
+        return tf.reshape(pixels, [-1, height, width, pixels.shape[-1]])
