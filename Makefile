@@ -18,7 +18,8 @@ test: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --editable '.[benchmark]'
-	for name in train_throughput metrics jacobian; do $(VENV)/bin/python benchmarks/$$name.py; done
+	for name in train_throughput metrics jacobian slots datasets; do \
+		$(VENV)/bin/python -m benchmarks.$$name; done
 
 $(INSTALLED): setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)

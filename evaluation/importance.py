@@ -23,7 +23,7 @@ def dci(
         codes_test: `[M, D]` codes to score informativeness on.
         factors_test: `[M, F]` their factor indices.
         predictor: `gbt`, or `sklearn`: scikit-learn's `GradientBoostingClassifier` with its
-            defaults, which `gbt` reproduces in a small part of the time, above 2,048 rows up to
+            defaults, which `gbt` reproduces in a small part of the time, above 4,096 rows up to
             the binning of codes (see `evaluation.boosting`), which lowers
             `informativeness_train` most.
         seed: of scikit-learn's choice between equal splits; `gbt` has no randomness.

@@ -94,7 +94,7 @@ class _Studio:
         cycles.device = "CPU"
         cycles.samples = arguments.samples
         cycles.use_adaptive_sampling = cycles.use_denoising = False
-        cycles.max_bounces = cycles.glossy_bounces = 4
+        cycles.max_bounces = cycles.glossy_bounces = 3
         cycles.diffuse_bounces = 2
         cycles.caustics_reflective = cycles.caustics_refractive = False
         cycles.blur_glossy = 2.0

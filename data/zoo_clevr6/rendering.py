@@ -19,9 +19,9 @@ from data.renderers import clevr
 from data.zoo_clevr6 import store
 
 # Part of the folder's name: what an older version rendered is not taken for the new.
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 SEED = 20250424
-SAMPLES = 16
+SAMPLES = 11
 COUNT = 500
 
 _BYTES = clevr.SIDE * clevr.SIDE * 4

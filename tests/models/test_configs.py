@@ -18,6 +18,7 @@ SHAPES = {
     "zoo_synthetic/gaussian": (5,),
     "zoo_synthetic/linear": (3,),
     "zoo_synthetic/nonlinear": (6,),
+    "zoo_synthetic/nonlinear_aligned": (6,),
 }
 
 

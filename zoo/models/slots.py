@@ -32,7 +32,7 @@ def interaction(weights: tf.Tensor) -> tf.Tensor:
 
 @gin.register
 class SlotAutoencoder(Autoencoder):
-    """An autoencoder of slots with regularised interactions (Brady et al. 2025, eq. 5.4).
+    """An autoencoder of slots with regularised interactions (Brady et al. 2025, eq. 5.3).
 
     Minimises `sigma |x - f(z)|^2 + beta KL(q(z|x) || N(0, I)) + alpha L_interact` per image. With
     A the decoder's attention weights, summed over heads, `L_interact` is the mean over pixels of
