@@ -118,3 +118,11 @@ def test_help_needs_no_tensorflow(name):
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     assert f"python -m zoo.{name}" in answer.stdout
+
+
+def test_a_binding_without_effect_is_told(toy_gin, tmp_path, capsys):
+    bindings = ("train.steps = 5", "vae.BetaVAE.beta = 2.0", "AE.latent_dim = 3")
+    arguments = [f"--gin_bindings={binding}" for binding in bindings]
+    train_command.main([f"--gin_file={toy_gin}", f"--run_dir={tmp_path / 'run'}", *arguments])
+    warned = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert warned == ["warning: 'AE.latent_dim = 3' has no effect: nothing in this run uses it"]

@@ -18,6 +18,10 @@ from zoo.errors import UserError
 ROOTS = (pathlib.Path(__file__).parent, pathlib.Path(__file__).parent.parent)
 
 
+# The bindings of the last `parse`, as given on the command line.
+_given: list[str] = []
+
+
 class ConfigError(UserError):
     """A gin file or binding that cannot be used."""
 
@@ -66,6 +70,22 @@ def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
     for binding in bindings:
         _check_types(config_parser.ConfigParser(binding, _delegate()), binding)
     _guarded(gin.finalize)
+    _given[:] = bindings
+
+
+def unused() -> list[str]:
+    """The bindings of the command line that nothing has used so far.
+
+    Those of gin files are not looked at: a file may include another and replace its model.
+    """
+    used = {_ending(name) for name in _bindings(operative())}
+    names = {binding: binding.partition("=")[0].strip() for binding in _given}
+    return [b for b, name in names.items() if "." in name and _ending(name) not in used]
+
+
+def _ending(name: str) -> tuple[str, ...]:
+    """Configurable and parameter of a binding, whatever modules stand before them."""
+    return tuple(name.split(".")[-2:])
 
 
 def operative() -> str:

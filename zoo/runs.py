@@ -95,6 +95,19 @@ def opened(path: str | pathlib.Path) -> Iterator[RunFolder]:
         yield folder
 
 
+def records(path: pathlib.Path) -> list[dict]:
+    """The records of a `metrics.jsonl`; what a crash left of a line is passed over."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and isinstance(record.get("step"), int | float):
+            found.append(record)
+    return found
+
+
 def require_space(path: pathlib.Path, needed: int) -> None:
     """Raises a RunError where the disk of `path` has less than `needed` bytes left."""
     free = shutil.disk_usage(path).free

@@ -1,71 +1,92 @@
 """Convolutional encoders and decoders of 64x64 images."""
 
 import math
+from collections.abc import Sequence
 
 import gin
 import keras
 
 
 @gin.configurable
-def conv_encoder(observation_shape: tuple[int, ...], name: str = "encoder") -> keras.Model:
-    """The convolutional encoder of disentanglement_lib, up to its 256 features.
+def conv_encoder(
+    observation_shape: tuple[int, ...],
+    layers: Sequence[tuple[int, int, int]] = ((32, 4, 2), (32, 4, 2), (64, 2, 2), (64, 2, 2)),
+    units: Sequence[int] = (256,),
+    name: str = "encoder",
+) -> keras.Model:
+    """Convolutions with SAME padding, then dense layers, all with ReLU.
 
-    Convolutions 32 (4x4), 32 (4x4), 64 (2x2), 64 (2x2), each of stride 2 with SAME padding and
-    ReLU, then a dense layer of 256 with ReLU. Source: Locatello et al. 2019,
-    disentanglement_lib, `methods/shared/architectures.py` (the paper prints 4x4 kernels in all
-    four layers; the released code uses 2x2 in the last two, and so does this).
+    The defaults are the encoder of disentanglement_lib, up to its 256 features. Source: Locatello
+    et al. 2019, disentanglement_lib, `methods/shared/architectures.py` (the paper prints 4x4
+    kernels in all four layers; the released code uses 2x2 in the last two, and so does this).
 
     Args:
         observation_shape: `(H, W, C)`.
+        layers: filters, side of the kernel and stride of every convolution.
+        units: the widths of the dense layers; with none the features are the flattened last map.
         name: the name of the network.
 
     Returns:
-        A model from `[B, H, W, C]` images to `[B, 256]` features.
+        A model from `[B, H, W, C]` images to `[B, units[-1]]` features.
     """
-    layers = [
-        keras.layers.Conv2D(filters, kernel, 2, padding="same", activation="relu")
-        for filters, kernel in ((32, 4), (32, 4), (64, 2), (64, 2))
+    convolutions = [
+        keras.layers.Conv2D(filters, kernel, stride, padding="same", activation="relu")
+        for filters, kernel, stride in layers
     ]
-    dense = [keras.layers.Flatten(), keras.layers.Dense(256, activation="relu")]
-    return keras.Sequential([keras.Input(observation_shape), *layers, *dense], name=name)
+    dense = [keras.layers.Dense(width, activation="relu") for width in units]
+    return keras.Sequential(
+        [keras.Input(observation_shape), *convolutions, keras.layers.Flatten(), *dense], name=name
+    )
 
 
 @gin.configurable
 def conv_decoder(
-    latent_dim: int, observation_shape: tuple[int, ...], name: str = "decoder"
+    latent_dim: int,
+    observation_shape: tuple[int, ...],
+    units: Sequence[int] = (256,),
+    grid_filters: int = 64,
+    layers: Sequence[tuple[int, int, int]] = ((64, 4, 2), (32, 4, 2), (32, 4, 2)),
+    name: str = "decoder",
 ) -> keras.Model:
-    """The deconvolutional decoder of disentanglement_lib.
+    """Dense layers to a small grid, then transposed convolutions with SAME padding.
 
-    Dense 256 and 1024 with ReLU, reshaped to 4x4x64, transposed convolutions 64, 32, 32 with ReLU
-    and C without activation, all 4x4 of stride 2 with SAME padding. Source as `conv_encoder`.
+    The defaults are the decoder of disentanglement_lib: dense 256 and 1024 with ReLU, reshaped to
+    4x4x64, transposed convolutions 64, 32, 32 with ReLU and C without activation, all 4x4 of
+    stride 2. Source as `conv_encoder`.
 
     Args:
         latent_dim: D.
-        observation_shape: `(H, W, C)` with H and W multiples of 16.
+        observation_shape: `(H, W, C)` with H and W multiples of all strides together.
+        units: the widths of the dense layers before that to the grid.
+        grid_filters: the channels of the grid.
+        layers: filters, side of the kernel and stride of every transposed convolution but the
+            last, which is C, 4x4 of stride 2.
         name: the name of the network.
 
     Returns:
         A model from `[B, D]` latents to `[B, H, W, C]` unnormalised outputs (logits).
+
+    Raises:
+        ValueError: the sides of the image are no such multiples.
     """
     height, width, channels = observation_shape
-    if height % 16 or width % 16:
+    factor = 2 * math.prod(stride for _, _, stride in layers)
+    if height % factor or width % factor:
         raise ValueError(
-            f"conv_decoder makes images whose sides are multiples of 16, not {height}x{width}; "
-            "choose another decoder for this data set"
+            f"conv_decoder makes images whose sides are multiples of {factor}, not "
+            f"{height}x{width}; choose another decoder for this data set"
         )
-    grid = (height // 16, width // 16, 64)
-    layers = [
-        keras.Input((latent_dim,)),
-        keras.layers.Dense(256, activation="relu"),
-        keras.layers.Dense(grid[0] * grid[1] * 64, activation="relu"),
-        keras.layers.Reshape(grid),
+    grid = (height // factor, width // factor, grid_filters)
+    dense = [keras.layers.Dense(size, activation="relu") for size in (*units, math.prod(grid))]
+    transposed = [
+        keras.layers.Conv2DTranspose(filters, kernel, stride, padding="same", activation="relu")
+        for filters, kernel, stride in layers
     ]
-    for filters in (64, 32, 32):
-        layers.append(
-            keras.layers.Conv2DTranspose(filters, 4, 2, padding="same", activation="relu")
-        )
-    layers.append(keras.layers.Conv2DTranspose(channels, 4, 2, padding="same"))
-    return keras.Sequential(layers, name=name)
+    last = keras.layers.Conv2DTranspose(channels, 4, 2, padding="same")
+    return keras.Sequential(
+        [keras.Input((latent_dim,)), *dense, keras.layers.Reshape(grid), *transposed, last],
+        name=name,
+    )
 
 
 @gin.configurable

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from data.dataset import Dataset
 from zoo import runs
 from zoo.errors import UserError
-from zoo.training import metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +82,7 @@ def read(path: pathlib.Path, dataset: Dataset) -> Restart:
         raise UserError(
             f"{path} has no MIG; score it with python -m zoo.evaluate --run={path} --metrics=mig"
         )
-    log = metrics.read(folder.metrics)
+    log = runs.records(folder.metrics)
     return Restart(path, mig, manifest["seed"], log[-1].get("active_latents") if log else None)
 
 

@@ -21,7 +21,6 @@ from zoo.perturbation import choice, pictures
 from zoo.perturbation.model import Perturbation
 from zoo.perturbation.network import Endpoints, PerturbationNetwork
 from zoo.report import page
-from zoo.training import metrics
 from zoo.training.job import Job
 
 RESTARTS, CHOICE, EXPORTED = "restarts", "choice.json", "perturbation"
@@ -164,7 +163,7 @@ class _Training(PerturbationJob):
         network = self._network(dataset.space, trained.observation_shape)
         network.set_weights(trained.network.get_weights())
         text = folder.config.read_text()
-        records = metrics.read(folder.metrics)
+        records = runs.records(folder.metrics)
         export(network, folder.path / EXPORTED, text, self._card(manifest, text, records[-1]),
                Endpoints)  # fmt: skip
         pictures.write(folder.images, network, dataset, self.epsilon, records)

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from data import cache
+from zoo import runs
 from zoo.errors import UserError
 from zoo.report import charts, contents, figures
 
@@ -121,7 +122,7 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
         title=str(manifest.get("name") or run.resolve().name),
         summary=manifest,
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
-        metrics=_read_metrics(run / "metrics.jsonl"),
+        metrics=runs.records(run / "metrics.jsonl"),
         scores=_read_json(run / "scores.json"),
         figures=pictures,
         load=run.as_posix() if (run / "saved_model").is_dir() else None,
@@ -153,19 +154,6 @@ def _read_json(path: pathlib.Path) -> dict:
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold a JSON object, not a {type(content).__name__}")
     return content
-
-
-def _read_metrics(path: pathlib.Path) -> list[dict]:
-    """The readable rows; a process that was killed may have left half a line."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int | float):
-            rows.append(row)
-    return rows
 
 
 def _template() -> jinja2.Template:

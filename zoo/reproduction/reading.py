@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zoo import runs
 from zoo.reproduction.spec import BUDGETS, PAPER, Claim, Column, Row, Table
 from zoo.reproduction.tasks import Task
 
@@ -22,9 +23,11 @@ class Result:
     Attributes:
         row: of the table.
         budget: where the runs are kept.
-        values: column name -> numbers, one a seed that has it.
+        values: column name -> numbers, one a seed that has it and is not discarded.
         manifests: of all finished runs.
         seeds: of these runs.
+        folders: of those that are not discarded.
+        discarded: the seeds of the others.
     """
 
     row: Row
@@ -32,6 +35,8 @@ class Result:
     values: dict[str, np.ndarray]
     manifests: list[dict]
     seeds: list[int]
+    folders: list[pathlib.Path] = dataclasses.field(default_factory=list)
+    discarded: list[int] = dataclasses.field(default_factory=list)
 
 
 def results(table: Table, out: pathlib.Path) -> dict[str, list[Result]]:
@@ -45,8 +50,7 @@ def number(folder: pathlib.Path, column: Column) -> float | None:
     if not path.exists():
         return None
     if path.suffix == ".jsonl":
-        records = [json.loads(line) for line in path.read_text().splitlines()]
-        pairs = [(_at(r, column.path), r["step"]) for r in records]
+        pairs = [(_at(r, column.path), r["step"]) for r in runs.records(path)]
         pairs = [(value, step) for value, step in pairs if value is not None]
         value = column.reduce(*zip(*pairs, strict=True)) if pairs else None
     else:
@@ -59,6 +63,12 @@ def share_of_training(errors: Sequence[float], steps: Sequence[int]) -> float:
     import evaluation
 
     return evaluation.polarized_share(errors, steps)["score"]
+
+
+def last(values: Sequence[float], steps: Sequence[int]) -> float:
+    """The value of the last record."""
+    del steps
+    return values[-1]
 
 
 def outside(mean: float, published, column: Column) -> bool:
@@ -141,7 +151,8 @@ def _of_row(table: Table, row: Row, out: pathlib.Path) -> list[Result]:
     for budget in dict.fromkeys(row.run.effective(name) for name in BUDGETS):
         tasks = _finished(row, budget, out)
         if tasks:
-            values = {c.name: [number(t.folder, c) for t in tasks] for c in table.columns}
+            kept = [task for task in tasks if not _is_discarded(table, task)]
+            values = {c.name: [number(t.folder, c) for t in kept] for c in table.columns}
             found.append(
                 Result(
                     row,
@@ -149,9 +160,18 @@ def _of_row(table: Table, row: Row, out: pathlib.Path) -> list[Result]:
                     {n: np.array([v for v in x if v is not None]) for n, x in values.items()},
                     [json.loads((t.folder / "manifest.json").read_text()) for t in tasks],
                     [t.seed for t in tasks],
+                    [t.folder for t in kept],
+                    [t.seed for t in tasks if t not in kept],
                 )
             )
     return found
+
+
+def _is_discarded(table: Table, task: Task) -> bool:
+    if table.discard is None:
+        return False
+    found = number(task.folder, table.discard.column)
+    return found is not None and found < table.discard.below
 
 
 def _finished(row: Row, budget: str, out: pathlib.Path) -> list[Task]:
@@ -163,5 +183,8 @@ def _finished(row: Row, budget: str, out: pathlib.Path) -> list[Task]:
 
 def _at(record: dict, path: Sequence[str]):
     for key in path:
-        record = record.get(key) if isinstance(record, dict) else None
+        if isinstance(record, list) and key.isdecimal() and int(key) < len(record):
+            record = record[int(key)]
+        else:
+            record = record.get(key) if isinstance(record, dict) else None
     return record

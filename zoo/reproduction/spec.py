@@ -73,7 +73,8 @@ class Column:
 
     Attributes:
         name: the heading.
-        path: keys into the JSON of `file`; for a `.jsonl`, into each of its records.
+        path: keys into the JSON of `file` (into lists, numbers); for a `.jsonl`, into each of its
+            records.
         file: of the run's folder.
         reduce: makes one number of the records' values and steps, for a `.jsonl`.
         scale: what the number is multiplied by, 100 for per cent.
@@ -124,6 +125,21 @@ class Claim:
 
 
 @dataclasses.dataclass(frozen=True)
+class Discard:
+    """Which finished runs a table leaves out, but counts: those whose `column` is below a number.
+
+    Attributes:
+        column: where the number is.
+        below: what a run that stays reaches.
+        why: what is wrong with the others, a few words.
+    """
+
+    column: Column
+    below: float
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Table:
     """A table or a figure of a paper.
 
@@ -134,7 +150,8 @@ class Table:
         rows: in the paper's order.
         claims: orders that are tested.
         notes: what differs from the paper, one line each.
-        figure: `(axes-free) (results by row, table) -> matplotlib figure`, for figures.
+        figure: `(results by row, columns) -> matplotlib figure`, for figures.
+        discard: which finished runs are left out, or None.
     """
 
     name: str
@@ -144,6 +161,7 @@ class Table:
     claims: tuple[Claim, ...] = ()
     notes: tuple[str, ...] = ()
     figure: Callable | None = None
+    discard: Discard | None = None
 
     def row(self, name: str) -> Row:
         """The row of that name."""

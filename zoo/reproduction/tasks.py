@@ -2,12 +2,11 @@
 
 import dataclasses
 import functools
-import json
 import pathlib
 import sys
 from collections.abc import Iterable
 
-from zoo import config
+from zoo import config, runs
 from zoo.reproduction import settings
 from zoo.reproduction.spec import Row, Run
 
@@ -77,14 +76,8 @@ class Task:
 
     def step(self) -> int:
         """The last step that the log of the training has."""
-        log = self.folder / "metrics.jsonl"
-        lines = log.read_text().splitlines() if log.exists() else []
-        for line in reversed(lines):
-            try:
-                return json.loads(line)["step"]
-            except json.JSONDecodeError:
-                continue
-        return 0
+        found = runs.records(self.folder / "metrics.jsonl")
+        return found[-1]["step"] if found else 0
 
     def differences(self) -> list[str]:
         """What the folder's run binds otherwise than the run of today, as lines."""

@@ -59,7 +59,7 @@ def markdown(
 ) -> str:
     """A section of a table, without the marks of its heading."""
     heads = [f"{c.name}, {who}" for c in table.columns for who in ("paper", "ours")]
-    heads = ["row", *heads, "seeds", "budget", "command", "date"]
+    heads = ["row", *heads, "seeds", *_discarded(table), "budget", "command", "date"]
     lines = [_line(heads), _line("---" for _ in heads)]
     for row in table.rows:
         lines += [_line(_cells(table, row, result)) for result in found[row.name] or [None]]
@@ -84,7 +84,7 @@ def as_csv(table: Table, found: dict[str, list[Result]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ("table row column budget paper_mean paper_std mean std outside seeds values "
-         "steps batch_size precision dataset test_dataset finished").split()
+         "steps batch_size precision dataset test_dataset finished discarded").split()
     )  # fmt: skip
     for row in table.rows:
         for result in found[row.name] or [None]:
@@ -96,7 +96,7 @@ def as_csv(table: Table, found: dict[str, list[Result]]) -> str:
 def _record(result: Result | None, column: Column, row: Row) -> list:
     mean, std = row.paper.get(column.name) or (None, None)
     if result is None:
-        return ["", mean, std, *[""] * 11]
+        return ["", mean, std, *[""] * 12]
     values, facts = result.values[column.name], result.manifests[-1]
     ours = [values.mean(), _deviation(values)] if len(values) else ["", ""]
     far = len(values) and reading.outside(values.mean(), row.paper.get(column.name), column)
@@ -105,6 +105,7 @@ def _record(result: Result | None, column: Column, row: Row) -> list:
         *(result.budget, mean, std, *ours, "yes" if far else "no"),
         *(" ".join(map(str, result.seeds)), " ".join(map(repr, values.tolist()))),
         *(facts.get(key, "") for key in keys),
+        " ".join(map(str, result.discarded)),
     ]
 
 
@@ -113,7 +114,8 @@ def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
     for column in table.columns:
         cells += [_published(row, column), _ours(row, column, result)]
     if result is None:
-        return [*cells, "0", "not run" if row.run else "no configuration yet", "", ""]
+        state = "not run" if row.run else "no configuration yet"
+        return [*cells, "0", *("-" for _ in _discarded(table)), state, "", ""]
     facts = result.manifests[-1]
     budget = f"{facts['steps']:,} x {facts['batch_size']}, {facts['precision']}"
     if result.budget != PAPER:
@@ -123,7 +125,13 @@ def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
         f"--rows={row.name} --seeds={max(result.seeds) + 1}`"
     )
     date = max(manifest.get("finished", "") for manifest in result.manifests)[:10]
-    return [*cells, str(len(result.seeds)), budget, command, date]
+    discarded = [str(len(result.discarded)) for _ in _discarded(table)]
+    return [*cells, str(len(result.seeds)), *discarded, budget, command, date]
+
+
+def _discarded(table: Table) -> list[str]:
+    """The heading of the column of discarded runs, where the table discards any."""
+    return [f"discarded ({table.discard.why})"] if table.discard else []
 
 
 def _published(row: Row, column: Column) -> str:

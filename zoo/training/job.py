@@ -28,6 +28,7 @@ from zoo.training.loop import Loop, strategy_for
 from zoo.training.trainer import Pictures, Trainer
 
 _KEPT_CHECKPOINTS = 3
+_COMPILED = {"auto": None, "always": True, "update": "update", "never": False}
 _POSITIVE = (
     *("steps", "batch_size", "log_every", "checkpoint_every"),
     *("pictures_every", "select_every", "select_images"),
@@ -53,7 +54,8 @@ class Job:
         checkpoint_every: steps between checkpoints.
         pictures_every: steps between reconstructions and traversals.
         devices: `auto` (all GPUs) or `one`.
-        compiled: whether XLA compiles the steps: `auto` (on a GPU), `always` or `never`.
+        compiled: what XLA compiles: `auto` (the loop, on a GPU), `always`, `update` (each update by
+            itself) or `never`.
         scores: the suite of `evaluation.evaluate` run at the end, or scores with commas between.
         score_options: keyword arguments of single scores, `{"dto": {"solver": "milp"}}`.
         probe: (model, data set) -> a function of no arguments that gives further values of each
@@ -97,7 +99,7 @@ class Job:
         for key, choices in (
             ("precision", ("float32", "mixed_bfloat16")),
             ("devices", ("auto", "one")),
-            ("compiled", ("auto", "always", "never")),
+            ("compiled", tuple(_COMPILED)),
         ):
             if getattr(self, key) not in choices:
                 raise UserError(
@@ -234,9 +236,9 @@ class Job:
         done = checkpoints.restore(_warn)
         sampler = self.sampler(dataset, self.batch_size)
         tables = sampling.tensors(dataset)
-        compiled = {"auto": None, "always": True, "never": False}[self.compiled]
+        compiled = _COMPILED[self.compiled]
         with contextlib.closing(metrics.MetricsLog(folder, done)) as log:
-            Trainer(
+            trainer = Trainer(
                 model=model,
                 loop=Loop(model, sampler, tables, self.seed, strategy, compiled),
                 checkpoints=checkpoints,
@@ -248,7 +250,10 @@ class Job:
                 log_every=self.log_every,
                 checkpoint_every=self.checkpoint_every,
                 pictures_every=self.pictures_every,
-            ).run(done, self.steps)
+            )
+            for binding in config.unused():
+                _warn(f"{binding!r} has no effect: nothing in this run uses it")
+            trainer.run(done, self.steps)
 
     def _selection(self, folder, model: Model, dataset: Dataset) -> selection.Selection | None:
         if not self.select:
@@ -299,7 +304,7 @@ def export_run(run_dir: str, out: pathlib.Path) -> dict:
 
 
 def _timing(folder: runs.RunFolder) -> dict:
-    records = metrics.read(folder.metrics)
+    records = runs.records(folder.metrics)
     return {
         "images_per_s": float(np.median([record["images_per_s"] for record in records])),
         "timings": {"train_s": records[-1]["time_s"]},

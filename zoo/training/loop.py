@@ -44,7 +44,9 @@ class Loop:
         tables: the tensors of the data set, as `sampler` takes them.
         seed: the run's seed.
         strategy: from `strategy_for`.
-        compiled: compile with XLA; by default where the device is a GPU.
+        compiled: compile with XLA: the whole loop (True), each update (`"update"`: quick to compile
+            where the update is large, and no slower there), or nothing (False); by default the
+            loop where the device is a GPU.
     """
 
     def __init__(
@@ -54,9 +56,9 @@ class Loop:
         tables: Mapping[str, tf.Tensor],
         seed: int,
         strategy: tf.distribute.Strategy | None = None,
-        compiled: bool | None = None,
+        compiled: bool | str | None = None,
     ):
-        self._model, self._sampler = model, sampler
+        self._sampler = sampler
         self._strategy = strategy or tf.distribute.get_strategy()
         self._replicas = self._strategy.num_replicas_in_sync
         self._seed = tf.constant(seed, tf.int32)
@@ -69,7 +71,10 @@ class Loop:
             compiled = False
         else:
             self._tables = dict(tables)
-        self._chunk = tf.function(self._steps, jit_compile=compiled)
+        self._update = (
+            tf.function(model.update, jit_compile=True) if compiled == "update" else model.update
+        )
+        self._chunk = tf.function(self._steps, jit_compile=compiled is True)
         self._shapes = None
 
     def run(self, start: int, steps: int) -> dict[str, np.ndarray]:
@@ -122,7 +127,7 @@ class Loop:
     def _replica_step(self, tables, seed, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         batch = self._share(self._sampler(tables, seed, step), replica)
-        return self._model.update(batch, noise_seed(seed, step, replica), step, self._replicas)
+        return self._update(batch, noise_seed(seed, step, replica), step, self._replicas)
 
     def _share(self, batch, replica):
         """This replica's part of the global batch."""

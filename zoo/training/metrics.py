@@ -2,24 +2,12 @@
 
 import json
 import math
-import pathlib
 from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from zoo import runs
-
-
-def read(path: pathlib.Path) -> list[dict]:
-    """The records of a log; a last line cut off by a crash is left out."""
-    records = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return records
 
 
 class MetricsLog:
@@ -31,7 +19,7 @@ class MetricsLog:
     """
 
     def __init__(self, folder: runs.RunFolder, step: int):
-        kept = [record for record in read(folder.metrics) if record["step"] <= step]
+        kept = [record for record in runs.records(folder.metrics) if record["step"] <= step]
         runs.write_text(folder.metrics, "".join(json.dumps(r) + "\n" for r in kept))
         self.seconds = kept[-1]["time_s"] if kept else 0.0
         self.last = kept[-1] if kept else None

@@ -4,6 +4,7 @@ The paper's own numbers could not be had. Where there is a closed form runs are 
 (`zoo.training.decoder_probes.linear_optimum_probe`): errors are to be zero.
 """
 
+from zoo.reproduction.reading import last
 from zoo.reproduction.spec import Claim, Column, Row, Run, Table
 
 GIN = "gin/papers/seams/"
@@ -13,12 +14,8 @@ NONLINEAR = ((0.1, 1e-2), (1.0, 1e-3), (10.0, 1e-4))
 PRIORS = ("laplace", "logistic", "uniform")
 
 
-def _last(values, _) -> float:
-    return values[-1]
-
-
 def _logged(heading: str, name: str, decimals: int = 3) -> Column:
-    return Column(heading, (name,), "metrics.jsonl", reduce=_last, decimals=decimals)
+    return Column(heading, (name,), "metrics.jsonl", reduce=last, decimals=decimals)
 
 
 SPECTRUM = _logged("spectrum error", "spectrum_error")
