@@ -12,6 +12,7 @@ from zoo.reproduction.spec import BUDGETS, Row, Table
 MODULES = (
     "zoo.reproduction.papers.zietlow_chapter_3",
     "zoo.reproduction.papers.zietlow_chapter_4",
+    "zoo.reproduction.papers.zietlow_figures",
     "zoo.reproduction.papers.additive_decoders",
     "zoo.reproduction.papers.seams",
 )

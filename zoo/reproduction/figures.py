@@ -40,6 +40,74 @@ def scatter(found: dict, columns) -> Figure:
     return figure
 
 
+def violins(found: dict, columns) -> Figure:
+    """Every column against the rows' abscissas, a panel a group and column: a violin a row."""
+    groups = _groups(found)
+    figure = Figure(figsize=(3.4 * len(groups), 2.4 * len(columns)), layout="constrained")
+    axes = figure.subplots(len(columns), len(groups), squeeze=False, sharex="col", sharey="row")
+    for at, (group, results) in enumerate(groups.items()):
+        for down, column in enumerate(columns):
+            axis = axes[down, at]
+            for result in results:
+                _violin(axis, result.row.x, result.values[column.name], _COLOURS[down])
+            axis.set(ylabel="" if at else column.name, title=group if not down else "")
+            axis.grid(alpha=0.3)
+        axis.set_xticks([r.row.x for r in results])
+        axis.set_xlabel("times the hyperparameter")
+    return figure
+
+
+def histogram(found: dict, columns) -> Figure:
+    """How often the first column takes which value between 0 and 1, stacked by group."""
+    name = columns[0].name
+    groups = _groups(found)
+    values = [np.concatenate([r.values[name] for r in results]) for results in groups.values()]
+    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+    axis = figure.subplots()
+    axis.hist(
+        values, np.linspace(0, 1, 21), stacked=True, label=[*groups], color=_COLOURS[: len(values)]
+    )
+    axis.set(xlabel=name, ylabel="runs")
+    axis.yaxis.get_major_locator().set_params(integer=True)
+    axis.legend(frameon=False)
+    return figure
+
+
+def bars(found: dict, columns) -> Figure:
+    """A group of bars for every column, a colour a group of rows: mean and deviation over runs."""
+    groups = _groups(found)
+    figure = Figure(figsize=(1.2 * len(columns) + 1.4, 3.2), layout="constrained")
+    axis = figure.subplots()
+    width = 0.8 / max(1, len(groups))
+    for at, (group, results) in enumerate(groups.items()):
+        for place, column in enumerate(columns):
+            values = np.concatenate([r.values[column.name] for r in results])
+            if len(values):
+                axis.bar(
+                    place + (at - (len(groups) - 1) / 2) * width,
+                    values.mean(),
+                    width,
+                    yerr=values.std(),
+                    capsize=3,
+                    color=_COLOURS[at],
+                    label=None if place else group,
+                )
+    axis.set_xticks(range(len(columns)), [column.name.replace("_", "\n") for column in columns])
+    axis.set_ylabel("MIG")
+    axis.legend(frameon=False)
+    return figure
+
+
+def _violin(axis, x: float, values: np.ndarray, colour: str) -> None:
+    """A violin with a point a run; the points alone where there are fewer than three."""
+    axis.plot(np.full(len(values), x), values, ".", color=colour, markersize=4)
+    if len(values) > 2 and np.ptp(values) > 0:
+        drawn = axis.violinplot([values], [x], widths=0.2, showextrema=False, showmedians=True)
+        for body in drawn["bodies"]:
+            body.set_facecolor(colour)
+        drawn["cmedians"].set_color(colour)
+
+
 def _groups(found: dict) -> dict[str, list]:
     """Results by the group of their row; of a row with several budgets the paper's alone."""
     groups: dict[str, list] = {}
