@@ -23,6 +23,11 @@ ELSEWHERE = {
         "zoo.evaluate --model=beta_vae/dsprites",
     ),
     "python -m zoo.evaluate --run=runs/beta_vae": (".ci/run", "zoo.evaluate --run="),
+    "python -m zoo.reproduce --list": (".ci/run", "zoo.reproduce --list"),
+    "python -m zoo.reproduce --table=zietlow/3.3 --budget=cpu --rows='*synth_lin' --seeds=3": (
+        ".ci/run",
+        "zoo.reproduce --table=zietlow/3.3",
+    ),
 }
 
 
