@@ -44,3 +44,26 @@ def test_makes_its_model(file):
     # A paper's own settings must reach the model that it trains, not one of its bases.
     bound = gin.query_parameter(f"{type(model).__name__}.latent_dim")
     assert model.latent_dim == bound
+
+
+def test_networks_of_celeba_are_those_of_the_table():
+    """Zietlow 2022, Table 3.1: filters, sides of the kernels and strides, nothing else."""
+    config.parse(["gin/papers/zietlow/table_3_1_celeba.gin"])
+    model = Job().model((64, 64, 3))
+    networks = {
+        keras.layers.Conv2D: (model.encoder, [(32, 4, 2), (32, 4, 2), (64, 4, 2), (64, 4, 2)]),
+        keras.layers.Conv2DTranspose: (
+            model.decoder,
+            [(64, 4, 2), (32, 4, 2), (32, 4, 2), (3, 4, 2)],
+        ),
+    }
+    for kind, (network, wanted) in networks.items():
+        found = [layer for layer in network.layers if type(layer) is kind]
+        assert [(x.filters, x.kernel_size[0], x.strides[0]) for x in found] == wanted
+    dense = [
+        x.units
+        for n in (model.encoder, model.decoder)
+        for x in n.layers
+        if isinstance(x, keras.layers.Dense)
+    ]
+    assert dense == [64] and model.encoder.output_shape == (None, 1024)

@@ -76,7 +76,7 @@ def histogram(found: dict, columns) -> Figure:
 def bars(found: dict, columns) -> Figure:
     """A group of bars for every column, a colour a group of rows: mean and deviation over runs."""
     groups = _groups(found)
-    figure = Figure(figsize=(1.2 * len(columns) + 1.4, 3.2), layout="constrained")
+    figure = Figure(figsize=(0.95 * len(columns) + 0.9, 3.2), layout="constrained")
     axis = figure.subplots()
     width = 0.8 / max(1, len(groups))
     for at, (group, results) in enumerate(groups.items()):
@@ -94,7 +94,7 @@ def bars(found: dict, columns) -> Figure:
                 )
     axis.set_xticks(range(len(columns)), [column.name.replace("_", "\n") for column in columns])
     axis.set_ylabel("MIG")
-    axis.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside upper center", ncols=len(groups))
     return figure
 
 
