@@ -1,0 +1,44 @@
+"""Rows of chapter 3 whose settings follow from numbers of the dissertation."""
+
+import pytest
+
+from zoo import config
+from zoo.reproduction import settings
+from zoo.reproduction.papers import zietlow_chapter_3 as chapter
+
+TABLES = {table.name: table for table in chapter.TABLES}
+
+
+def bound(run) -> dict[str, str]:
+    """What the gin file and the bindings of a run bind."""
+    found = settings.of_file(config.find(run.gin_file))
+    return found | settings.of_text("\n".join(run.bindings))
+
+
+@pytest.mark.parametrize("dataset, epochs", [("mnist", 400), ("fashion_mnist", 500)])
+def test_digits_are_trained_for_the_epochs_of_table_3_1(dataset, epochs):
+    rows = [row for row in TABLES["zietlow/3.3"].rows if row.name.endswith(f"/{dataset}")]
+    assert [row.name.split("/")[0] for row in rows] == [
+        "vae",
+        "autoencoder",
+        "full_covariance",
+        "random_decoder",
+    ]
+    for row in rows:
+        found = bound(row.run)
+        count = 56_000
+        assert found["train.dataset"] == f"'{dataset}[train[:{count}]]'"
+        steps = epochs * count / int(found["train.batch_size"])
+        assert int(found["train.steps"]) == (1 if "random" in row.name else steps)
+        assert row.paper["DS"] is None and row.paper["DtO"][0] > 1
+    (ten,) = [r for r in TABLES["zietlow/3.2"].rows if r.name == f"vae/{dataset}_10_latents"]
+    assert bound(ten.run)["BetaVAE.latent_dim"] == "10"
+
+
+def test_a_random_decoder_is_not_trained():
+    rows = [row for row in TABLES["zietlow/3.3"].rows if row.name.startswith("random_decoder")]
+    assert len(rows) == 5
+    for row in rows:
+        found = bound(row.run)
+        optimizer = found["train.optimizer"].lstrip("@")
+        assert found[f"{optimizer}.learning_rate"] == "0.0"
