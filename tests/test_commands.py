@@ -126,3 +126,16 @@ def test_a_binding_without_effect_is_told(toy_gin, tmp_path, capsys):
     train_command.main([f"--gin_file={toy_gin}", f"--run_dir={tmp_path / 'run'}", *arguments])
     warned = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
     assert warned == ["warning: 'AE.latent_dim = 3' has no effect: nothing in this run uses it"]
+
+
+def test_a_parameter_added_since_is_no_other_configuration(run, tmp_path, capsys, fails):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    text = (folder / "config.gin").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("train.devices"))
+    (folder / "config.gin").write_text(text.replace(line + "\n", ""))
+    arguments = [f"--gin_file={FIXTURES / 'toy.gin'}", f"--run_dir={folder}"]
+    train_command.main(arguments)
+    assert "is finished" in capsys.readouterr().out
+    other = fails(train_command.main, *arguments, "--gin_bindings=train.devices = 'one'")
+    assert "train.devices: default -> 'one'" in other

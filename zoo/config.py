@@ -94,9 +94,14 @@ def operative() -> str:
 
 
 def differences(old: str, new: str) -> list[str]:
-    """What two gin texts bind differently, as `name: old -> new`."""
+    """What two operative gin texts bind differently, as `name: old -> new`.
+
+    A parameter that only `new` knows, at its default, is no difference: it was added to this
+    package after `old` was written, with a default that keeps what was.
+    """
     before, after = _bindings(old), _bindings(new)
-    names = sorted({*before, *after})
+    bound = _bindings(gin.config_str(max_line_length=90))
+    names = sorted(name for name in {*before, *after} if name in before or name in bound)
     return [
         f"{name}: {before.get(name, 'default')} -> {after.get(name, 'default')}"
         for name in names
