@@ -42,6 +42,11 @@ def as_float(dataset: Dataset, images: tf.Tensor) -> tf.Tensor:
     return images if dataset.images.maximum == 1 else images * (1 / dataset.images.maximum)
 
 
+def observations(dataset: Dataset, numbers: np.ndarray) -> tf.Tensor:
+    """The observations of some numbers as samplers give them, `[n, ...]` float32."""
+    return as_float(dataset, tf.constant(dataset.images[numbers]))
+
+
 def fold(seed, step) -> tf.Tensor:
     """The stateless seed, `[2]` int32, of one step of one run; different streams fold in more."""
     base = tf.stack([tf.cast(seed, tf.int32), tf.constant(0x5A00, tf.int32)])

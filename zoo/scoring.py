@@ -32,8 +32,7 @@ def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str,
         raise UserError(f"the card of {model} names no data set; give one with --dataset")
     try:
         loaded = data.load(name)
-        chosen = metrics.split(",") if "," in metrics else metrics
-        return evaluation.evaluate(pretrained, loaded, metrics=chosen, seed=seed)
+        return evaluation.evaluate(pretrained, loaded, metrics=metrics, seed=seed)
     except ValueError as error:
         raise UserError(str(error).splitlines()[0]) from error
 

@@ -78,5 +78,5 @@ def _values(dataset: Dataset, numbers: np.ndarray) -> tf.Tensor:
 
 
 def _of(network, dataset, numbers) -> tuple[np.ndarray, np.ndarray]:
-    images = sampling.as_float(dataset, tf.constant(dataset.images[numbers])).numpy()
+    images = sampling.observations(dataset, numbers).numpy()
     return images, network(_values(dataset, numbers)).numpy()

@@ -40,7 +40,7 @@ def jacobian_probe(model: Model, dataset: Dataset, images: int = 64, codes: int 
         UserError: the model has no decoder.
     """
     _require_decoder(model, "jacobian_probe")
-    observations = _observations(dataset, dataset.some(images))
+    observations = sampling.observations(dataset, dataset.some(images))
     triangular = evaluation.jacobian_function(
         model.decode, (model.latent_dim,), reduction="triangular"
     )
@@ -49,7 +49,7 @@ def jacobian_probe(model: Model, dataset: Dataset, images: int = 64, codes: int 
     factors = None
     if dataset.space is not None:
         factors = dataset.space.factors(numbers)[:, np.asarray(dataset.space.sizes) > 1]
-        observed = _observations(dataset, numbers)
+        observed = sampling.observations(dataset, numbers)
 
     def measure() -> dict[str, float]:
         means = encode(observations).numpy()
@@ -106,7 +106,7 @@ def linear_optimum_probe(model: Model, dataset: Dataset, images: int = 2000) -> 
         covariance, model.latent_dim, beta=model.beta, variance=variance
     )
     norms, live = np.linalg.norm(best["decoder"], axis=0), int(best["active"].sum())
-    observations = _observations(dataset, dataset.some(images))
+    observations = sampling.observations(dataset, dataset.some(images))
     jacobian = evaluation.jacobian_function(model.decode, (model.latent_dim,))
 
     def measure() -> dict[str, float]:
@@ -146,10 +146,6 @@ def joint_probe(
     """
     measures = [probe(model, dataset) for probe in probes]
     return lambda: {name: value for measure in measures for name, value in measure().items()}
-
-
-def _observations(dataset: Dataset, numbers: np.ndarray) -> tf.Tensor:
-    return sampling.as_float(dataset, tf.constant(dataset.images[numbers]))
 
 
 def _require_decoder(model: Model, name: str) -> None:

@@ -31,7 +31,7 @@ def kl_error_probe(
     Raises:
         UserError: the model has no posterior.
     """
-    observations = sampling.as_float(dataset, tf.constant(dataset.images[dataset.some(images)]))
+    observations = sampling.observations(dataset, dataset.some(images))
     posterior = getattr(model, "posterior", lambda _: None)
     if posterior(observations[:1]) is None:
         raise UserError(
