@@ -58,6 +58,7 @@ def model(ensemble=1, optimizer=adam, **options):
             "epsilon": 0.2,
             "samples": 5,
             "decoder_batches": 3,
+            "warm_up": 0,
             "network": lambda space, shape: network(space, shape),
             "decoder_optimizer": optimizer,
             **options,
@@ -175,6 +176,15 @@ def test_three_batches_move_the_decoders_and_the_fourth_moves_m():
         assert not any(seen["encoders"])
     iterations = [int(optimizer.iterations) for optimizer in built.optimizers]
     assert iterations == [2, 6]
+
+
+def test_the_warm_up_moves_decoders_only():
+    built = model(warm_up=5)
+    update = tf.function(built.update)
+    for step in range(8):
+        update(batch(step=step), tf.constant([3, step]), tf.constant(step), 1)
+    # Of m's steps 3 and 7 the first is within the warm-up.
+    assert [int(optimizer.iterations) for optimizer in built.optimizers] == [1, 7]
 
 
 @pytest.mark.parametrize("goal, step", [("loss", 3), ("decoders", 0)])

@@ -43,9 +43,11 @@ class PerturbationJob(Job):
         epsilon: the largest change of a pixel, between 0 and 1.
         samples: latents drawn for every image.
         decoder_batches: batches that train the decoders for one that trains m.
+        warm_up: first batches, which train the decoders only.
         decoder_optimizer: makes the optimiser of the decoders; `optimizer` is that of m.
         network: the decoder that m is made of, (number of factors, observation shape) -> network.
         neuron_after: after how many of its layers the single neuron stands.
+        spread: how much the initial m varies, see `PerturbationNetwork`.
     """
 
     model: Callable[..., Model] | None = None
@@ -58,9 +60,11 @@ class PerturbationJob(Job):
     epsilon: float = gin.REQUIRED
     samples: int = 5
     decoder_batches: int = 3
+    warm_up: int = 0
     decoder_optimizer: Callable[[], keras.optimizers.Optimizer] = gin.REQUIRED
     network: Callable[..., keras.Model] = conv_decoder
     neuron_after: int = 1
+    spread: float = 0.5
 
     def __post_init__(self):
         try:
@@ -70,6 +74,9 @@ class PerturbationJob(Job):
         for key in ("ensemble", "samples", "decoder_batches"):
             if getattr(self, key) < 1:
                 raise UserError(f"perturb.{key} is {getattr(self, key)}; give at least 1")
+        for key in ("warm_up", "spread"):
+            if getattr(self, key) < 0:
+                raise UserError(f"perturb.{key} is {getattr(self, key)}; give at least 0")
         if not 0 < self.epsilon < 1:
             raise UserError(f"perturb.epsilon is {self.epsilon}; give a number between 0 and 1")
         if self.devices != "one":
@@ -131,6 +138,7 @@ class PerturbationJob(Job):
             epsilon=self.epsilon,
             samples=self.samples,
             decoder_batches=self.decoder_batches,
+            warm_up=self.warm_up,
             network=self._network,
             decoder_optimizer=self.decoder_optimizer,
         )
@@ -138,7 +146,9 @@ class PerturbationJob(Job):
         return _Training(**{**own, "model": model}, facts=facts)
 
     def _network(self, space, observation_shape) -> PerturbationNetwork:
-        return PerturbationNetwork(space, observation_shape, self.network, self.neuron_after)
+        return PerturbationNetwork(
+            space, observation_shape, self.network, self.neuron_after, self.spread
+        )
 
 
 @dataclasses.dataclass(frozen=True)

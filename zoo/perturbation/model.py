@@ -19,7 +19,10 @@ class Perturbation(Model):
     `x' = fold(x + epsilon m(w))`: with r the negative log-likelihood of x' in nats, averaged over
     samples of the latents, decoders minimise r and m minimises
     `mean r of the entangled - mean r of the disentangled`. Encoders never move. Of every
-    `decoder_batches + 1` batches the last trains m, the others all decoders.
+    `decoder_batches + 1` batches the last trains m, the others all decoders; the first
+    `warm_up` batches train decoders only. (With the Bernoulli likelihood the gradient of m is the
+    difference of the decoders' logits: where decoders have not met x' yet, it is large, the same
+    for all images, and drives m to a constant.)
 
     Args:
         observation_shape: `(H, W, C)`.
@@ -29,6 +32,7 @@ class Perturbation(Model):
         epsilon: the largest change of a pixel.
         samples: latents drawn for every image and VAE.
         decoder_batches: batches of the decoders for one of m.
+        warm_up: batches before the first of m.
         network: (factor grid, observation shape) -> m.
         decoder_optimizer: makes the optimiser of the decoders.
     """
@@ -42,12 +46,13 @@ class Perturbation(Model):
         epsilon: float,
         samples: int,
         decoder_batches: int,
+        warm_up: int,
         network: Callable[..., PerturbationNetwork],
         decoder_optimizer: Callable[[], keras.optimizers.Optimizer],
     ):
         super().__init__()
         self.observation_shape, self.epsilon = observation_shape, epsilon
-        self.samples, self.decoder_batches = samples, decoder_batches
+        self.samples, self.decoder_batches, self.warm_up = samples, decoder_batches, warm_up
         self.network = network(space, observation_shape)
         self._ensemble = len(disentangled)
         # Each an attribute of its own: checkpoints would leave out what a list holds.
@@ -121,11 +126,14 @@ class Perturbation(Model):
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`.
 
-        `loss` is what m minimises and `decoders` what the decoders do, `change` the mean of |m|.
+        `loss` is what m minimises and `decoders` what the decoders do; `change` is the mean of
+        |m|, and `variation` what of `x' - x`, in units of epsilon, is not the same for the batch's
+        images: near 0 m is a constant, which tells a VAE nothing.
         """
         images = batch["image"]
         change = self.change(batch["index"])
         targets = self.perturbed(images, change)
+        added = (targets - images) / self.epsilon
         losses = [
             self.reconstruction(vae, images, targets, tf.random.fold_in(seed, k, alg="philox"))
             for k, vae in enumerate(self._vaes)
@@ -140,6 +148,7 @@ class Perturbation(Model):
             "reconstruction_disentangled": disentangled,
             "decoders": tf.add_n(losses),
             "change": tf.reduce_mean(tf.abs(change), axis=[1, 2, 3]),
+            "variation": tf.reduce_mean(tf.abs(added - tf.reduce_mean(added, 0)), axis=[1, 2, 3]),
         }
 
     def update(
@@ -156,7 +165,7 @@ class Perturbation(Model):
             return {name: tf.reduce_mean(value, axis=0) for name, value in losses.items()}
 
         return tf.cond(
-            step % (self.decoder_batches + 1) < self.decoder_batches,
+            (step < self.warm_up) | (step % (self.decoder_batches + 1) < self.decoder_batches),
             lambda: learn("decoders", self.decoder_variables, self.decoder_optimizer),
             lambda: learn("loss", self.network.trainable_variables, self.optimizer),
         )

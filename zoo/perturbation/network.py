@@ -16,13 +16,17 @@ class PerturbationNetwork(keras.Model):
     The factors w are their physical values, each scaled linearly from its range to [-1, 1]; a
     categorical factor is scaled by its number, a circular one is not treated as such. The output is
     the tanh of the decoder's. The dissertation states the single neuron and `|m| <= 1` alone: the
-    encoding of w, the linear neuron, its place and the tanh are ours.
+    encoding of w, the linear neuron, its place, the tanh and `spread` are ours. Without it the
+    usual initial weights make an m near 0, and there images with values at 0 or 1, like dSprites,
+    keep it: folded, +m and -m are one change, so its gradient has no side to begin with.
 
     Args:
         space: the factors, `F` of them.
         observation_shape: `(H, W, C)`.
         decoder: (F, observation shape) -> a sequential network to unnormalised outputs.
         neuron_after: after how many layers of it the neuron stands.
+        spread: the standard deviation over the factor grid, a quadratic mean over pixels, that
+            initial weights are scaled to give before the tanh; 0 leaves them as they are drawn.
 
     Raises:
         ValueError: the decoder has no such place.
@@ -34,6 +38,7 @@ class PerturbationNetwork(keras.Model):
         observation_shape: tuple[int, ...],
         decoder: Callable[..., keras.Model] = conv_decoder,
         neuron_after: int = 1,
+        spread: float = 0.5,
     ):
         super().__init__()
         ends = np.array([(min(a.values), max(a.values)) for a in space.axes], np.float32)
@@ -54,6 +59,22 @@ class PerturbationNetwork(keras.Model):
         rest = [_fresh(layer) for layer in layers[neuron_after:]]
         self.render = keras.Sequential([keras.Input((1,)), *rest], name="render")
         self.built = True
+        if spread:
+            self._scale(space, spread)
+
+    def _scale(self, space: FactorSpace, spread: float) -> None:
+        """Makes the scalar standard over the grid, and what is made of it vary by `spread`."""
+        drawn = np.random.default_rng(0).uniform(size=(512, len(space.sizes)))
+        values = space.values((drawn * space.sizes).astype(int)).astype(np.float32)
+        neuron = self.compress.layers[-1]
+        last = [layer for layer in self.render.layers if hasattr(layer, "kernel")][-1]
+        scalar = self.scalar(values).numpy()
+        deviation = max(scalar.std(), 1e-12)
+        neuron.kernel.assign(neuron.kernel / deviation)
+        neuron.bias.assign((neuron.bias - scalar.mean()) / deviation)
+        outputs = tf.cast(self.render(self.scalar(values)), tf.float32).numpy()
+        varied = max(np.sqrt(outputs.var(axis=0).mean()), 1e-12)
+        last.kernel.assign(last.kernel * (spread / varied))
 
     def scalar(self, values: tf.Tensor) -> tf.Tensor:
         """What the single neuron gives: `[B, F]` physical values to `[B, 1]` float32."""
