@@ -18,6 +18,7 @@ _HOMES = {
     "segmentation": ["ari", "attention_ari", "foreground_ari"],
     "interaction": ["compositional_contrast", "j_ari", "jis", "slot_jacobian"],
     "hessian": ["block_hessian", "hessian_penalty", "interaction_order"],
+    "nonlinearity": ["sufficient_nonlinearity"],
     "regime": ["polarized_regime", "polarized_share"],
     "likelihood": [
         "curvature_diagonality",

@@ -63,7 +63,7 @@ def hessian_penalty(
 
 
 def _exact_penalties(decoder, latents, dtype):
-    flat, derivative = _derivatives(decoder, latents, dtype, order=2)
+    flat, derivative = derivatives(decoder, latents, dtype, order=2)
     total = np.zeros((len(flat), 1))
     for pair in itertools.combinations(range(flat.shape[1]), 2):
         total = total + 4 * np.square(derivative(pair)).reshape(len(flat), -1)
@@ -115,8 +115,8 @@ def block_hessian(
             raises.
     """
     latents = checked_latents(latents, dtype)
-    owner = _owners(blocks, latents.shape[1:])
-    flat, derivative = _derivatives(decoder, latents, dtype, order=2)
+    owner = block_owners(blocks, latents.shape[1:])
+    flat, derivative = derivatives(decoder, latents, dtype, order=2)
     per_sample = np.zeros(len(flat))
     pairs = np.zeros((owner.max() + 1,) * 2)
     for i, j in itertools.combinations(range(flat.shape[1]), 2):
@@ -165,7 +165,7 @@ def interaction_order(
         ValueError: as `block_hessian`.
     """
     latents = checked_latents(latents, dtype)
-    owner = _owners(blocks, latents.shape[1:])
+    owner = block_owners(blocks, latents.shape[1:])
     members = [np.flatnonzero(owner == block) for block in range(owner.max() + 1)]
 
     def two_largest(jacobians):
@@ -181,7 +181,7 @@ def interaction_order(
         order = 1
         parts["second"] = block_hessian(decoder, latents, blocks, dtype=dtype)["score"]
     if parts["second"] > tolerance * scale:
-        flat, derivative = _derivatives(decoder, latents, dtype, order=3)
+        flat, derivative = derivatives(decoder, latents, dtype, order=3)
         triples = itertools.combinations_with_replacement(range(flat.shape[1]), 3)
         parts["third"] = max(
             float(np.abs(derivative(triple)).max())
@@ -192,8 +192,8 @@ def interaction_order(
     return {"score": order, **parts, "scale": scale}
 
 
-def _owners(blocks, latent_shape) -> np.ndarray:
-    """The number of the block of each flattened latent."""
+def block_owners(blocks, latent_shape) -> np.ndarray:
+    """The number of the block of each flattened latent; each by itself along the first axis."""
     count = int(np.prod(latent_shape))
     if blocks is None:
         owner = np.repeat(np.arange(latent_shape[0]), count // latent_shape[0])
@@ -212,7 +212,9 @@ def _owners(blocks, latent_shape) -> np.ndarray:
     return owner
 
 
-def _derivatives(decoder, latents, dtype, order):
+def derivatives(
+    decoder: Callable, latents: np.ndarray, dtype: str, order: int
+) -> tuple[np.ndarray, Callable]:
     """Flat latents `[N, d]`, and the partial derivative of one order as `[N, *output_shape]`."""
     shape = latents.shape[1:]
     flat = latents.reshape(len(latents), -1)

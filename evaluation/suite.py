@@ -31,6 +31,8 @@ SUITES: dict[str, tuple[str, ...]] = {
 
 # Images that decoders of slots are given at once: their activations take gigabytes.
 _MASKED_BATCH = 16
+# Codes at which second derivatives are taken, an image for every pair of latents.
+_POINTS = 100
 
 
 def evaluate(
@@ -172,12 +174,13 @@ class _Material:
     @property
     def latents(self) -> np.ndarray:
         """Continuous latents of the training images, or factor indices where there are none."""
-        latents = getattr(self._dataset, "latents", None)
-        if latents is not None:
-            return np.asarray(latents[self._rows[0]])
-        if not self._has_space:
-            raise ValueError("the data set has neither latents nor a factor space")
-        return self.factors
+        return self._latents_of(self._rows[0])
+
+    @property
+    def latent_split(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Codes and latents, of the training and of the test images."""
+        test = self._rows[1]
+        return self.codes, self.latents, self.codes_of(test), self._latents_of(test)
 
     @property
     def targets(self) -> tuple[np.ndarray, list[bool]]:
@@ -205,7 +208,7 @@ class _Material:
     @functools.cached_property
     def jacobians(self) -> np.ndarray:
         """Triangular factors `[n, D, D]` of the decoder's Jacobians at codes of test images."""
-        decode = self._decode
+        decode = self.decode
         # Here, because nothing else needs TensorFlow.
         from evaluation.jacobians import jacobian
 
@@ -218,7 +221,12 @@ class _Material:
         from evaluation.interaction import slot_jacobian
 
         _ = self.masks  # Said before hours of derivatives.
-        return slot_jacobian(self._decode, self._slots)
+        return slot_jacobian(self.decode, self._slots)
+
+    @property
+    def points(self) -> np.ndarray:
+        """What the decoder takes, of the first test images."""
+        return self._latent_points(self._rows[1][:_POINTS])
 
     @property
     def slot_attention(self) -> np.ndarray:
@@ -267,7 +275,7 @@ class _Material:
     @property
     def reconstructed(self) -> tuple[np.ndarray, np.ndarray]:
         """Test images and their reconstructions, float32 in [0, 1]."""
-        decode, numbers, size = self._decode, self._rows[1], self._batch_size
+        decode, numbers, size = self.decode, self._rows[1], self._batch_size
         if self._latent_points(numbers[:1]).ndim == 3:
             numbers, size = self._masked_rows, _MASKED_BATCH
         batches = self._batches(numbers, size)
@@ -280,7 +288,7 @@ class _Material:
         return codes.reshape(len(codes), *self.codes_of.code_shape)
 
     @property
-    def _decode(self) -> Callable:
+    def decode(self) -> Callable:
         decode = getattr(self._model, "decode", None)
         if decode is None:
             raise ValueError("the model has no decoder")
@@ -299,6 +307,14 @@ class _Material:
     @property
     def _varies(self) -> np.ndarray:
         return np.asarray(self._space.sizes) > 1
+
+    def _latents_of(self, numbers: np.ndarray) -> np.ndarray:
+        latents = getattr(self._dataset, "latents", None)
+        if latents is not None:
+            return np.asarray(latents[numbers])
+        if not self._has_space:
+            raise ValueError("the data set has neither latents nor a factor space")
+        return self._factors_of(numbers)
 
     def _factors_of(self, numbers: np.ndarray) -> np.ndarray:
         return self._space.factors(numbers)[:, self._varies]
@@ -331,6 +347,7 @@ _SCORES: dict[str, Callable[..., dict]] = {
     ),
     "mcc": lambda m, **o: evaluation.mcc(m.codes, m.latents, **o),
     "lms_spearman": lambda m, **o: evaluation.lms_spearman(m.codes, m.latents, **o),
+    "lms_tree": lambda m, **o: evaluation.lms_tree(*m.latent_split, seed=m.seed, **o),
     "dto": lambda m, **o: evaluation.dto(m.jacobians, **o),
     "ima_contrast": lambda m, **o: evaluation.ima_contrast(m.jacobians, **o),
     "singular_values": lambda m, **o: evaluation.singular_values(m.jacobians, **o),
@@ -343,6 +360,7 @@ _SCORES: dict[str, Callable[..., dict]] = {
     "average_mutual_information": lambda m, **o: evaluation.average_mutual_information(
         m.codes, **o
     ),
+    "block_hessian": lambda m, **o: evaluation.block_hessian(m.decode, m.points, **o),
     "j_ari": lambda m, **o: _mapless(evaluation.j_ari(m.slot_jacobian, m.masks, **o)),
     "jis": lambda m, **o: _mapless(evaluation.jis(m.slot_jacobian, m.masks, **o)),
     "attention_ari": lambda m, **o: _mapless(

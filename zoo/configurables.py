@@ -11,6 +11,7 @@ import zoo.models.autoencoder
 import zoo.models.dip_vae
 import zoo.models.factor_vae
 import zoo.models.full_covariance
+import zoo.models.hessian_penalty
 import zoo.models.jacobian_penalty
 import zoo.models.likelihoods
 import zoo.models.pcl

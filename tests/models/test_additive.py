@@ -361,6 +361,8 @@ def test_a_resumed_run_is_exact_and_its_export_has_the_moving_statistics(
     codes = model.encode(dataset.images[:8].astype(np.float32))
     np.testing.assert_allclose(loaded.encode(dataset.images[:8]), codes, atol=1e-6)
     np.testing.assert_allclose(loaded.decode(codes), model.decode(codes), atol=1e-6)
+    parts = loaded.model.block_images(codes)
+    np.testing.assert_allclose(parts, model.block_images(codes), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.models.base import Autoencoder, Batch
+from zoo.models.hessian_penalty import BlockHessian
 from zoo.networks.additive import batch_norm, object_decoder, resnet18_encoder, uniform_by_fan_in
 
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
@@ -51,6 +52,9 @@ class AdditiveAutoencoder(Autoencoder):
         normalized_code: whether the code is batch-normalised.
         encoder: observation shape -> network to features; a dense layer to the code follows.
         decoder: (latents, observation shape) -> network to (a part of) a normalised image.
+        penalty: `BlockHessian`, the other way to additivity, for a single block: added, times its
+            weight, to the loss, at the codes of the batch. It trains the decoder alone, with
+            its moving averages where it has any; the decoder is best without.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class AdditiveAutoencoder(Autoencoder):
         normalized_code: bool = True,
         encoder: Callable[..., keras.Model] = resnet18_encoder,
         decoder: Callable[..., keras.Model] = object_decoder,
+        penalty: BlockHessian | None = None,
     ):
         super().__init__()
         if latent_dim < 1:
@@ -88,7 +93,7 @@ class AdditiveAutoencoder(Autoencoder):
             raise ValueError(
                 f"AdditiveAutoencoder.shared needs blocks of one size; they are {sizes}"
             )
-        self.sigma, self.normalization = sigma, normalization
+        self.sigma, self.normalization, self.penalty = sigma, normalization, penalty
         self.encoder = encoder(observation_shape)
         width = self.encoder.output_shape[-1]
         self.code_head = keras.layers.Dense(latent_dim, name="code", **uniform_by_fan_in(width))
@@ -135,10 +140,18 @@ class AdditiveAutoencoder(Autoencoder):
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; logs the squared error of images in [0, 1] beside the loss."""
         images = self._normalized(batch["image"])
-        outputs = self._image(self._code(images, training=True), training=True)
-        error = tf.math.squared_difference(images, outputs)
+        codes = self._code(images, training=True)
+        error = tf.math.squared_difference(images, self._image(codes, training=True))
         _, scale = self._normalization
-        return {"loss": _mean(error), "squared_error": _mean(scale**2 * error)}
+        losses = {"loss": _mean(error), "squared_error": _mean(scale**2 * error)}
+        if self.penalty:
+            # The sum alone: it is what a decoder is to be additive in, whatever sigma.
+            hessian = self.penalty(
+                lambda z: tf.reduce_sum(self.block_images(z), axis=1), tf.stop_gradient(codes), seed
+            )
+            losses["block_hessian"] = hessian
+            losses["loss"] += self.penalty.weight * hessian
+        return losses
 
     def _code(self, normalized: tf.Tensor, training: bool) -> tf.Tensor:
         features = self.encoder(normalized, training=training)

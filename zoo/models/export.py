@@ -21,8 +21,8 @@ class Endpoints(tf.Module):
     model has one, `decode` latents to mean images, `reconstruct` images through the code, `sample`
     (count, seed) images of prior latents, `jacobian` of `decode` at latents,
     `[B, *observation_shape, D]`. Models with slots have latents `[B, slots, D]`, and also
-    `attention` and `slot_images` of latents. Images are float32, in [0, 1] for pixels. A model
-    without decoder has the first two at most.
+    `attention` and `slot_images` of latents; additive decoders have `block_images`. Images are
+    float32, in [0, 1] for pixels. A model without decoder has the first two at most.
     """
 
     def __init__(self, model: Encoder):
@@ -55,7 +55,7 @@ class Endpoints(tf.Module):
             return model.decode(model.draw_prior(count, seed))
 
         self.sample = tf.function(sample, [count, seed])
-        for name in ("attention", "slot_images"):
+        for name in ("attention", "slot_images", "block_images"):
             if hasattr(model, name):
                 setattr(self, name, tf.function(getattr(model, name), [latents]))
 

@@ -32,7 +32,7 @@ def eigenfaces(found: dict, columns=()) -> Figure:
         for result in results[:1]:
             model, dataset = opened(result.folders[0])
             panels.append((result.row.name, _eigenfaces(model, dataset)))
-    return _page([panels[k : k + 1] for k in range(len(panels))])
+    return page([panels[k : k + 1] for k in range(len(panels))])
 
 
 def planes(found: dict, columns, pair: tuple[str, str], shown: int = SHOWN) -> Figure:
@@ -60,7 +60,7 @@ def planes(found: dict, columns, pair: tuple[str, str], shown: int = SHOWN) -> F
             title = f"{label}: {name} {value:.2f}, seed {folder.name}"
             measured = f"Cartesian {cartesian:.2f}, polar {polar:.2f}"
             rows[-1].append((f"{title}\n{measured}", picture))
-    return _page([row for row in rows if row])
+    return page([row for row in rows if row])
 
 
 def layout(codes: np.ndarray, factors: np.ndarray) -> tuple[float, float]:
@@ -148,7 +148,7 @@ def _plane(model, dataset, pair: tuple[str, str]) -> tuple[np.ndarray, tuple[flo
     return picture, layout(codes[:, latents], factors)
 
 
-def _page(rows: list[list[tuple[str, np.ndarray]]]) -> Figure:
+def page(rows: list[list[tuple[str, np.ndarray]]]) -> Figure:
     """Titled pictures in rows, each at its own size."""
     heights = [max(picture.shape[0] for _, picture in row) for row in rows]
     width = max(sum(picture.shape[1] for _, picture in row) for row in rows)

@@ -2,56 +2,191 @@
 
 from zoo.reproduction.spec import Budget, Claim, Column, Evaluation, Row, Run, Table
 
-OUTSIDE = Evaluation(
-    "out_of_support", "zoo_balls/extrapolation[test]", "reconstruction_rmse,lms_spearman"
-)
-INSIDE = Evaluation("in_support", "zoo_balls/l_shape[test]", "reconstruction_rmse,lms_spearman")
-COLUMNS = (
-    Column("RMSE", ("reconstruction_rmse", "score"), "in_support.json", decimals=3),
-    Column("LMS_Spear", ("lms_spearman", "score"), "in_support.json", scale=100.0, decimals=1),
-    Column(
-        "RMSE out of support", ("reconstruction_rmse", "score"), "out_of_support.json", decimals=3
-    ),
-    Column(
-        "LMS_Spear out of support",
-        ("lms_spearman", "score"),
-        "out_of_support.json",
-        scale=100.0,
-        decimals=1,
-    ),
-)
+GIN = "gin/papers/additive_decoders/"
+CPU, SEEDS = "gin/additive_decoder.gin", 5
+SUPPORTS = ("l_shape", "disconnected", "u_shape")
+_SCALAR_SCORES = "reconstruction_rmse,lms_spearman"
+_UNKNOWN = "The paper's numbers could not be had; the orders are those of its text."
 
 
-def _run(name: str, blocks: str) -> Run:
+def _rmse(name: str = "RMSE", file: str = "in_support.json") -> Column:
+    return Column(name, ("reconstruction_rmse", "score"), file, decimals=3)
+
+
+def _lms(name: str = "LMS_Spear", file: str = "in_support.json") -> Column:
+    return Column(name, ("lms_spearman", "score"), file, scale=100.0, decimals=1)
+
+
+def _blocks(latents: int, additive: bool) -> str:
+    each = latents // 2
+    parts = [[*range(each)], [*range(each, latents)]] if additive else [[*range(latents)]]
+    return f"AdditiveAutoencoder.blocks = {parts}"
+
+
+def scalar(support: str, additive: bool) -> Run:
+    """Two balls that move vertically within a support, with scores on images inside of it.
+
+    Of the L also on the corner that it lacks: the rest of its Cartesian-product extension.
+    """
+    kind = "additive" if additive else "nonadditive"
+    named, bindings = f"zoo_balls/{support}", ()
+    evaluations = [Evaluation("in_support", f"{named}[test]", _SCALAR_SCORES)]
+    if support == "l_shape":
+        outside = "zoo_balls/extrapolation[test]"
+        evaluations.append(Evaluation("out_of_support", outside, _SCALAR_SCORES))
+    else:
+        bindings = (
+            f'train.dataset = "{named}[train[:20000]]"',
+            f'train.test_dataset = "{named}[test]"',
+        )
     return Run(
-        f"additive_decoders/l_shape_{name}",
-        f"gin/papers/additive_decoders/scalar_l_shape_{name}.gin",
-        cpu=Budget(
-            (f"AdditiveAutoencoder.blocks = {blocks}",), 3, gin_file="gin/additive_decoder.gin"
-        ),
-        evaluations=(INSIDE, OUTSIDE),
+        f"additive_decoders/{support}_{kind}",
+        f"{GIN}scalar_l_shape_{kind}.gin",
+        bindings,
+        cpu=Budget((_blocks(2, additive),), SEEDS, gin_file=CPU),
+        evaluations=tuple(evaluations),
     )
 
 
-_ROWS = (
-    Row("additive", _run("additive", "[[0], [1]]")),
-    Row("nonadditive", _run("nonadditive", "[[0, 1]]")),
-)
+def block(support: str, additive: bool) -> Run:
+    """Two balls that move in the plane; codes of the baseline are paired as suits it best."""
+    kind = "additive" if additive else "nonadditive"
+    options = {"blocks": 2, "batch_size": 1024}
+    if not additive:
+        options["best_partition"] = True
+    dataset = {"dependent": "dependent_linear"}.get(support, support)
+    cpu = (
+        _blocks(4, additive),
+        f'train.dataset = "zoo_balls/{dataset}[train]"',
+        f'train.test_dataset = "zoo_balls/{dataset}[test]"',
+    )
+    return Run(
+        f"additive_decoders/block_{support}_{kind}",
+        f"{GIN}block_{support}_{kind}.gin",
+        (
+            'train.scores = "lms_tree,reconstruction_rmse"',
+            f'train.score_options = {{"lms_tree": {options}}}',
+        ),
+        cpu=Budget(cpu, SEEDS, gin_file="gin/additive_decoder_blocks.gin"),
+    )
 
-TABLES = (
-    Table(
+
+def smooth(name: str, additive: bool, penalised: bool) -> Run:
+    """The decoders of the penalty on second derivatives, which need smooth activations."""
+    bindings = () if penalised else ("AdditiveAutoencoder.penalty = None",)
+    if additive:
+        bindings = (*bindings, _blocks(2, additive))
+    return Run(
+        f"additive_decoders/l_shape_smooth_{name}",
+        "gin/additive_decoder_hessian.gin",
+        bindings,
+        cpu=Budget(seeds=SEEDS),
+        seeds=SEEDS,
+        evaluations=scalar("l_shape", additive).evaluations,
+    )
+
+
+def _table_1() -> Table:
+    outside = "out_of_support.json"
+    rows = {"additive": True, "nonadditive": False}
+    return Table(
         "additive_decoders/table_1",
         "Reconstruction and identification on the L-shaped support and on the corner it lacks",
-        COLUMNS,
-        _ROWS,
+        (
+            _rmse(),
+            _lms(),
+            _rmse("RMSE out of support", outside),
+            _lms("LMS_Spear out of support", outside),
+        ),
+        tuple(Row(name, scalar("l_shape", additive)) for name, additive in rows.items()),
         (
             Claim("LMS_Spear", "nonadditive", "additive"),
             Claim("RMSE out of support", "additive", "nonadditive"),
             Claim("LMS_Spear out of support", "nonadditive", "additive"),
         ),
         notes=(
-            "The paper's numbers could not be had; the orders are those of its text.",
-            "Scores are of the test images as a whole; the paper averages over batches of 1,024.",
+            _UNKNOWN,
+            "Scores are of 5,000 of the test images (LMS of 10,000 others of them) as a whole; the "
+            "paper takes all 50,000 in batches of 1,024.",
         ),
-    ),
-)
+    )
+
+
+def _blocks_table() -> Table:
+    supports, kinds = ("independent", "dependent"), {"additive": True, "nonadditive": False}
+    return Table(
+        "additive_decoders/table_1_blocks",
+        "Two balls in the plane, without and with dependence: blocks of two latents",
+        (
+            Column("RMSE", ("reconstruction_rmse", "score"), decimals=3),
+            Column("LMS_Tree", ("lms_tree", "score"), scale=100.0, decimals=1),
+        ),
+        tuple(Row(f"{s}/{kind}", block(s, kinds[kind])) for s in supports for kind in kinds),
+        tuple(Claim("LMS_Tree", f"{s}/nonadditive", f"{s}/additive") for s in supports),
+        notes=(
+            _UNKNOWN,
+            "The non-additive decoder's score is the best over the three ways to pair its latents.",
+            "Trees are fitted on 10,000 and scored on 5,000 of the test images; the paper fits "
+            "them on the training images.",
+        ),
+    )
+
+
+def _supports_table() -> Table:
+    kinds = {"additive": True, "nonadditive": False}
+    return Table(
+        "additive_decoders/supports",
+        "Additive decoders on supports that are connected (L, U) and not (two bands)",
+        (_rmse(), _lms()),
+        tuple(Row(f"{s}/{kind}", scalar(s, kinds[kind])) for s in SUPPORTS for kind in kinds),
+        (
+            *(
+                Claim("LMS_Spear", f"{s}/nonadditive", f"{s}/additive")
+                for s in ("l_shape", "u_shape")
+            ),
+            *(
+                Claim("LMS_Spear", "disconnected/additive", f"{s}/additive")
+                for s in ("l_shape", "u_shape")
+            ),
+        ),
+        notes=(
+            "Theorem 2 needs a path-connected support: on two bands the order of each ball's "
+            "heights may differ from band to band, or the latents may change places.",
+            "The paper shows the disconnected support in figures; the U is in its code. That its "
+            "scores are lower is our reading of the theorem, which only does not promise them.",
+        ),
+    )
+
+
+def _hessian_table() -> Table:
+    rows = {
+        "additive": smooth("additive", additive=True, penalised=False),
+        "penalised": smooth("penalised", additive=False, penalised=True),
+        "nonadditive": smooth("nonadditive", additive=False, penalised=False),
+    }
+    outside = "out_of_support.json"
+    return Table(
+        "additive_decoders/diagonal_hessian",
+        "Proposition 5: a penalty on second derivatives across latents instead of an additive "
+        "decoder",
+        (
+            _rmse(),
+            _lms(),
+            _rmse("RMSE out of support", outside),
+            Column("largest cross derivative", ("block_hessian", "score"), decimals=3),
+        ),
+        tuple(Row(name, run) for name, run in rows.items()),
+        (
+            Claim("largest cross derivative", "additive", "penalised"),
+            Claim("largest cross derivative", "penalised", "nonadditive"),
+            Claim("LMS_Spear", "nonadditive", "penalised"),
+        ),
+        notes=(
+            "The paper proves the equivalence and trains no such decoder: table, settings and "
+            "orders are ours.",
+            "Smooth activations and no batch normalisation in all rows.",
+        ),
+    )
+
+
+TABLES = (_table_1(), _blocks_table(), _supports_table(), _hessian_table())
