@@ -22,11 +22,13 @@ from zoo import runs
 from zoo.errors import UserError
 from zoo.report import charts, contents, figures
 
+# How many runs of the same folder a report is compared with.
+_NEIGHBOURS = 50
 CAPTIONS = {
     "reconstructions": "Images above what the model makes of them.",
     "traversals": "One code with each latent varied in turn, the most informative latent first.",
     "traversals_by_variance": "The same, the latent of the smallest posterior variance first.",
-    "dto_against_ds": "The runs beside this one that have both scores.",
+    "dto_against_ds": "The runs beside this one that have both scores, the newest 50 at most.",
     "slot_images": "Images, what the model makes of them, and each slot's part of it.",
     "slot_attention": "Which slot each pixel is made of.",
     "slot_jacobian": "How strongly each slot moves each pixel, on one scale for an image.",
@@ -130,9 +132,13 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
 
 
 def _dto_against_ds(folder: pathlib.Path) -> str | None:
-    """DtO against DS, a point a run of a folder; None where fewer than two have both."""
+    """DtO against DS, a point a run of a folder; None where fewer than two have both.
+
+    Of many runs only the newest are read: each of hundreds of seeds would read all others.
+    """
     points = []
-    for path in sorted(folder.glob("*/scores.json")):
+    newest = sorted(folder.glob("*/scores.json"), key=lambda path: -path.stat().st_mtime)
+    for path in sorted(newest[:_NEIGHBOURS]):
         scores = {name: contents.parts_of(row) for name, row in _read_json(path).items()}
         pair = [scores.get(k, {}).get("score") for k in ("dto", "disentanglement_score")]
         if None not in pair:

@@ -14,6 +14,8 @@ MODULES = (
     "zoo.reproduction.papers.zietlow_chapter_4",
     "zoo.reproduction.papers.zietlow_figures",
     "zoo.reproduction.papers.additive_decoders",
+    "zoo.reproduction.papers.additive_figures",
+    "zoo.reproduction.papers.interaction_asymmetry",
     "zoo.reproduction.papers.seams",
 )
 

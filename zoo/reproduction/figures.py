@@ -3,12 +3,17 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from zoo.reproduction import reading
+
 # Okabe & Ito's colours, which are told apart without red and green.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def line_search(found: dict, columns) -> Figure:
-    """Every column against the rows' abscissas, a panel a group and column: mean and deviation."""
+    """Every column against the rows' abscissas, a panel a group and column: mean and deviation.
+
+    Single runs are grey.
+    """
     groups = _groups(found)
     figure = Figure(figsize=(3.4 * len(groups), 2.7 * len(columns)), layout="constrained")
     axes = figure.subplots(len(columns), len(groups), squeeze=False)
@@ -20,7 +25,13 @@ def line_search(found: dict, columns) -> Figure:
             spread = [r.values[column.name].std() for r in drawn]
             axis = axes[down, at]
             axis.errorbar(x, means, spread, marker="o", capsize=3, color=_COLOURS[down])
+            for result in drawn:
+                values = result.values[column.name]
+                axis.scatter(np.full(len(values), result.row.x), values, s=6, color="0.6")
             axis.set(xscale="log", ylabel=column.name, title=group if not down else "")
+            least, most = axis.get_ylim()
+            margin = 0.04 * most
+            axis.set_ylim(min(least, -margin), most + margin)
             if down == len(columns) - 1:
                 axis.set_xlabel("beta")
             axis.grid(alpha=0.3)
@@ -36,7 +47,7 @@ def scatter(found: dict, columns) -> Figure:
         axis.scatter(x, y, s=22, label=group, color=_COLOURS[at % len(_COLOURS)])
     axis.set(xlabel=columns[0].name, ylabel=columns[1].name)
     axis.grid(alpha=0.3)
-    axis.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside upper center", ncols=2)
     return figure
 
 
@@ -87,7 +98,7 @@ def bars(found: dict, columns) -> Figure:
                     place + (at - (len(groups) - 1) / 2) * width,
                     values.mean(),
                     width,
-                    yerr=values.std(),
+                    yerr=values.std() if len(values) > 1 else None,
                     capsize=3,
                     color=_COLOURS[at],
                     label=None if place else group,
@@ -96,6 +107,37 @@ def bars(found: dict, columns) -> Figure:
     axis.set_ylabel("MIG")
     figure.legend(frameon=False, loc="outside upper center", ncols=len(groups))
     return figure
+
+
+def curves(found: dict, columns) -> Figure:
+    """Logged columns through training, a panel a column and a line a row: mean and deviation.
+
+    Of the runs of a row only the steps that all of them logged are drawn.
+    """
+    logged = [column for column in columns if column.file.endswith(".jsonl")]
+    figure = Figure(figsize=(4.2 * len(logged), 3.4), layout="constrained")
+    lines = {}
+    for axis, column in zip(figure.subplots(1, len(logged), squeeze=False)[0], logged, strict=True):
+        for at, (name, (result, *_)) in enumerate((n, r) for n, r in found.items() if r):
+            steps, values = _common(result.folders, column)
+            if len(steps):
+                mean, spread = column.scale * values.mean(axis=0), column.scale * values.std(axis=0)
+                colour = _COLOURS[at % len(_COLOURS)]
+                lines[result.row.group or name] = axis.plot(steps, mean, color=colour)[0]
+                axis.fill_between(
+                    steps, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0
+                )
+        axis.set(xlabel="step", ylabel=column.name)
+        axis.grid(alpha=0.3)
+    figure.legend([*lines.values()], [*lines], frameon=False, loc="outside upper center", ncols=3)
+    return figure
+
+
+def _common(folders, column) -> tuple[list[int], np.ndarray]:
+    """The steps that all runs logged, and the values, `[runs, steps]`."""
+    logs = [dict(zip(*reading.series(folder, column), strict=True)) for folder in folders]
+    steps = sorted(set.intersection(*map(set, logs))) if logs else []
+    return steps, np.array([[log[step] for step in steps] for log in logs])
 
 
 def _violin(axis, x: float, values: np.ndarray, colour: str) -> None:

@@ -47,15 +47,21 @@ def results(table: Table, out: pathlib.Path) -> dict[str, list[Result]]:
 def number(folder: pathlib.Path, column: Column) -> float | None:
     """A column's number of one run; None where the run has none."""
     path = folder / column.file
+    if path.suffix == ".jsonl":
+        steps, values = series(folder, column)
+        return column.scale * column.reduce(values, steps) if values else None
     if not path.exists():
         return None
-    if path.suffix == ".jsonl":
-        pairs = [(_at(r, column.path), r["step"]) for r in runs.records(path)]
-        pairs = [(value, step) for value, step in pairs if value is not None]
-        value = column.reduce(*zip(*pairs, strict=True)) if pairs else None
-    else:
-        value = _at(json.loads(path.read_text()), column.path)
+    value = _at(json.loads(path.read_text()), column.path)
     return None if value is None else column.scale * value
+
+
+def series(folder: pathlib.Path, column: Column) -> tuple[list[int], list[float]]:
+    """Steps and values, not scaled, of a `.jsonl`'s column in one run; empty where it has none."""
+    records = runs.records(folder / column.file)
+    pairs = [(record["step"], _at(record, column.path)) for record in records]
+    pairs = [(step, value) for step, value in pairs if value is not None]
+    return [step for step, _ in pairs], [value for _, value in pairs]
 
 
 def share_of_training(errors: Sequence[float], steps: Sequence[int]) -> float:

@@ -103,6 +103,7 @@ class Row:
         paper: what the paper gives, by column; None for a dash.
         group: the series it belongs to in a figure.
         x: its abscissa in a figure.
+        note: what is to be known of it alone, one line.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Row:
     paper: Mapping[str, Published | None] = dataclasses.field(default_factory=dict)
     group: str = ""
     x: float | None = None
+    note: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,14 +3,15 @@
 import csv
 import io
 import pathlib
+import sys
 
 import numpy as np
 
-from data.cache import atomic
 from zoo import runs
-from zoo.reproduction import catalog, reading
+from zoo.errors import UserError
+from zoo.reproduction import catalog, illustrations, reading
 from zoo.reproduction.reading import Result, Verdict
-from zoo.reproduction.spec import PAPER, Column, Published, Row, Table
+from zoo.reproduction.spec import Column, Published, Row, Table
 
 MARK = "(!)"
 LEGEND = (
@@ -32,19 +33,31 @@ def write(table: Table, out: pathlib.Path) -> list[pathlib.Path]:
     written = [path.with_name(f"{path.name}.md"), path.with_name(f"{path.name}.csv")]
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = _draw(table, found, path.with_name(f"{path.name}.png"))
-    runs.write_text(written[0], "# " + markdown(table, found, picture and picture.name))
+    shown = _shown(table, found, picture.name) if picture else ""
+    runs.write_text(written[0], "# " + markdown(table, found, shown))
     runs.write_text(written[1], as_csv(table, found))
     return [*written, *([picture] if picture else [])]
 
 
 def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
-    """Writes all tables that have runs into one file; gives their names."""
+    """Writes all tables that have runs into one file, their pictures below `results/figures`.
+
+    A figure that cannot be drawn here, for want of its data, is left out and told.
+
+    Args:
+        file: what is written; the folder `results` is beside it.
+        out: the folder of all runs.
+
+    Returns:
+        The names of the tables.
+    """
     sections, names = [INTRO, LEGEND + "\n"], []
     for table in catalog.tables().values():
         found = reading.results(table, out)
         if any(found.values()):
             names.append(table.name)
-            sections.append("## " + markdown(table, found, legend=False))
+            shown = _illustrate(table, found, file.parent)
+            sections.append("## " + markdown(table, found, shown, legend=False))
     if not names:
         sections.append("No run has finished yet.\n")
     runs.write_text(file, "\n".join(sections))
@@ -54,10 +67,17 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
 def markdown(
     table: Table,
     found: dict[str, list[Result]],
-    picture: str | None = None,
+    picture: str = "",
     legend: bool = True,
 ) -> str:
-    """A section of a table, without the marks of its heading."""
+    """A section of a table, without the marks of its heading.
+
+    Args:
+        table: whose section it is.
+        found: its results.
+        picture: Markdown of its picture.
+        legend: whether it explains its numbers.
+    """
     heads = [f"{c.name}, {who}" for c in table.columns for who in ("paper", "ours")]
     heads = ["row", *heads, "seeds", *_discarded(table), "budget", "command", "date"]
     lines = [_line(heads), _line("---" for _ in heads)]
@@ -66,10 +86,11 @@ def markdown(
     parts = [f"{table.name}: {table.title}\n", "\n".join(lines) + "\n"]
     if legend:
         parts.append(LEGEND + "\n")
-    if table.notes:
-        parts.append("\n".join(f"- {note}" for note in table.notes) + "\n")
+    notes = [*table.notes, *(f"{row.name}: {row.note}" for row in table.rows if row.note)]
+    if notes:
+        parts.append("\n".join(f"- {note}" for note in notes) + "\n")
     if picture:
-        parts.append(f"![{table.title}]({picture})\n")
+        parts.append(picture + "\n")
     if table.claims:
         heads = ("order in the paper", "budget", "seeds", "p", "verdict")
         lines = [_line(heads), _line("---" for _ in heads)]
@@ -116,17 +137,13 @@ def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
     if result is None:
         state = "not run" if row.run else "no configuration yet"
         return [*cells, "0", *("-" for _ in _discarded(table)), state, "", ""]
-    facts = result.manifests[-1]
-    budget = f"{facts['steps']:,} x {facts['batch_size']}, {facts['precision']}"
-    if result.budget != PAPER:
-        budget += f" (reduced: {result.budget})"
     command = (
         f"`python -m zoo.reproduce --table={table.name} --budget={result.budget} "
         f"--rows={row.name} --seeds={max(result.seeds) + 1}`"
     )
     date = max(manifest.get("finished", "") for manifest in result.manifests)[:10]
     discarded = [str(len(result.discarded)) for _ in _discarded(table)]
-    return [*cells, str(len(result.seeds)), *discarded, budget, command, date]
+    return [*cells, str(len(result.seeds)), *discarded, illustrations.budget(result), command, date]
 
 
 def _discarded(table: Table) -> list[str]:
@@ -169,9 +186,26 @@ def _line(cells) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _draw(table: Table, found: dict[str, list[Result]], path: pathlib.Path) -> pathlib.Path | None:
-    if table.figure is None or not any(found.values()):
+def _illustrate(table: Table, found: dict[str, list[Result]], folder: pathlib.Path) -> str:
+    """Draws a table's figure for the file of results in a folder: its Markdown, or nothing."""
+    path = pathlib.Path("results", "figures", f"{table.name.replace('/', '_')}.png")
+    try:
+        drawn = _draw(table, found, folder / path, illustrations.LIMIT)
+    except UserError as error:
+        print(f"{table.name} is not drawn: {error}", file=sys.stderr)
+        return ""
+    return _shown(table, found, path.as_posix()) if drawn else ""
+
+
+def _draw(
+    table: Table, found: dict[str, list[Result]], path: pathlib.Path, limit: int | None = None
+) -> pathlib.Path | None:
+    if table.figure is None or not any(r[0].folders for r in found.values() if r):
         return None
-    with atomic(path) as temporary:
-        table.figure(found, table.columns).savefig(temporary, format="png", dpi=150)
+    illustrations.save(table.figure(found, table.columns), path, limit)
     return path
+
+
+def _shown(table: Table, found: dict[str, list[Result]], address: str) -> str:
+    """A picture and what it is made of."""
+    return f"![{table.title}]({address})\n\nRuns drawn: {illustrations.caption(found)}."
