@@ -13,41 +13,19 @@ ATTENTION, BROADCAST = "slot_attention_transformer", "slot_attention_broadcast"
 # The order of the first three of the paper's rows is not known.
 ROWS = (BROADCAST, ATTENTION, PLAIN, ALPHA, BETA, FULL)
 
-# What the networks for two CPU cores (gin/slots_*.gin) are given here: seven minutes of one core,
-# scores and pictures included. The batch is halved, and schedules are shortened with the steps. A
-# step with spatial broadcast takes several times as long.
-_CPU_STEPS, _CPU_BROADCAST_STEPS = 3000, 1000
-
-
-def _shorter(steps: int, ramp: bool = False) -> tuple[str, ...]:
-    """Fewer steps than 6,000, all schedules in proportion; `ramp`: that of the interaction too."""
-    times = {
-        "train.batch_size": 16,
-        "train.steps": steps,
-        "train.select_every": steps // 2,
-        "train.select_images": 16,
-        "train.pictures_every": steps,
-        "warm_up_and_decay.warm_up": steps // 12,
-        "warm_up_and_decay.hold": steps // 2,
-        "warm_up_and_decay.steps": steps * 5 // 6,
-        **({"linear_ramp.steps": steps // 4} if ramp else {}),
-    }
-    return tuple(f"{name} = {value}" for name, value in times.items())
-
-
 _NO_POSTERIOR = ("SlotAutoencoder.variational = False", "SlotAutoencoder.beta = 0.0")
 _TO_TRANSFORMER = (
     "SlotAutoencoder.slot_decoder = @transformer_slot_decoder",
     "SlotAutoencoder.pixel_stride = 4",
 )
-# Row -> gin file and bindings; three rows have a file, the others are made of these.
+# Row -> gin file for two CPU cores and bindings; rows without a file are made of others'.
 _CPU = {
-    BROADCAST: ("attention_broadcast", _shorter(_CPU_BROADCAST_STEPS)),
-    ATTENTION: ("attention_broadcast", (*_shorter(_CPU_STEPS), *_TO_TRANSFORMER)),
-    PLAIN: ("transformer_unregularised", _shorter(_CPU_STEPS)),
-    ALPHA: ("transformer", (*_shorter(_CPU_STEPS, ramp=True), *_NO_POSTERIOR)),
-    BETA: ("transformer", (*_shorter(_CPU_STEPS), "SlotAutoencoder.alpha = 0.0")),
-    FULL: ("transformer", _shorter(_CPU_STEPS, ramp=True)),
+    BROADCAST: ("attention_broadcast", ()),
+    ATTENTION: ("attention_broadcast", _TO_TRANSFORMER),
+    PLAIN: ("transformer_unregularised", ()),
+    ALPHA: ("transformer", _NO_POSTERIOR),
+    BETA: ("transformer", ("SlotAutoencoder.alpha = 0.0",)),
+    FULL: ("transformer", ()),
 }
 
 J_ARI = Column("J-ARI", ("j_ari", "score"), decimals=3)
