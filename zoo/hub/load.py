@@ -99,6 +99,17 @@ class Pretrained:
         """Each slot's part of the image: `[B, slots, D]` to `[B, slots, H, W, C]`."""
         return self._endpoint("slot_images")(self._latents("slot_images", latents))
 
+    def block_images(self, latents: Any) -> "tf.Tensor":
+        """What each block of an additive decoder adds: `[B, D]` to `[B, blocks, H, W, C]`."""
+        return self._endpoint("block_images")(self._latents("block_images", latents))
+
+    def perturb(self, values: Any) -> "tf.Tensor":
+        """What a perturbation adds: values of factors `[B, F]` to `[B, H, W, C]` in [-1, 1]."""
+        import tensorflow as tf
+
+        values = self._checked("perturb", values, "values")
+        return self._endpoint("perturb")(tf.cast(values, tf.float32))
+
     def _endpoint(self, name: str) -> Any:
         endpoint = getattr(self.model, name, None)
         if not callable(endpoint):
