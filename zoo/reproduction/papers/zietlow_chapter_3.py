@@ -215,7 +215,8 @@ def _table_3_3() -> Table:
         tuple(rows),
         tuple(claims),
         notes=(
-            "A random decoder is the beta-VAE's at its initial weights.",
+            "A random decoder is the beta-VAE's at its initial weights, here Glorot's; the "
+            "dissertation does not say how it draws them.",
             "Synth. Non-Lin. is a draw of ours with sides near its principal directions "
             "(`nonlinear_aligned`), easier than the dissertation's seems: we take cells on it "
             "outside its deviations to come from that. On `nonlinear`, whose sides are not, the "
