@@ -34,7 +34,7 @@ def extrapolation(found: dict, columns, beyond: str) -> Figure:
     rows = []
     for name, folder in _first(found):
         model, dataset = pictures.opened(folder)
-        codes, latents, _ = coded(model, dataset)
+        codes, latents = coded(model, dataset)
         grid, heights = aligned_grid(codes, latents)
         decoded = np.asarray(model.decode(grid.reshape(-1, 2).astype(np.float32)))
         decoded = _bytes(decoded).reshape(STEPS, STEPS, *decoded.shape[1:])
@@ -92,7 +92,7 @@ def responses(found: dict, columns, traversal: str) -> Figure:
     axes = figure.subplots(len(drawn), 2, squeeze=False, sharey="row")
     for down, (name, folder) in enumerate(drawn):
         model, _ = pictures.opened(folder)
-        codes, latents, _ = coded(model, dataset)
+        codes, latents = coded(model, dataset)
         for ball, axis in enumerate(axes[down]):
             heights, values = response(codes, latents, ball)
             for latent, colour in enumerate(_LINES):
@@ -104,11 +104,11 @@ def responses(found: dict, columns, traversal: str) -> Figure:
     return figure
 
 
-def coded(model, dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Codes `[n, D]`, latents `[n, K]` and numbers of up to 10,000 images."""
+def coded(model, dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Codes `[n, D]` and latents `[n, K]` of up to 10,000 images."""
     numbers = dataset.some(CODED)
     codes = CachedCodes(model.encode, dataset.images, 512)(numbers)
-    return codes, np.asarray(dataset.latents[numbers]), numbers
+    return codes, np.asarray(dataset.latents[numbers])
 
 
 def aligned_grid(codes: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,9 @@ from zoo.reproduction.spec import Budget, Claim, Column, Evaluation, Row, Run, T
 GIN = "gin/papers/additive_decoders/"
 CPU, SEEDS = "gin/additive_decoder.gin", 5
 SUPPORTS = ("l_shape", "disconnected", "u_shape")
+# Row name -> whether its decoder is additive.
+KINDS = {"additive": True, "nonadditive": False}
+_OUTSIDE = "out_of_support.json"
 _SCALAR_SCORES = "reconstruction_rmse,lms_spearman"
 _UNKNOWN = "The paper's numbers could not be had; the orders are those of its text."
 
@@ -87,18 +90,16 @@ def smooth(name: str, additive: bool, penalised: bool) -> Run:
 
 
 def _table_1() -> Table:
-    outside = "out_of_support.json"
-    rows = {"additive": True, "nonadditive": False}
     return Table(
         "additive_decoders/table_1",
         "Reconstruction and identification on the L-shaped support and on the corner it lacks",
         (
             _rmse(),
             _lms(),
-            _rmse("RMSE out of support", outside),
-            _lms("LMS_Spear out of support", outside),
+            _rmse("RMSE out of support", _OUTSIDE),
+            _lms("LMS_Spear out of support", _OUTSIDE),
         ),
-        tuple(Row(name, scalar("l_shape", additive)) for name, additive in rows.items()),
+        tuple(Row(name, scalar("l_shape", additive)) for name, additive in KINDS.items()),
         (
             Claim("LMS_Spear", "nonadditive", "additive"),
             Claim("RMSE out of support", "additive", "nonadditive"),
@@ -113,7 +114,7 @@ def _table_1() -> Table:
 
 
 def _blocks_table() -> Table:
-    supports, kinds = ("independent", "dependent"), {"additive": True, "nonadditive": False}
+    supports = ("independent", "dependent")
     return Table(
         "additive_decoders/table_1_blocks",
         "Two balls in the plane, without and with dependence: blocks of two latents",
@@ -121,7 +122,7 @@ def _blocks_table() -> Table:
             Column("RMSE", ("reconstruction_rmse", "score"), decimals=3),
             Column("LMS_Tree", ("lms_tree", "score"), scale=100.0, decimals=1),
         ),
-        tuple(Row(f"{s}/{kind}", block(s, kinds[kind])) for s in supports for kind in kinds),
+        tuple(Row(f"{s}/{kind}", block(s, KINDS[kind])) for s in supports for kind in KINDS),
         tuple(Claim("LMS_Tree", f"{s}/nonadditive", f"{s}/additive") for s in supports),
         notes=(
             _UNKNOWN,
@@ -133,12 +134,11 @@ def _blocks_table() -> Table:
 
 
 def _supports_table() -> Table:
-    kinds = {"additive": True, "nonadditive": False}
     return Table(
         "additive_decoders/supports",
         "Additive decoders on supports that are connected (L, U) and not (two bands)",
         (_rmse(), _lms()),
-        tuple(Row(f"{s}/{kind}", scalar(s, kinds[kind])) for s in SUPPORTS for kind in kinds),
+        tuple(Row(f"{s}/{kind}", scalar(s, KINDS[kind])) for s in SUPPORTS for kind in KINDS),
         (
             *(
                 Claim("LMS_Spear", f"{s}/nonadditive", f"{s}/additive")
@@ -164,7 +164,6 @@ def _hessian_table() -> Table:
         "penalised": smooth("penalised", additive=False, penalised=True),
         "nonadditive": smooth("nonadditive", additive=False, penalised=False),
     }
-    outside = "out_of_support.json"
     return Table(
         "additive_decoders/diagonal_hessian",
         "Proposition 5: a penalty on second derivatives across latents instead of an additive "
@@ -172,7 +171,7 @@ def _hessian_table() -> Table:
         (
             _rmse(),
             _lms(),
-            _rmse("RMSE out of support", outside),
+            _rmse("RMSE out of support", _OUTSIDE),
             Column("largest cross derivative", ("block_hessian", "score"), decimals=3),
         ),
         tuple(Row(name, run) for name, run in rows.items()),

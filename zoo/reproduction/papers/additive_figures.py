@@ -3,11 +3,11 @@
 import functools
 
 from zoo.reproduction import additive_pictures
-from zoo.reproduction.papers.additive_decoders import scalar
+from zoo.reproduction.papers.additive_decoders import KINDS, scalar
 from zoo.reproduction.spec import Row, Table
 
 _CORNER = "zoo_balls/extrapolation[test]"
-_ROWS = (Row("additive", scalar("l_shape", True)), Row("nonadditive", scalar("l_shape", False)))
+_ROWS = tuple(Row(name, scalar("l_shape", additive)) for name, additive in KINDS.items())
 _FIRST = "The runs are those of table_1, the first seed of each row."
 
 TABLES = (
