@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import pathlib
 
 import gin
@@ -19,12 +20,14 @@ from zoo.networks.dense import mlp_encoder
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.job import Job
 from zoo.training.optimizers import Adam
+from zoo.training.schedules import linear_ramp
 from zoo.training.trainer import Pictures
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHAPE = (4, 4, 1)
 RNG = np.random.default_rng(0)
 NO_SEED, FIRST = tf.constant([0, 0]), tf.constant(0)
+OWN = ([0.9, 0.8, 0.7], 0.3)
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +142,10 @@ def _dense(latents, shape):
     return keras.Sequential([keras.Input((latents,)), *layers])
 
 
+def _linear(latents, shape):
+    return keras.Sequential([keras.Input((latents,)), keras.layers.Dense(shape[0])])
+
+
 def _mixed(decode, latents, output: int) -> tf.Tensor:
     """d2 f[output] / dz1 dz2, `[B]`."""
     with tf.GradientTape() as outer:
@@ -182,14 +189,14 @@ def test_piecewise_linear_decoders_are_additive_by_differences_not_by_their_hess
     assert np.abs(_across(additive.decode, *pairs.T)).max() < 1e-5
 
 
-@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("normalization", [*NORMALIZATIONS, OWN])
 def test_the_sum_of_block_images_is_the_image(normalization):
     shape = (16, 16, 3)
     model = _model(3, [[2, 0], [1]], shape, normalization=normalization)
     latents = _latents(5, 3)
     parts = model.block_images(latents).numpy()
     assert parts.shape == (5, 2, *shape)
-    shift, scale = NORMALIZATIONS[normalization]
+    shift, scale = OWN if normalization == OWN else NORMALIZATIONS[normalization]
     np.testing.assert_allclose(model.decode(latents), shift + scale * parts.sum(1), atol=1e-5)
     # Latent 1 moves the second part only.
     moved = model.block_images(latents + np.float32([0, 1, 0])).numpy()
@@ -218,7 +225,7 @@ def test_a_shared_decoder_is_one_network_and_symmetric_in_the_blocks():
     assert np.abs(own.decode(latents) - own.decode(swapped)).max() > 1e-3
 
 
-@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("normalization", [*NORMALIZATIONS, OWN])
 def test_the_loss_is_the_mean_squared_error_of_normalised_images(normalization):
     """On the scales of the authors' loader, against arithmetic on bytes."""
     shape = (16, 16, 3)
@@ -231,7 +238,8 @@ def test_the_loss_is_the_mean_squared_error_of_normalised_images(normalization):
         "symmetric": lambda x: (x / 255 - 0.5) / 0.5,
         "imagenet": lambda x: (x / 255 - mean) / deviation,
         "imagenet_pixels": lambda x: (x - mean) / deviation,
-    }[normalization]
+        str(OWN): lambda x: (x / 255 - [0.9, 0.8, 0.7]) / 0.3,
+    }[str(normalization)]
     batch = {"image": tf.constant(pixels / 255, tf.float32)}
     losses = model.losses_on(batch, NO_SEED, FIRST)
     x = tf.constant(normalized(pixels), tf.float32)
@@ -239,14 +247,37 @@ def test_the_loss_is_the_mean_squared_error_of_normalised_images(normalization):
     outputs = model.block_images(code, training=True).numpy().astype(np.float64).sum(1)
     expected = ((normalized(pixels) - outputs) ** 2).mean((1, 2, 3))
     np.testing.assert_allclose(losses["loss"], expected, rtol=1e-4)
-    _, scale = NORMALIZATIONS[normalization]
+    _, scale = OWN if normalization == OWN else NORMALIZATIONS[normalization]
     squared = ((scale * (normalized(pixels) - outputs)) ** 2).mean((1, 2, 3))
     np.testing.assert_allclose(losses["squared_error"], squared, rtol=1e-4)
 
 
+def test_code_noise_costs_a_linear_decoder_its_variance_times_the_squared_weights():
+    """Noise of n deviations of code k adds `n^2 s_k^2 |w_k|^2 / outputs` to the mean error."""
+    shape, batch = (6,), _batch(64, (6,))
+    noise = linear_ramp(0.7, 0.0, 10)
+    model = _model(2, shape=shape, decoder=_linear, code_noise=noise)
+    steps = tf.constant([0, 5, 10])
+
+    @tf.function(autograph=False)
+    def loss(number, step):
+        return tf.reduce_mean(model.losses_on(batch, tf.stack([number, 7]), step)["loss"])
+
+    codes = model.code_norm(model.code_head(model.encoder(batch["image"])), training=True)
+    weights = np.stack([decoder.layers[-1].kernel.numpy()[0] for decoder in model.decoders])
+    cost = (np.var(codes, axis=0)[:, None] * weights**2).sum() / weights.shape[1]
+    draws = [[float(loss(tf.constant(n), step)) for n in range(400)] for step in steps]
+    first, middle, last = np.asarray(draws)
+    assert np.ptp(last) == 0
+    for found, deviation in ((first, 0.7), (middle, 0.35)):
+        error = found.std() / math.sqrt(len(found))
+        assert abs(found.mean() - last[0] - deviation**2 * cost) < 4 * error
+        assert 4 * error < 0.2 * deviation**2 * cost
+
+
 def test_gradient_of_the_loss_against_finite_differences():
-    """Through batch statistics, the sum of blocks and the code."""
-    model = _model(2, encoder=lambda shape: _encoder(shape, units=()))
+    """Through batch statistics, the sum of blocks, and the code and its noise."""
+    model = _model(2, encoder=lambda shape: _encoder(shape, units=()), code_noise=0.5)
     batch, variables = _batch(8), model.trainable_variables
 
     def loss():
@@ -369,6 +400,8 @@ def test_a_resumed_run_is_exact_and_its_export_has_the_moving_statistics(
         ({"sigma": "tanh"}, "sigma is 'tanh'; it takes identity, exp"),
         ({"normalization": "none"}, "normalization is 'none'; it takes unit, pixels"),
         ({"normalization": "imagenet"}, "for 3 channels, and images have 1"),
+        ({"normalization": (0.0, 0.0)}, r"normalization is \(0.0, 0.0\); give what is subtracted"),
+        ({"code_noise": -0.1}, "code_noise is -0.1; it cannot be negative"),
     ],
 )
 def test_wrong_settings_are_named(options, message):

@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from zoo.models.base import Autoencoder, Batch
 from zoo.models.hessian_penalty import BlockHessian
+from zoo.models.noise import standard_normal
 from zoo.networks.additive import batch_norm, object_decoder, resnet18_encoder, uniform_by_fan_in
+from zoo.training.schedules import Schedule, at
 
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
 
@@ -48,8 +50,14 @@ class AdditiveAutoencoder(Autoencoder):
         normalization: of images, and so the scale of the loss: `unit` [0, 1], `pixels` [0, 255],
             `symmetric` [-1, 1], `imagenet` (mean and deviation of ImageNet's channels), or
             `imagenet_pixels` (these of [0, 1], applied to numbers in [0, 255]). The authors' code
-            calls the last four none, tensor_uniform, tensor_imagenet and imagenet.
+            calls the last four none, tensor_uniform, tensor_imagenet and imagenet. Or the numbers
+            themselves, for images in [0, 1]: `(what is subtracted, what it is divided by)`, each
+            one number or C.
         normalized_code: whether the code is batch-normalised.
+        code_noise: the standard deviation of normal noise that is added to the code in training, in
+            units of the code's own over the batch: a number, or a schedule of the step. Not in
+            the paper. Noise that fades keeps two latents from sharing one factor early, which
+            later training does not undo.
         encoder: observation shape -> network to features; a dense layer to the code follows.
         decoder: (latents, observation shape) -> network to (a part of) a normalised image.
         penalty: `BlockHessian`, the other way to additivity, for a single block: added, times its
@@ -64,8 +72,9 @@ class AdditiveAutoencoder(Autoencoder):
         blocks: Sequence[Sequence[int]] | None = None,
         shared: bool = False,
         sigma: str = "identity",
-        normalization: str = "unit",
+        normalization: str | tuple[Sequence[float] | float, Sequence[float] | float] = "unit",
         normalized_code: bool = True,
+        code_noise: float | Schedule = 0.0,
         encoder: Callable[..., keras.Model] = resnet18_encoder,
         decoder: Callable[..., keras.Model] = object_decoder,
         penalty: BlockHessian | None = None,
@@ -73,18 +82,13 @@ class AdditiveAutoencoder(Autoencoder):
         super().__init__()
         if latent_dim < 1:
             raise ValueError(f"AdditiveAutoencoder.latent_dim is {latent_dim}; give at least 1")
-        for key, value, known in (
-            ("sigma", sigma, _SIGMAS),
-            ("normalization", normalization, NORMALIZATIONS),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f"AdditiveAutoencoder.{key} is {value!r}; it takes {', '.join(known)}"
-                )
-        if normalization.startswith("imagenet") and observation_shape[-1] != 3:
+        if sigma not in _SIGMAS:
             raise ValueError(
-                f"AdditiveAutoencoder.normalization is {normalization!r}, which is for 3 channels, "
-                f"and images have {observation_shape[-1]}; take 'unit' or 'symmetric'"
+                f"AdditiveAutoencoder.sigma is {sigma!r}; it takes {', '.join(_SIGMAS)}"
+            )
+        if not callable(code_noise) and code_noise < 0:
+            raise ValueError(
+                f"AdditiveAutoencoder.code_noise is {code_noise}; it cannot be negative"
             )
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
         self.blocks = _partition(blocks, latent_dim)
@@ -93,7 +97,8 @@ class AdditiveAutoencoder(Autoencoder):
             raise ValueError(
                 f"AdditiveAutoencoder.shared needs blocks of one size; they are {sizes}"
             )
-        self.sigma, self.normalization, self.penalty = sigma, normalization, penalty
+        self.shift, self.scale = _shift_and_scale(normalization, observation_shape[-1])
+        self.sigma, self.code_noise, self.penalty = sigma, code_noise, penalty
         self.encoder = encoder(observation_shape)
         width = self.encoder.output_shape[-1]
         self.code_head = keras.layers.Dense(latent_dim, name="code", **uniform_by_fan_in(width))
@@ -118,8 +123,7 @@ class AdditiveAutoencoder(Autoencoder):
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
         """Images of latents: `[B, D]` to `[B, ...]`; near [0, 1] where it fits, not clipped."""
-        shift, scale = self._normalization
-        return shift + scale * self._image(latents, training=False)
+        return self.shift + self.scale * self._image(latents, training=False)
 
     def block_images(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The parts `f_B(z_B)`: `[B, D]` to `[B, blocks, ...]` float32.
@@ -141,9 +145,10 @@ class AdditiveAutoencoder(Autoencoder):
         """See `Model.losses_on`; logs the squared error of images in [0, 1] beside the loss."""
         images = self._normalized(batch["image"])
         codes = self._code(images, training=True)
-        error = tf.math.squared_difference(images, self._image(codes, training=True))
-        _, scale = self._normalization
-        losses = {"loss": _mean(error), "squared_error": _mean(scale**2 * error)}
+        noise = standard_normal(tf.shape(codes), tf.random.fold_in(seed, 1, alg="philox"))
+        noise *= at(self.code_noise, step) * tf.math.reduce_std(codes, axis=0)
+        error = tf.math.squared_difference(images, self._image(codes + noise, training=True))
+        losses = {"loss": _mean(error), "squared_error": _mean(self.scale**2 * error)}
         if self.penalty:
             # The sum alone: it is what a decoder is to be additive in, whatever sigma.
             hessian = self.penalty(
@@ -162,14 +167,32 @@ class AdditiveAutoencoder(Autoencoder):
         parts = self.block_images(latents, training)
         return _SIGMAS[self.sigma](tf.reduce_sum(parts, axis=1))
 
-    @property
-    def _normalization(self) -> tuple[np.ndarray, np.ndarray]:
-        shift, scale = NORMALIZATIONS[self.normalization]
-        return np.asarray(shift, np.float32), np.asarray(scale, np.float32)
-
     def _normalized(self, images: tf.Tensor) -> tf.Tensor:
-        shift, scale = self._normalization
-        return (images - shift) * (1 / scale)
+        return (images - self.shift) * (1 / self.scale)
+
+
+def _shift_and_scale(normalization, channels: int) -> list[np.ndarray]:
+    """What is subtracted from images and what they are divided by, one number or C each."""
+    given = isinstance(normalization, str)
+    if given and normalization not in NORMALIZATIONS:
+        raise ValueError(
+            f"AdditiveAutoencoder.normalization is {normalization!r}; it takes "
+            f"{', '.join(NORMALIZATIONS)}, or the numbers (subtracted, divided by)"
+        )
+    pair = NORMALIZATIONS[normalization] if given else normalization
+    numbers = [np.asarray(part, np.float32) for part in pair]
+    if len(numbers) != 2 or not (numbers[1] > 0).all():
+        raise ValueError(
+            f"AdditiveAutoencoder.normalization is {normalization}; give what is subtracted and "
+            "what it is then divided by, which is positive"
+        )
+    for part in numbers:
+        if part.shape not in ((), (channels,)):
+            raise ValueError(
+                f"AdditiveAutoencoder.normalization is {normalization!r}, which is for {part.size} "
+                f"channels, and images have {channels}; take 'unit' or 'symmetric'"
+            )
+    return numbers
 
 
 def _mean(values: tf.Tensor) -> tf.Tensor:
