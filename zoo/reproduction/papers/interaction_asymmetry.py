@@ -16,7 +16,7 @@ ROWS = (BROADCAST, ATTENTION, PLAIN, ALPHA, BETA, FULL)
 _NO_POSTERIOR = ("SlotAutoencoder.variational = False", "SlotAutoencoder.beta = 0.0")
 _TO_TRANSFORMER = (
     "SlotAutoencoder.slot_decoder = @transformer_slot_decoder",
-    "SlotAutoencoder.pixel_stride = 4",
+    "SlotAutoencoder.pixel_stride = 8",
 )
 # Row -> gin file for two CPU cores and bindings; rows without a file are made of others'.
 _CPU = {
