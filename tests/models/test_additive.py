@@ -15,7 +15,7 @@ from gradients import slopes
 import evaluation
 from zoo import config, hub
 from zoo.models.additive import NORMALIZATIONS, AdditiveAutoencoder
-from zoo.networks.additive import object_decoder, resnet18_encoder
+from zoo.networks.additive import object_decoder, pooled_encoder, resnet18_encoder
 from zoo.networks.dense import mlp_encoder
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.job import Job
@@ -112,6 +112,16 @@ def test_resnet18_pads_as_pytorch_does():
     assert 7 <= rows.min() and rows.max() <= 17
     assert 15 <= columns.min() and columns.max() <= 25
     assert early.output_shape == (None, 8, 8, 2)
+
+
+def test_a_pooled_encoder_sees_the_means_of_squares_only():
+    images = RNG.random((3, 8, 12, 2), np.float32)
+    features = pooled_encoder((8, 12, 2), pool=4)(images).numpy()
+    means = images.reshape(3, 2, 4, 3, 4, 2).mean((2, 4))
+    np.testing.assert_allclose(features, means.reshape(3, -1), rtol=1e-5)
+    assert pooled_encoder((8, 12, 2), pool=4, units=(5, 7)).output_shape == (None, 7)
+    with pytest.raises(ValueError, match="pool is 8, which does not divide the sides of 8x12"):
+        pooled_encoder((8, 12, 2), pool=8)
 
 
 def test_initial_weights_are_within_pytorchs_bounds_and_differ_between_layers():

@@ -76,6 +76,40 @@ def resnet18_encoder(
 
 
 @gin.configurable
+def pooled_encoder(
+    observation_shape: tuple[int, ...],
+    pool: int = 8,
+    units: Sequence[int] = (),
+    slope: float = 0.01,
+    name: str = "encoder",
+) -> keras.Model:
+    """Averages over squares of pixels, then an MLP with batch norm; for small budgets.
+
+    Averages change slowly as an object moves, and so do the codes that training begins with.
+
+    Args:
+        observation_shape: `(H, W, C)` with H and W multiples of `pool`.
+        pool: the side of a square.
+        units: the widths of the dense layers; without, the code is linear in the averages.
+        slope: of LeakyReLU for negative numbers.
+        name: the name of the network.
+
+    Returns:
+        A model from `[B, H, W, C]` images to `[B, units[-1]]` features.
+    """
+    height, width, channels = observation_shape
+    if height % pool or width % pool:
+        raise ValueError(
+            f"pooled_encoder.pool is {pool}, which does not divide the sides of {height}x{width} "
+            "images"
+        )
+    layers = [keras.Input(observation_shape), keras.layers.AveragePooling2D(pool)]
+    layers.append(keras.layers.Flatten())
+    layers += _perceptron(height * width * channels // pool**2, units, slope=slope)
+    return keras.Sequential(layers, name=name)
+
+
+@gin.configurable
 def object_decoder(
     latent_dim: int,
     observation_shape: tuple[int, ...],
