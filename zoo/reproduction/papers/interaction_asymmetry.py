@@ -17,6 +17,11 @@ _NO_POSTERIOR = ("SlotAutoencoder.variational = False", "SlotAutoencoder.beta = 
 _TO_TRANSFORMER = (
     "SlotAutoencoder.slot_decoder = @transformer_slot_decoder",
     "SlotAutoencoder.pixel_stride = 8",
+    # The budget of the other Transformer decoders.
+    "train.steps = 12000",
+    "train.batch_size = 32",
+    "train.select_every = 6000",
+    "train.pictures_every = 12000",
 )
 # Row -> gin file for two CPU cores and bindings; rows without a file are made of others'.
 _CPU = {
