@@ -104,8 +104,9 @@ def pytorch():
             super().__init__()
             from zoo.networks.attention import fourier_features
 
-            features = torch.from_numpy(fourier_features(SIDE, SIDE, OCTAVES))
-            self.register_buffer("features", features)
+            side = torch.from_numpy(fourier_features(SIDE, OCTAVES))
+            pair = side.repeat_interleave(SIDE, 0), side.repeat(SIDE, 1)
+            self.register_buffer("features", torch.cat(pair, -1))
             self.slot_mlp = nn.Sequential(
                 nn.Linear(LATENTS, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, WIDTH)
             )

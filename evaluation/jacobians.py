@@ -191,7 +191,9 @@ def graph_jacobian(decoder: Callable, latents: tf.Tensor) -> tf.Tensor:
 
     The double gradient, without chunks: `latents` is `[n, *latent_shape]`, static but for n.
     """
-    columns = tangents.columns(*tangents.linearise(decoder, latents), latents, _UNROLLED)
+    # An export's file holds every unrolled column, 0.5 MB of a Transformer.
+    unrolled = _UNROLLED if latents.shape[1:].num_elements() <= _UNROLLED else 1
+    columns = tangents.columns(*tangents.linearise(decoder, latents), latents, unrolled)
     return tangents.columns_last(columns, latents.shape[1:])
 
 

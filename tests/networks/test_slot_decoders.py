@@ -78,6 +78,17 @@ def test_some_pixels_are_decoded_as_among_all():
     )
 
 
+def test_features_of_pixels_are_those_of_their_row_and_column():
+    decoder = transformer_slot_decoder(2, 3, (4, 8, 3), width=4, heads=1, octaves=2)
+    features = decoder.pixel_features().numpy()
+    assert features.shape == (32, 8)
+    frequencies = np.pi * np.array([1, 2])
+    for row, column in ((0, 0), (1, 5), (3, 7)):
+        angles = [row / 3 * frequencies, column / 7 * frequencies]
+        expected = np.concatenate([wave(a) for a in angles for wave in (np.sin, np.cos)])
+        np.testing.assert_allclose(features[8 * row + column], expected, atol=1e-6)
+
+
 def test_parts_of_the_broadcast_decoder_add_up_and_each_is_its_slots_alone():
     decoder, slots = _broadcast(), _slots()
     decoded = decoder(slots)

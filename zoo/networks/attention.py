@@ -273,14 +273,11 @@ class Queries(Layer):
         return tf.tile(vectors[None], [tf.shape(like)[0], 1, 1])
 
 
-def fourier_features(height: int, width: int, octaves: int = 8) -> np.ndarray:
-    """Sines and cosines of the coordinates of pixels, `[height * width, 4 * octaves]` float32.
+def fourier_features(count: int, octaves: int = 8) -> np.ndarray:
+    """Sines, then cosines, of one coordinate of pixels, `[count, 2 * octaves]` float32.
 
-    Coordinates are `(row / (height - 1), column / (width - 1))`, frequencies `2^k pi` for
+    The coordinate of pixel i of `count` is `i / (count - 1)`, frequencies are `2^k pi` for
     k = 0, ..., octaves - 1.
     """
-    rows, columns = np.mgrid[:height, :width].reshape(2, -1)
-    points = np.stack([rows / max(height - 1, 1), columns / max(width - 1, 1)], -1)
-    angles = points[:, :, None] * (np.pi * 2.0 ** np.arange(octaves))
-    waves = np.concatenate([np.sin(angles), np.cos(angles)], -1)
-    return waves.reshape(len(points), -1).astype(np.float32)
+    angles = np.arange(count)[:, None] / max(count - 1, 1) * (np.pi * 2.0 ** np.arange(octaves))
+    return np.concatenate([np.sin(angles), np.cos(angles)], -1).astype(np.float32)

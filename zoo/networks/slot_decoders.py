@@ -113,7 +113,8 @@ class TransformerSlotDecoder(keras.Model):
         super().__init__(**options)
         height, width, channels = observation_shape
         model_width, query_width = slot_widths[-1], query_widths[-1]
-        self.features = fourier_features(height, width, octaves)
+        # By side, not by pixel: an exported graph holds a copy in each of its functions.
+        self.features = [fourier_features(side, octaves) for side in (height, width)]
         self.slot_mlp = mlp(slot_dim, slot_widths)
         self.query_mlp = mlp(4 * octaves, query_widths)
         # Checkpoints do not see what is in a list.
@@ -127,12 +128,18 @@ class TransformerSlotDecoder(keras.Model):
         self.output_mlp = mlp(query_width, (query_width, query_width, channels))
         self.built = True
 
+    def pixel_features(self, pixels: tf.Tensor | None = None) -> tf.Tensor:
+        """Fourier features of the rows, then of the columns, of all pixels or of some."""
+        of_rows, of_columns = self.features
+        if pixels is None:
+            pixels = tf.range(len(of_rows) * len(of_columns))
+        rows, columns = pixels // len(of_columns), pixels % len(of_columns)
+        return tf.concat([tf.gather(of_rows, rows), tf.gather(of_columns, columns)], axis=-1)
+
     def call(self, slots: tf.Tensor, pixels: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Decodes all pixels, or those of the numbers `pixels` `[P]`, row by row."""
         memory = self.slot_mlp(slots)
-        features = tf.constant(self.features)
-        if pixels is not None:
-            features = tf.gather(features, pixels)
+        features = self.pixel_features(pixels)
         # One set of queries for all examples, until they have attended to them.
         queries, attention = self.query_mlp(features[None]), []
         for name in self._block_names:
