@@ -102,3 +102,10 @@ def test_settings_follow_includes_and_the_last_binding_wins(tmp_path):
     assert found == {"train.steps": "20.0", "BetaVAE.encoder": "@mlp_encoder", "x.y": "('a', [1])"}
     other = settings.of_text('train.steps = 20.0\nx.y = ("a", [2])\nz.w = 1')
     assert settings.differences(found, other) == ["x.y: ('a', [2]) -> ('a', [1])"]
+
+
+def test_settings_of_scopes_are_kept_apart():
+    found = settings.of_text(
+        "a.b = @noise/linear_ramp()\nnoise/linear_ramp.x = 1\nlinear_ramp.x = 2"
+    )
+    assert found == {"a.b": "@noise/linear_ramp", "noise/linear_ramp.x": "1", "linear_ramp.x": "2"}

@@ -1,6 +1,7 @@
 """What gin texts bind, to be compared without importing what they name."""
 
 import pathlib
+import types
 
 import gin
 from gin import config_parser
@@ -9,14 +10,14 @@ from zoo import config
 
 
 def of_text(text: str) -> dict[str, str]:
-    """`name.parameter` -> value of a gin text; the last binding wins, includes are followed."""
+    """`scope/name.parameter` -> value of a gin text; the last wins, includes are followed."""
     found = {}
-    delegate = gin.config.ParserDelegate(skip_unknown=True)
-    for statement in config_parser.ConfigParser(text, delegate):
+    for statement in config_parser.ConfigParser(text, _Delegate(skip_unknown=True)):
         if isinstance(statement, config_parser.IncludeStatement):
             found.update(of_file(config.find(statement.filename)))
         elif isinstance(statement, config_parser.BindingStatement) and statement.arg_name:
-            found[f"{statement.selector}.{statement.arg_name}"] = _written(statement.value)
+            scope = f"{statement.scope}/" if statement.scope else ""
+            found[f"{scope}{statement.selector}.{statement.arg_name}"] = _written(statement.value)
     return found
 
 
@@ -29,6 +30,15 @@ def differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
     """What both bind and bind differently, as `name: found -> wanted`."""
     both = sorted(wanted.keys() & found.keys())
     return [f"{n}: {found[n]} -> {wanted[n]}" for n in both if found[n] != wanted[n]]
+
+
+class _Delegate(gin.config.ParserDelegate):
+    """Keeps the scope of a reference, which gin drops where it does not know the name."""
+
+    def configurable_reference(self, scoped_configurable_name, should_evaluate):
+        """See gin."""
+        del should_evaluate
+        return types.SimpleNamespace(selector=scoped_configurable_name)
 
 
 def _written(value) -> str:
