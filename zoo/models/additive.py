@@ -173,13 +173,13 @@ class AdditiveAutoencoder(Autoencoder):
 
 def _shift_and_scale(normalization, channels: int) -> list[np.ndarray]:
     """What is subtracted from images and what they are divided by, one number or C each."""
-    given = isinstance(normalization, str)
-    if given and normalization not in NORMALIZATIONS:
+    named = isinstance(normalization, str)
+    if named and normalization not in NORMALIZATIONS:
         raise ValueError(
             f"AdditiveAutoencoder.normalization is {normalization!r}; it takes "
             f"{', '.join(NORMALIZATIONS)}, or the numbers (subtracted, divided by)"
         )
-    pair = NORMALIZATIONS[normalization] if given else normalization
+    pair = NORMALIZATIONS[normalization] if named else normalization
     numbers = [np.asarray(part, np.float32) for part in pair]
     if len(numbers) != 2 or not (numbers[1] > 0).all():
         raise ValueError(
