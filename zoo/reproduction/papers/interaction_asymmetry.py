@@ -14,19 +14,10 @@ ATTENTION, BROADCAST = "slot_attention_transformer", "slot_attention_broadcast"
 ROWS = (BROADCAST, ATTENTION, PLAIN, ALPHA, BETA, FULL)
 
 _NO_POSTERIOR = ("SlotAutoencoder.variational = False", "SlotAutoencoder.beta = 0.0")
-_TO_TRANSFORMER = (
-    "SlotAutoencoder.slot_decoder = @transformer_slot_decoder",
-    "SlotAutoencoder.pixel_stride = 8",
-    # The budget of the other Transformer decoders.
-    "train.steps = 12000",
-    "train.batch_size = 32",
-    "train.select_every = 6000",
-    "train.pictures_every = 12000",
-)
 # Row -> gin file for two CPU cores and bindings; rows without a file are made of others'.
 _CPU = {
     BROADCAST: ("attention_broadcast", ()),
-    ATTENTION: ("attention_broadcast", _TO_TRANSFORMER),
+    ATTENTION: ("attention_transformer", ()),
     PLAIN: ("transformer_unregularised", ()),
     ALPHA: ("transformer", _NO_POSTERIOR),
     BETA: ("transformer", ("SlotAutoencoder.alpha = 0.0",)),
