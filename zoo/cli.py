@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import errno
 import os
+import pathlib
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,8 +20,17 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
-def gin_parser(module: str, description: str) -> Parser:
-    """A parser with the arguments of commands that are configured by gin."""
+def gin_arguments(
+    module: str, description: str, example: str, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Parses what commands take that train by gin files: `gin_file`, `gin_bindings`, `run_dir`.
+
+    Args:
+        module: of the command.
+        description: for `--help`.
+        example: a gin file to name where none is given.
+        argv: the arguments; the process's if None.
+    """
     parser = Parser(prog=f"python -m {module}", description=description)
     parser.add_argument(
         "--gin_file",
@@ -36,7 +46,17 @@ def gin_parser(module: str, description: str) -> Parser:
         metavar="BINDING",
         help="one more binding, for example 'BetaVAE.beta = 8'; repeatable, wins over the files",
     )
-    return parser
+    parser.add_argument(
+        "--run_dir", help="the folder of the run (default: runs/<name of the gin file>)"
+    )
+    options = parser.parse_args(argv)
+    if not options.gin_file:
+        parser.error(f"give a --gin_file, for example --gin_file={example}")
+    from zoo import config
+
+    files = [config.find(file) for file in options.gin_file]
+    options.run_dir = options.run_dir or f"runs/{pathlib.Path(files[0]).stem}"
+    return options
 
 
 def import_tensorflow() -> None:

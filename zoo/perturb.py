@@ -3,7 +3,6 @@
 The result is a SavedModel for the `perturbed` data sets (`data/README.md`).
 """
 
-import pathlib
 from collections.abc import Sequence
 
 from zoo import cli
@@ -11,31 +10,23 @@ from zoo import cli
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parses, trains, says where the results are."""
-    parser = cli.gin_parser(
+    options = cli.gin_arguments(
         "zoo.perturb",
         "Train restarts of a VAE, choose the most and the least disentangled by MIG, train a "
         "perturbation of their data set that misleads such models, and export it. The same command "
         "on the same folder goes on where it stopped.",
+        "gin/perturb_dsprites.gin",
+        argv,
     )
-    parser.add_argument(
-        "--run_dir", help="the folder of the run (default: runs/<name of the gin file>)"
-    )
-    options = parser.parse_args(argv)
-    if not options.gin_file:
-        parser.error("give a --gin_file, for example --gin_file=gin/perturb_dsprites.gin")
-    from zoo import config
-
-    files = [config.find(file) for file in options.gin_file]
-    run_dir = options.run_dir or f"runs/{pathlib.Path(files[0]).stem}"
     cli.import_tensorflow()
 
     from zoo.perturbation.job import EXPORTED, perturb
 
-    manifest = perturb(options.gin_file, options.gin_bindings, run_dir)
+    manifest = perturb(options.gin_file, options.gin_bindings, options.run_dir)
     family = manifest["dataset"].partition("/")[0]
     print(
-        f"report: {run_dir}/report/index.html\n"
-        f"use it: ZOO_PERTURBATION={run_dir}/{EXPORTED} for data.load('{family}/perturbed')"
+        f"report: {options.run_dir}/report/index.html\n"
+        f"use it: ZOO_PERTURBATION={options.run_dir}/{EXPORTED} for data.load('{family}/perturbed')"
     )
 
 
