@@ -127,7 +127,7 @@ class Job:
             tested = self._tested(dataset)
             strategy = strategy_for(self.devices)
             model = self._build(dataset, strategy)
-            with strategy.scope():
+            with strategy.scope(), _explained():
                 model.bind(self.optimizer())
             folder.claim(config.operative())
             if folder.done:
