@@ -112,6 +112,42 @@ def random_network(seed: int, sizes: Sequence[int] = (2, 10, 6), ratio: float = 
     )
 
 
+def additive(
+    nonlinearity: float, seed: int = 0, inputs: int = 2, outputs: int = 10, units: int = 8
+) -> Mixing:
+    """A sum of functions of one latent each, from linear (0) to curved all over [0, 1] (1).
+
+    `f(z) = sum_k (1 - e) a_k z_k + e sum_h v_kh tanh(4 (z_k - c_kh))` with e the nonlinearity,
+    normal a and v, and turning points c spread over [0, 1]. Additive decoders identify latents of
+    sufficiently non-linear f alone (Lachapelle et al. 2023, assumption 2): of linear f, any turned
+    latents have an additive decoder too.
+
+    Args:
+        nonlinearity: e, in [0, 1].
+        seed: of the weights, which are the same for every e.
+        inputs: latents n.
+        outputs: observations D.
+        units: tanh units a latent.
+
+    Raises:
+        ValueError: the nonlinearity is out of range.
+    """
+    if not 0 <= nonlinearity <= 1:
+        raise ValueError(f"nonlinearity={nonlinearity}: want a number from 0 to 1")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    linear = rng.standard_normal((outputs, inputs))
+    owner = np.repeat(np.eye(inputs), units, axis=0)
+    turns = (np.tile(np.arange(units), inputs) + rng.uniform(0, 1, inputs * units)) / units
+    outer = rng.standard_normal((outputs, inputs * units)) / np.sqrt(units)
+    return Mixing(
+        (1 - nonlinearity) * linear,
+        np.zeros(outputs),
+        np.broadcast_to(4 * owner, (outputs, *owner.shape)),
+        np.broadcast_to(-4 * turns, outer.shape),
+        nonlinearity * outer,
+    )
+
+
 def gaussian(covariance: np.ndarray) -> Mixing:
     """f(z) = U sqrt(L) z, which gives standard normal latents the covariance C = U L U^T.
 

@@ -10,6 +10,7 @@ import numpy as np
 from data import splits
 from data.dataset import Dataset, DenseImages
 from data.renderers import synthetic
+from data.zoo_balls.supports import SUPPORTS
 from data.zoo_synthetic import sources
 
 VERSION = "1.0.0"
@@ -17,6 +18,7 @@ SOURCES = 4
 DOMAINS = 2 * SOURCES + 1
 # Decaying variances, so that every principal direction is determined.
 VARIANCES = (4.0, 2.0, 1.0, 0.5, 0.25)
+NONLINEARITIES = (0.0, 0.1, 0.3, 1.0)
 
 SIZES = {"train": 40_000, "validation": 5_000, "test": 5_000}
 DOMAIN_SIZES = {"train": 10_000, "validation": 1_000, "test": 1_000}
@@ -70,6 +72,12 @@ def standard_normal(mixing: synthetic.Mixing) -> Source:
     return Source(mixing, lambda rng, domain: rng.standard_normal((len(domain), inputs)), SIZES)
 
 
+def l_shape(mixing: synthetic.Mixing) -> Source:
+    """50,000 latents uniform on the L of the unit square that lacks (1/2, 1]^2, mixed."""
+    draw = SUPPORTS["bump_l_shape"]
+    return Source(mixing, lambda rng, domain: draw(rng, len(domain)), SIZES)
+
+
 def multi_domain(
     domains: int,
     pattern: np.ndarray | None = None,
@@ -121,6 +129,13 @@ _SOURCES: dict[str, tuple[str, Callable[[], Source]]] = {
         "the same, one side stretched by 2; its network keeps the sides nearly orthogonal",
         lambda: unit_square(synthetic.random_network(seed=296, ratio=2.0)),
     ),
+    **{
+        f"additive_{nonlinearity}": (
+            f"an L through a sum of functions of one latent each, of non-linearity {nonlinearity}",
+            functools.partial(lambda e: l_shape(synthetic.additive(e)), nonlinearity),
+        )
+        for nonlinearity in NONLINEARITIES
+    },
     "gaussian": (
         f"a Gaussian in {len(VARIANCES)} dimensions with distinct principal variances",
         lambda: standard_normal(synthetic.gaussian(covariance())),

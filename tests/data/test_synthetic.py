@@ -11,6 +11,7 @@ import tensorflow as tf
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import evaluation
 from data.renderers import synthetic
 from data.zoo_synthetic import memory, sources
 
@@ -20,6 +21,7 @@ MIXINGS = {
     "network": synthetic.random_network(3, (3, 7, 5), ratio=2.0),
     "gaussian": synthetic.gaussian(memory.covariance()),
     "sparse": synthetic.sparse(synthetic.banded(4), 5, scale=2.0),
+    "additive": synthetic.additive(0.6, 2, inputs=3),
     "wide": synthetic.sparse(np.array([[1, 1, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1]]), 6),
 }
 
@@ -82,6 +84,17 @@ def test_the_network_is_an_embedding_of_the_square():
     assert values.min() > 0.2 and values[..., 0].max() > 2 * values[..., 0].min()
     stretched = synthetic.random_network(0, ratio=2.0)
     np.testing.assert_allclose(stretched(grid), mixing(grid * [2, 1]))
+
+
+@pytest.mark.parametrize("nonlinearity", memory.NONLINEARITIES)
+def test_additive_mixings_are_additive_and_as_nonlinear_as_they_say(nonlinearity):
+    mixing = synthetic.additive(nonlinearity)
+    z = memory.load(f"additive_{nonlinearity}", None).latents[::5000]
+    assert (z <= 0.5).any(1).all()
+    hessian = evaluation.block_hessian(mixing.tensorflow(), z, dtype="float64")
+    assert hessian["score"] < 1e-12
+    volume = evaluation.sufficient_nonlinearity(mixing.tensorflow(), z, dtype="float64")["score"]
+    assert volume == 0 if nonlinearity == 0 else volume > 0.1
 
 
 def test_gaussian_data_has_its_covariance():
@@ -173,6 +186,8 @@ def test_out_of_range_parameters_are_refused():
         synthetic.sparse(np.eye(2), 0, coupling=1.0)
     with pytest.raises(ValueError, match="ratio=0"):
         synthetic.plane(0)
+    with pytest.raises(ValueError, match="nonlinearity=1.5: want a number from 0 to 1"):
+        synthetic.additive(1.5)
     with pytest.raises(ValueError, match="domains=10: want 1 to 9 for 4 sources"):
         sources.domain_sources(4, 10, seed=0)
     with pytest.raises(ValueError, match="changing=5"):

@@ -18,6 +18,7 @@ SHAPES = {
     "mnist": (28, 28, 1),
     "fashion_mnist": (28, 28, 1),
     "celeb_a": (64, 64, 3),
+    "zoo_synthetic/additive_1.0": (10,),
     "zoo_synthetic/gaussian": (5,),
     "zoo_synthetic/linear": (3,),
     "zoo_synthetic/nonlinear": (6,),

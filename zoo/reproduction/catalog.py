@@ -15,6 +15,7 @@ MODULES = (
     "zoo.reproduction.papers.zietlow_figures",
     "zoo.reproduction.papers.additive_decoders",
     "zoo.reproduction.papers.additive_figures",
+    "zoo.reproduction.papers.additive_nonlinearity",
     "zoo.reproduction.papers.interaction_asymmetry",
     "zoo.reproduction.papers.seams",
 )
