@@ -15,7 +15,7 @@ from gradients import slopes
 import evaluation
 from zoo import config, hub
 from zoo.models.additive import NORMALIZATIONS, AdditiveAutoencoder
-from zoo.networks.additive import object_decoder, pooled_encoder, resnet18_encoder
+from zoo.networks.additive import moment_encoder, object_decoder, resnet18_encoder
 from zoo.networks.dense import mlp_encoder
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.job import Job
@@ -114,14 +114,19 @@ def test_resnet18_pads_as_pytorch_does():
     assert early.output_shape == (None, 8, 8, 2)
 
 
-def test_a_pooled_encoder_sees_the_means_of_squares_only():
-    images = RNG.random((3, 8, 12, 2), np.float32)
-    features = pooled_encoder((8, 12, 2), pool=4)(images).numpy()
-    means = images.reshape(3, 2, 4, 3, 4, 2).mean((2, 4))
-    np.testing.assert_allclose(features, means.reshape(3, -1), rtol=1e-5)
-    assert pooled_encoder((8, 12, 2), pool=4, units=(5, 7)).output_shape == (None, 7)
-    with pytest.raises(ValueError, match="pool is 8, which does not divide the sides of 8x12"):
-        pooled_encoder((8, 12, 2), pool=8)
+def test_first_moments_are_linear_in_the_position_of_what_is_seen():
+    images = np.zeros((3, 8, 16, 2), np.float32)
+    for k, (y, x) in enumerate([(1, 2), (3, 2), (5, 12)]):
+        images[k, y : y + 2, x : x + 3] = [1, 0.5]
+    features = moment_encoder((8, 16, 2))(images).numpy().reshape(3, 2, 2)
+    share = 6 / (8 * 16)
+    # Of the first channel x, then y; the second is half as bright.
+    centres = np.array(
+        [[3 / 7.5 - 1, 1.5 / 3.5 - 1], [3 / 7.5 - 1, 0], [13 / 7.5 - 1, 5.5 / 3.5 - 1]]
+    )
+    np.testing.assert_allclose(features[:, 0], share * centres, atol=1e-6)
+    np.testing.assert_allclose(features[:, 1], features[:, 0] / 2, atol=1e-6)
+    assert moment_encoder((8, 16, 2), order=3).output_shape == (None, 2 * 9)
 
 
 def test_initial_weights_are_within_pytorchs_bounds_and_differ_between_layers():

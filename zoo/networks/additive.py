@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import gin
 import keras
+import numpy as np
 
 Layer = keras.layers.Layer
 
@@ -76,37 +77,30 @@ def resnet18_encoder(
 
 
 @gin.configurable
-def pooled_encoder(
-    observation_shape: tuple[int, ...],
-    pool: int = 8,
-    units: Sequence[int] = (),
-    slope: float = 0.01,
-    name: str = "encoder",
+def moment_encoder(
+    observation_shape: tuple[int, ...], order: int = 1, name: str = "encoder"
 ) -> keras.Model:
-    """Averages over squares of pixels, then an MLP with batch norm; for small budgets.
+    """Moments of an image, `mean(image y^i x^j)` for 1 <= i + j <= order; for small budgets.
 
-    Averages change slowly as an object moves, and so do the codes that training begins with.
+    Of one object on a plain background the first moments are linear in its position, so that the
+    code, which is linear in them, neither goes back nor changes objects as the object moves: it
+    can only be turned.
 
     Args:
-        observation_shape: `(H, W, C)` with H and W multiples of `pool`.
-        pool: the side of a square.
-        units: the widths of the dense layers; without, the code is linear in the averages.
-        slope: of LeakyReLU for negative numbers.
+        observation_shape: `(H, W, C)`; x and y are from -1 to 1.
+        order: the highest sum of powers.
         name: the name of the network.
 
     Returns:
-        A model from `[B, H, W, C]` images to `[B, units[-1]]` features.
+        A model from `[B, H, W, C]` images to `[B, C order (order + 3) / 2]` features.
     """
-    height, width, channels = observation_shape
-    if height % pool or width % pool:
-        raise ValueError(
-            f"pooled_encoder.pool is {pool}, which does not divide the sides of {height}x{width} "
-            "images"
-        )
-    layers = [keras.Input(observation_shape), keras.layers.AveragePooling2D(pool)]
-    layers.append(keras.layers.Flatten())
-    layers += _perceptron(height * width * channels // pool**2, units, slope=slope)
-    return keras.Sequential(layers, name=name)
+    height, width, _ = observation_shape
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    powers = [(i, n - i) for n in range(1, order + 1) for i in range(n + 1)]
+    basis = np.stack([y**i * x**j for i, j in powers], -1) / (height * width)
+    images = keras.Input(observation_shape)
+    moments = keras.ops.einsum("bhwc,hwm->bmc", images, basis.astype(np.float32))
+    return keras.Model(images, keras.layers.Flatten()(moments), name=name)
 
 
 @gin.configurable

@@ -11,9 +11,9 @@ _OUTSIDE = "out_of_support.json"
 _SCALAR_SCORES = "reconstruction_rmse,lms_spearman"
 _UNKNOWN = "The paper's numbers could not be had; the orders are those of its text."
 _REDUCED = (
-    "The reduced budget has a linear encoder of pooled pixels, narrow decoders, channels of equal "
-    "deviation, and noise on the code that is gone after three fifths of the training, in all "
-    "rows; none of these is the paper's."
+    "The reduced budget has a linear encoder of the image's first moments, narrow decoders, "
+    "channels of equal deviation, and noise on the code that is gone after three fifths of the "
+    "training, in all rows; none of these is the paper's."
 )
 
 
