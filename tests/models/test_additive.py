@@ -120,12 +120,12 @@ def test_first_moments_are_linear_in_the_position_of_what_is_seen():
         images[k, y : y + 2, x : x + 3] = [1, 0.5]
     features = moment_encoder((8, 16, 2))(images).numpy().reshape(3, 2, 2)
     share = 6 / (8 * 16)
-    # Of the first channel x, then y; the second is half as bright.
+    # x, then y; the second channel is half as bright.
     centres = np.array(
         [[3 / 7.5 - 1, 1.5 / 3.5 - 1], [3 / 7.5 - 1, 0], [13 / 7.5 - 1, 5.5 / 3.5 - 1]]
     )
-    np.testing.assert_allclose(features[:, 0], share * centres, atol=1e-6)
-    np.testing.assert_allclose(features[:, 1], features[:, 0] / 2, atol=1e-6)
+    np.testing.assert_allclose(features[..., 0], share * centres, atol=1e-6)
+    np.testing.assert_allclose(features[..., 1], features[..., 0] / 2, atol=1e-6)
     assert moment_encoder((8, 16, 2), order=3).output_shape == (None, 2 * 9)
 
 
