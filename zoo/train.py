@@ -16,9 +16,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     cli.import_tensorflow()
     from zoo import config
-    from zoo.training.job import Job
 
     config.parse(options.gin_file, options.gin_bindings)
+
+    from zoo.training.job import Job
+
     Job().run(options.run_dir)
     print(f"report: {options.run_dir}/report/index.html\nmodel:  zoo.load({options.run_dir!r})")
 

@@ -25,7 +25,8 @@ def _lms(name: str = "LMS_Spear", file: str = "in_support.json") -> Column:
     return Column(name, ("lms_spearman", "score"), file, scale=100.0, decimals=1)
 
 
-def _blocks(latents: int, additive: bool) -> str:
+def blocks(latents: int, additive: bool) -> str:
+    """The binding of one decoder for each half of the latents, or of one for all."""
     each = latents // 2
     parts = [[*range(each)], [*range(each, latents)]] if additive else [[*range(latents)]]
     return f"AdditiveAutoencoder.blocks = {parts}"
@@ -51,7 +52,7 @@ def scalar(support: str, additive: bool) -> Run:
         f"additive_decoders/{support}_{kind}",
         f"{GIN}scalar_l_shape_{kind}.gin",
         bindings,
-        cpu=Budget((_blocks(2, additive),), SEEDS, gin_file=CPU),
+        cpu=Budget((blocks(2, additive),), SEEDS, gin_file=CPU),
         evaluations=tuple(evaluations),
     )
 
@@ -64,7 +65,7 @@ def block(support: str, additive: bool) -> Run:
         options["best_partition"] = True
     dataset = {"dependent": "dependent_linear"}.get(support, support)
     cpu = (
-        _blocks(4, additive),
+        blocks(4, additive),
         f'train.dataset = "zoo_balls/{dataset}[train]"',
         f'train.test_dataset = "zoo_balls/{dataset}[test]"',
     )
@@ -83,7 +84,7 @@ def smooth(name: str, additive: bool, penalised: bool) -> Run:
     """The decoders of the penalty on second derivatives, which need smooth activations."""
     bindings = () if penalised else ("AdditiveAutoencoder.penalty = None",)
     if additive:
-        bindings = (*bindings, _blocks(2, additive))
+        bindings = (*bindings, blocks(2, additive))
     return Run(
         f"additive_decoders/l_shape_smooth_{name}",
         "gin/additive_decoder_hessian.gin",

@@ -1,6 +1,6 @@
 """Lachapelle et al. 2023, assumption 2: how non-linear a ground truth has to be."""
 
-from zoo.reproduction.papers.additive_decoders import KINDS, SEEDS
+from zoo.reproduction.papers.additive_decoders import KINDS, SEEDS, blocks
 from zoo.reproduction.reading import last
 from zoo.reproduction.spec import Budget, Claim, Column, Row, Run, Table
 
@@ -12,9 +12,11 @@ NONLINEARITIES = (0.0, 0.1, 0.3, 1.0)
 def vectors(nonlinearity: float, kind: str) -> Run:
     """Vectors that are sums of functions of one latent each, seen on an L."""
     name = f"zoo_synthetic/additive_{nonlinearity}"
-    bindings = (f'train.dataset = "{name}[train]"', f'train.test_dataset = "{name}[test]"')
-    if not KINDS[kind]:
-        bindings = (*bindings, "AdditiveAutoencoder.blocks = [[0, 1]]")
+    bindings = (
+        f'train.dataset = "{name}[train]"',
+        f'train.test_dataset = "{name}[test]"',
+        blocks(2, KINDS[kind]),
+    )
     return Run(
         f"additive_decoders/vectors_{nonlinearity}_{kind}",
         "gin/additive_decoder_vectors.gin",
