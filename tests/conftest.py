@@ -5,6 +5,8 @@ import pathlib
 
 import pytest
 
+import zoo  # noqa: F401  before TensorFlow, whose settings it chooses
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"

@@ -4,7 +4,8 @@
     zoo.names()                      the names there are
 
 Training and scoring are commands: `python -m zoo.train --help`, `python -m zoo.evaluate --help`.
-Importing this package registers its data sets with `tensorflow_datasets` and loads no TensorFlow.
+Importing this package registers its data sets with `tensorflow_datasets` and loads no TensorFlow;
+on processors where TensorFlow leaves oneDNN off although it helps, it turns it on (`zoo.machine`).
 """
 
 import importlib
@@ -31,6 +32,9 @@ def _refuse_strangers() -> None:
 
 
 _refuse_strangers()
+
+# Before TensorFlow is imported, which reads its settings then.
+importlib.import_module("zoo.machine").prepare()
 
 
 def _fetch(name: str) -> pathlib.Path:

@@ -59,8 +59,16 @@ def gin_arguments(
     return options
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow without the notes that its libraries write to stderr on the way."""
+def import_tensorflow(run_dir: str | None = None) -> None:
+    """Imports TensorFlow without the notes that its libraries write to stderr on the way.
+
+    Args:
+        run_dir: a run that is gone on with: TensorFlow gets the settings that it was begun with.
+    """
+    if run_dir:
+        from zoo import machine, runs
+
+        machine.restore(runs.RunFolder(pathlib.Path(run_dir)).facts().get("machine"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with tempfile.TemporaryFile() as notes, contextlib.ExitStack() as after:
         sys.stderr.flush()

@@ -6,7 +6,7 @@ import inspect
 import pathlib
 import re
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import gin
 from gin import config_parser
@@ -88,9 +88,24 @@ def _ending(name: str) -> tuple[str, ...]:
     return tuple(name.split(".")[-2:])
 
 
-def operative() -> str:
-    """The configuration that the run uses, defaults included, as gin text."""
-    return gin.operative_config_str(max_line_length=90)
+def operative(settled: Mapping[str, object] | None = None) -> str:
+    """The configuration that the run uses, defaults included, as gin text.
+
+    Args:
+        settled: what was decided where the configuration left it open, by name of the binding.
+    """
+    text = gin.operative_config_str(max_line_length=90)
+    for name, value in (settled or {}).items():
+        text = re.sub(rf"^{re.escape(name)} = .*$", f"{name} = {value!r}", text, flags=re.M)
+    return text
+
+
+def recorded(text: str, name: str):
+    """The value that an operative gin text binds a name to; None where it binds no literal."""
+    try:
+        return ast.literal_eval(_bindings(text).get(name, "None"))
+    except (ValueError, SyntaxError):
+        return None
 
 
 def differences(old: str, new: str) -> list[str]:

@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "gin/perturb_dsprites.gin",
         argv,
     )
-    cli.import_tensorflow()
+    cli.import_tensorflow(options.run_dir)
 
     from zoo.perturbation.job import EXPORTED, perturb
 

@@ -63,10 +63,13 @@ class RunFolder:
         else:
             write_text(self.config, operative)
 
+    def facts(self) -> dict:
+        """What the manifest holds; nothing where there is none."""
+        return json.loads(self.manifest.read_text()) if self.manifest.exists() else {}
+
     def describe(self, **facts) -> dict:
         """Adds facts to the manifest and returns all of it."""
-        known = json.loads(self.manifest.read_text()) if self.manifest.exists() else {}
-        known.update(facts)
+        known = {**self.facts(), **facts}
         write_text(self.manifest, json.dumps(known, indent=1) + "\n")
         return known
 

@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "gin/beta_vae.gin",
         argv,
     )
-    cli.import_tensorflow()
+    cli.import_tensorflow(options.run_dir)
     from zoo import config
 
     config.parse(options.gin_file, options.gin_bindings)

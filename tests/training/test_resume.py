@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import pathlib
 import random
@@ -9,6 +10,7 @@ import signal
 import time
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
@@ -41,8 +43,12 @@ def _weights(folder: pathlib.Path) -> dict[str, np.ndarray]:
     return {n: reader.get_tensor(n) for n in names if "OBJECT_GRAPH" not in n and "save_c" not in n}
 
 
-def test_killed_runs_end_as_an_uninterrupted_one(tmp_path):
-    # Forks of one process that has imported everything but started nothing.
+@pytest.mark.parametrize("onednn", ["0", "1"])
+def test_killed_runs_end_as_an_uninterrupted_one(tmp_path, monkeypatch, onednn):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+    # Forks of one process that has imported everything but started nothing; it must be a new one,
+    # as TensorFlow reads that setting once.
+    multiprocessing.forkserver._forkserver._stop()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["zoo.configurables", "zoo.report.page"])
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -71,6 +77,9 @@ def test_killed_runs_end_as_an_uninterrupted_one(tmp_path):
             break
 
     assert kills >= 3
+    for folder in (whole, broken):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        assert manifest["machine"]["onednn"] is (onednn == "1")
     assert _curve(broken) == _curve(whole)
     expected, got = _weights(whole), _weights(broken)
     assert expected.keys() == got.keys() and len(expected) > 20

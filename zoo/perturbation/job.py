@@ -5,6 +5,7 @@ import functools
 import gc
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import gin
 import keras
@@ -66,6 +67,8 @@ class PerturbationJob(Job):
     neuron_after: int = 1
     spread: float = 0.5
 
+    _precision_name: ClassVar[str] = "perturb.precision"
+
     def __post_init__(self):
         try:
             super().__post_init__()
@@ -117,12 +120,12 @@ class PerturbationJob(Job):
         restarts = [choice.read(path, dataset) for path in [*paths, *map(pathlib.Path, self.runs)]]
         return choice.choose(restarts, self.ensemble)
 
-    def restored(self, restart: choice.Restart) -> BetaVAE:
-        """The VAE of a finished run, in the precision of this job; replaces the configuration."""
+    def restored(self, restart: choice.Restart, precision: str) -> BetaVAE:
+        """The VAE of a finished run, in a precision; replaces the configuration."""
         folder = runs.RunFolder(restart.path)
         config.parse([str(folder.config)])
         job = Job()
-        vae = job._build(job._load(job.dataset), tf.distribute.get_strategy(), self.precision)
+        vae = job._build(job._load(job.dataset), tf.distribute.get_strategy(), precision)
         if not isinstance(vae, BetaVAE):
             raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of BetaVAE")
         vae.load_weights(folder.saved_model / "model.weights.h5")
@@ -215,9 +218,11 @@ def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict
         facts = taken.facts(root)
         choice.keep(root / CHOICE, facts, begun=runs.RunFolder(root).config.exists())
         for name in ("disentangled", "entangled"):
-            chosen = ", ".join(f"{r.path} (MIG {r.mig:.3f})" for r in getattr(taken, name))
-            print(f"{name}: {chosen}")
-        vaes = {r.path: job.restored(r) for r in (*taken.disentangled, *taken.entangled)}
+            shown = ", ".join(f"{r.path} (MIG {r.mig:.3f})" for r in getattr(taken, name))
+            print(f"{name}: {shown}")
+        precision = job.precision_in(runs.RunFolder(root)).name
+        chosen = (*taken.disentangled, *taken.entangled)
+        vaes = {r.path: job.restored(r, precision) for r in chosen}
         # Trainings of other configurations were between.
         config.parse(files, bindings)
         return PerturbationJob().trained_with(taken, vaes, facts).run(run_dir)

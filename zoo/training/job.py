@@ -6,6 +6,7 @@ import json
 import pathlib
 import time
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import gin
 import keras
@@ -17,7 +18,7 @@ import evaluation
 from data import sampling
 from data.dataset import Dataset
 from evaluation import suite
-from zoo import config, runs, scoring, versions
+from zoo import config, machine, runs, scoring, versions
 from zoo.errors import UserError
 from zoo.models.base import Encoder, Model
 from zoo.models.export import export
@@ -49,7 +50,8 @@ class Job:
         sampler: (data set, batch size) -> sampler.
         batch_size: the global batch size.
         seed: of initial weights, data and noise.
-        precision: a Keras dtype policy, `float32` or `mixed_bfloat16`.
+        precision: a Keras dtype policy, `float32` or `mixed_bfloat16`, or `auto`: the faster one on
+            this processor, and what a run was begun with when it goes on elsewhere.
         log_every: steps between records of the log (averages over those steps).
         checkpoint_every: steps between checkpoints.
         pictures_every: steps between reconstructions and traversals.
@@ -92,12 +94,15 @@ class Job:
     select_images: int = 100
     validation_dataset: str | None = None
 
+    # Where a gin file sets it.
+    _precision_name: ClassVar[str] = "train.precision"
+
     def __post_init__(self):
         for key in _POSITIVE:
             if getattr(self, key) < 1:
                 raise UserError(f"train.{key} is {getattr(self, key)}; give at least 1")
         for key, choices in (
-            ("precision", ("float32", "mixed_bfloat16")),
+            ("precision", machine.PRECISIONS),
             ("devices", ("auto", "one")),
             ("compiled", tuple(_COMPILED)),
         ):
@@ -113,6 +118,15 @@ class Job:
         if self.select and not self.validation_dataset:
             raise UserError("train.select needs a data set; give one as train.validation_dataset")
 
+    def precision_in(self, folder: runs.RunFolder) -> machine.Precision:
+        """The precision of this job in a run's folder, where it may have begun.
+
+        Raises:
+            UserError: this machine cannot compute in it.
+        """
+        before = folder.config.read_text() if folder.config.exists() else ""
+        return machine.precision(self.precision, config.recorded(before, self._precision_name))
+
     def run(self, run_dir: str) -> dict:
         """Trains to the end of the budget, going on where the folder's last try stopped.
 
@@ -123,26 +137,35 @@ class Job:
             UserError: anything the user can mend; nothing is lost.
         """
         with runs.opened(run_dir) as folder:
-            dataset = self._load(self.dataset)
-            tested = self._tested(dataset)
-            strategy = strategy_for(self.devices)
-            model = self._build(dataset, strategy)
-            with strategy.scope(), _explained():
-                model.bind(self.optimizer())
-            folder.claim(config.operative())
-            if folder.done:
-                print(f"{folder.path} is finished")
-                return folder.describe()
-            self._require_space(folder, model)
-            folder.describe(**self._facts(model, dataset))
-            self._train(folder, model, dataset, tested or dataset, strategy)
-            manifest = folder.describe(**_timing(folder))
-            if self.select:
-                best = selection.restore_best(folder, model, _warn)
-                manifest = folder.describe(selected_step=best)
-            self._publish(folder, model, tested, manifest)
-            folder.finish()
-            return manifest
+            chosen = self.precision_in(folder)
+            print(f"precision: {chosen.name} ({chosen.reason}); {self._precision_name} sets it")
+            if slow := machine.slow(chosen):
+                _warn(f"{slow}; {self._precision_name} = {machine.AUTO!r} takes the faster one")
+            return dataclasses.replace(self, precision=chosen.name)._run(folder)
+
+    def _run(self, folder: runs.RunFolder) -> dict:
+        dataset = self._load(self.dataset)
+        tested = self._tested(dataset)
+        strategy = strategy_for(self.devices)
+        model = self._build(dataset, strategy)
+        with strategy.scope(), _explained():
+            model.bind(self.optimizer())
+        folder.claim(config.operative({self._precision_name: self.precision}))
+        if folder.done:
+            print(f"{folder.path} is finished")
+            return folder.describe()
+        if other := machine.difference(folder.facts().get("machine")):
+            _warn(other)
+        self._require_space(folder, model)
+        folder.describe(**self._facts(model, dataset))
+        self._train(folder, model, dataset, tested or dataset, strategy)
+        manifest = folder.describe(**_timing(folder))
+        if self.select:
+            best = selection.restore_best(folder, model, _warn)
+            manifest = folder.describe(selected_step=best)
+        self._publish(folder, model, tested, manifest)
+        folder.finish()
+        return manifest
 
     def restore(self, run_dir: str) -> tuple[Model, Dataset, int]:
         """The model of a run at its selected or newest checkpoint, its data set, and the step.
@@ -166,7 +189,7 @@ class Job:
         """What the exported model says of itself."""
         kept = (
             *("name", "model", "dataset", "test_dataset"),
-            *("seed", "steps", "batch_size", "versions"),
+            *("seed", "steps", "batch_size", "precision", "machine", "versions"),
         )
         return {
             **{key: manifest[key] for key in kept if key in manifest},
@@ -220,6 +243,7 @@ class Job:
             "steps": self.steps,
             "batch_size": self.batch_size,
             "precision": self.precision,
+            "machine": machine.describe(),
             "parameters": int(model.count_params()),
             **versions.describe(),
         }

@@ -1,0 +1,236 @@
+"""What this processor does best: the precision of trainings, and TensorFlow's oneDNN kernels.
+
+bfloat16 is twice as fast as float32 on processors with matrix units for it (AMX), and several times
+slower on those that lack its instructions. TensorFlow leaves oneDNN off on processors without
+neural-network instructions, although its convolutions are faster there, too.
+
+Nothing here imports TensorFlow before something has to be measured.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import platform
+import sys
+import time
+from collections.abc import Mapping
+
+from data import cache
+from zoo.errors import UserError
+
+AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "mixed_bfloat16"
+PRECISIONS = (AUTO, FLOAT32, BFLOAT16)
+
+_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+# Beside that variable, also for child processes: it is this package's choice, not the user's.
+_OURS = "ZOO_CHOSE_ONEDNN"
+# The processors on which TensorFlow itself turns oneDNN on (`IsMKLEnabled` in its core/util).
+_NEURAL = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
+# What a measurement must show before bfloat16, which is less exact, is taken.
+_WORTH = 1.1
+_CPUINFO = pathlib.Path("/proc/cpuinfo")
+
+
+@dataclasses.dataclass(frozen=True)
+class Precision:
+    """A Keras dtype policy and why it was taken."""
+
+    name: str
+    reason: str
+
+
+@functools.cache
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's lines of /proc/cpuinfo; nothing where there is no such file."""
+    if not _CPUINFO.is_file():
+        return {}
+    first = _CPUINFO.read_text(errors="replace").split("\n\n")[0].splitlines()
+    pairs = (line.partition(":") for line in first)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def processor() -> str:
+    """The name of the processor, as its maker gives it."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+def features() -> frozenset[str]:
+    """The instruction sets of the processor, in Linux's names; empty where they are not known."""
+    info = _cpuinfo()
+    return frozenset((info.get("flags") or info.get("Features") or "").split())
+
+
+def prepare() -> None:
+    """Turns oneDNN on where it helps, unless the user has chosen or TensorFlow is imported."""
+    if _ONEDNN not in os.environ and not _too_late() and _left_off():
+        _choose(True)
+
+
+def restore(recorded: Mapping | None) -> None:
+    """Takes the oneDNN setting that a run was begun with, unless it is too late or the user's.
+
+    Args:
+        recorded: what `describe` gave then; None for a new run.
+    """
+    wanted = (recorded or {}).get("onednn")
+    own = _ONEDNN in os.environ and _OURS not in os.environ
+    if wanted not in (None, onednn()) and not own and not _too_late():
+        _choose(wanted)
+
+
+def difference(recorded: Mapping | None) -> str:
+    """What of a run's record makes other bits here, as a line; empty where nothing does."""
+    before = (recorded or {}).get("onednn")
+    if before in (None, onednn()):
+        return ""
+    names = {True: "with oneDNN", False: "without oneDNN"}
+    return (
+        f"the run was begun {names[before]} and goes on {names[onednn()]} ({_ONEDNN}): "
+        "its numbers will differ in their last bits from those of an uninterrupted run"
+    )
+
+
+def onednn() -> bool:
+    """Whether TensorFlow uses oneDNN in this process, as its environment says."""
+    setting = os.environ.get(_ONEDNN)
+    if setting is None:
+        return bool(_is_linux_x86() and features() & _NEURAL)
+    return setting.lower() in ("1", "true")
+
+
+def describe() -> dict:
+    """What a run's manifest keeps: `processor`, `cores`, `threads` and `onednn`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS", "0")
+    return {
+        "processor": processor(),
+        "cores": cores,
+        "threads": int(threads) or cores if threads.isdigit() else cores,
+        "onednn": onednn(),
+    }
+
+
+def precision(asked: str = AUTO, recorded: str | None = None) -> Precision:
+    """The precision of a training.
+
+    Args:
+        asked: `auto`, or a Keras dtype policy, which is taken as it is.
+        recorded: what the run was begun with; `auto` goes on in it.
+
+    Raises:
+        UserError: TensorFlow cannot compute in it here.
+    """
+    if asked == AUTO:
+        chosen = Precision(recorded, "the run was begun in it") if recorded else _best()
+    else:
+        chosen = Precision(asked, "as configured")
+    if chosen.name == BFLOAT16:
+        try:
+            _speedup()
+        except _tensorflow().errors.OpError as error:
+            raise UserError(
+                f"precision {chosen.name} ({chosen.reason}) cannot be computed on this machine "
+                f"({processor()}: {str(error).splitlines()[0]}); train with precision "
+                f"{FLOAT32!r} in another --run_dir"
+            ) from None
+    return chosen
+
+
+def slow(chosen: Precision) -> str:
+    """A line that says how much slower a precision is than float32 here; empty if it is not."""
+    if chosen.name != BFLOAT16 or _speedup() >= 1:
+        return ""
+    return (
+        f"{BFLOAT16} is {1 / _speedup():.1f} times slower than {FLOAT32} on this processor "
+        f"({processor()}, measured with a convolution and a matrix product)"
+    )
+
+
+def _best() -> Precision:
+    name, found = processor(), features()
+    if "amx_bf16" in found:
+        return Precision(BFLOAT16, f"{name} has matrix units for bfloat16 (AMX)")
+    if _is_linux_x86() and "avx512_bf16" not in found:
+        return Precision(FLOAT32, f"{name} has no instructions for bfloat16")
+    try:
+        factor = _speedup()
+    except _tensorflow().errors.OpError:
+        return Precision(FLOAT32, f"{name} cannot compute in bfloat16")
+    return Precision(
+        BFLOAT16 if factor >= _WORTH else FLOAT32,
+        f"on {name} bfloat16 was measured to be {factor:.1f} times as fast as float32",
+    )
+
+
+def _is_linux_x86() -> bool:
+    return sys.platform == "linux" and platform.machine() in ("x86_64", "AMD64")
+
+
+def _too_late() -> bool:
+    """Whether TensorFlow, which reads its settings when it is imported, has been."""
+    return "tensorflow" in sys.modules
+
+
+def _left_off() -> bool:
+    """Whether TensorFlow leaves oneDNN off on a processor that has what it is fast with."""
+    return _is_linux_x86() and "avx2" in features() and not features() & _NEURAL
+
+
+def _choose(on: bool) -> None:
+    os.environ[_ONEDNN] = str(int(on))
+    os.environ[_OURS] = "1"
+
+
+@functools.cache
+def _speedup() -> float:
+    """How many times as fast as float32 bfloat16 is here; measured once and kept in the cache."""
+    devices = [d.device_type for d in _tensorflow().config.list_logical_devices()]
+    key = f"{processor()}, TensorFlow {_tensorflow().__version__}, oneDNN {onednn()}, {devices}"
+    path = cache.directory() / "machine.json"
+    known = _read(path)
+    if not isinstance(known.get(key), int | float):
+        seconds = {kind: _measure(kind) for kind in ("float32", "bfloat16")}
+        known[key] = seconds["float32"] / seconds["bfloat16"]
+        with cache.atomic(path) as temporary:
+            temporary.write_text(json.dumps(known, indent=1) + "\n")
+    return float(known[key])
+
+
+def _read(path: pathlib.Path) -> dict:
+    """What was measured before; a file that cannot be read is measured anew."""
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _measure(kind: str) -> float:
+    """Seconds of a convolution and a matrix product with their gradients, the best of five."""
+    tf = _tensorflow()
+    images, kernel = tf.ones([32, 32, 32, 32], kind), tf.ones([4, 4, 32, 32], kind)
+    rows, matrix = tf.ones([64, 1024], kind), tf.ones([1024, 256], kind)
+
+    @tf.function
+    def work(images, kernel, rows, matrix):
+        with tf.GradientTape() as tape:
+            tape.watch([images, kernel, rows, matrix])
+            convolved = tf.nn.relu(tf.nn.conv2d(images, kernel, 2, "SAME"))
+            total = tf.reduce_sum(convolved) + tf.reduce_sum(tf.linalg.matmul(rows, matrix))
+        return [tf.reduce_sum(g) for g in tape.gradient(total, [images, kernel, rows, matrix])]
+
+    def once() -> float:
+        begun = time.perf_counter()
+        [value.numpy() for value in work(images, kernel, rows, matrix)]
+        return time.perf_counter() - begun
+
+    once()
+    return min(once() for _ in range(5))
+
+
+def _tensorflow():
+    import tensorflow
+
+    return tensorflow
