@@ -73,6 +73,15 @@ def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
     _given[:] = bindings
 
 
+def defaults(selector: str) -> dict[str, typing.Any]:
+    """The parameters of a configurable that have a default, with it."""
+    import zoo.configurables  # noqa: F401  registers everything that can be configured
+
+    found = gin.config._REGISTRY.get_match(selector)
+    parameters = inspect.signature(inspect.unwrap(found.wrapped)).parameters if found else {}
+    return {n: p.default for n, p in parameters.items() if p.default is not p.empty}
+
+
 def unused() -> list[str]:
     """The bindings of the command line that nothing has used so far.
 

@@ -3,8 +3,9 @@
 import pytest
 
 from zoo import config
-from zoo.reproduction import settings
+from zoo.reproduction import departures, settings
 from zoo.reproduction.papers import zietlow_chapter_3 as chapter
+from zoo.reproduction.spec import BUDGETS
 
 TABLES = {table.name: table for table in chapter.TABLES}
 
@@ -42,3 +43,20 @@ def test_a_random_decoder_is_not_trained():
         found = bound(row.run)
         optimizer = found["train.optimizer"].lstrip("@")
         assert found[f"{optimizer}.learning_rate"] == "0.0"
+
+
+def test_adagrad_says_how_it_starts():
+    """Frameworks differ there, and the dissertation names none: the gin files must."""
+    runs = [row.run for table in TABLES.values() for row in table.rows]
+    found = [b for b in map(bound, runs) if b["train.optimizer"] == "@Adagrad"]
+    assert len(found) > 20
+    for each in found:
+        assert each["Adagrad.initial_accumulator_value"] == "0.1"
+        assert each["Adagrad.epsilon"] == "1e-07"
+
+
+def test_the_reduced_budget_has_the_optimiser_of_the_dissertation():
+    for table in TABLES.values():
+        for row in table.rows:
+            paper, cpu = (departures.optimisers(row.run, budget) for budget in BUDGETS)
+            assert paper == cpu

@@ -63,7 +63,7 @@ def test_results_show_pictures_and_what_they_are_made_of(trained, tmp_path, monk
     assert "![Curves](results/figures/toy_curves.png)\n" in text
     assert (
         "Runs drawn: whole: 60 x 16, float32, seeds 0-1; "
-        "less: 4 x 16, float32 (reduced: cpu), seed 0.\n"
+        "less: 4 x 16, float32 (reduced: cpu, 6.7 % of the published images), seed 0.\n"
     ) in text
     assert "- whole: of its own\n" in text
     pictures = list((tmp_path / "written/results/figures").iterdir())

@@ -83,13 +83,16 @@ def test_markdown(written):
     assert lines[2].startswith("| row | MIG, paper | MIG, ours | MCC, paper | MCC, ours | seeds |")
     good = [cell.strip() for cell in lines[4].strip("|").split("|")]
     assert good[:6] == ["good", "0.50 ± 0.10", "0.75 ± 0.23 (!)", "-", "50.0 ± 0.0", "3"]
-    assert good[6] == "60 x 16, float32" and good[8] == "2024-01-03"
-    assert good[7] == (
+    assert good[6:8] == ["Adam 1e-3", "60 x 16, float32"] and good[9] == "2024-01-03"
+    assert good[8] == (
         "`python -m zoo.reproduce --table=toy/first --budget=paper --rows=good --seeds=3`"
     )
-    assert "| 0.15 ± 0.07 | - | - | 2 | 4 x 16, float32 (reduced: cpu) |" in lines[5]
-    assert "| absent | 0.10 ± 0.10 | - | - | - | 0 | no configuration yet |" in lines[6]
-    assert "- a note" in lines
+    share = "6.7 % of the published images"
+    assert f"| 2 | Adam 1e-3 | 4 x 16, float32 (reduced: cpu, {share}) |" in lines[5]
+    assert "| absent | 0.10 ± 0.10 | - | - | - | 0 | - | no configuration yet |" in lines[6]
+    assert lines.index("- a note") + 1 == lines.index(
+        "- Differs from the paper, `small`: train.steps: 60 -> 4."
+    )
     # The full run is also what the cpu budget makes of it, so that the two are compared there.
     assert "| MIG: small < good | cpu | 2, 3 | 0.1 | too few seeds |" in lines
 

@@ -44,3 +44,24 @@ def test_adam_with_l2_is_adam_of_the_penalised_gradient(l2):
 def test_a_negative_penalty_is_refused():
     with pytest.raises(ValueError, match="Adam.l2 is -1.0"):
         Adam(l2=-1.0)
+
+
+@pytest.mark.parametrize("start, epsilon", [(0.1, 1e-7), (0.0, 1e-20)])
+def test_adagrad_of_either_framework(start, epsilon):
+    """Duchi et al. 2011 from Keras's and from PyTorch's first sum; what has no gradient stays."""
+    rng = np.random.default_rng(0)
+    weights, gradients = rng.normal(size=4), rng.normal(size=(5, 4))
+    gradients[:, 0] = 0.0
+    variable = keras.Variable(weights.astype(np.float32))
+    optimizer = keras.optimizers.Adagrad(RATE, initial_accumulator_value=start, epsilon=epsilon)
+    optimizer.build([variable])
+    expected, total = weights.copy(), np.full(4, start)
+    for step, gradient in enumerate(gradients):
+        optimizer.apply([tf.constant(gradient, tf.float32)], [variable])
+        total += gradient**2
+        # PyTorch's way to write it: 1e-10 is added to the root.
+        expected -= RATE * gradient / (np.sqrt(total) + 1e-10)
+        if step == 0 and start == 0.0:
+            np.testing.assert_allclose(np.abs(expected - weights)[1:], RATE, rtol=1e-6)
+    np.testing.assert_allclose(variable, expected, rtol=1e-5)
+    assert variable[0] == np.float32(weights[0])

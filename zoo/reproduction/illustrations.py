@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from data.cache import atomic
+from zoo.reproduction import departures
 from zoo.reproduction.reading import Result
 from zoo.reproduction.spec import PAPER
 
@@ -44,10 +45,19 @@ def caption(found: dict[str, list[Result]]) -> str:
 
 
 def budget(result: Result) -> str:
-    """Steps, batch size and precision of a row's runs, and whether they are a reduced budget's."""
+    """Steps, batch size, precision and processor of a row's runs, and what share that is.
+
+    Precisions and processors are all that runs of the row record.
+    """
     facts = result.manifests[-1]
-    text = f"{facts['steps']:,} x {facts['batch_size']}, {facts['precision']}"
-    return text if result.budget == PAPER else f"{text} (reduced: {result.budget})"
+    precisions, machines = (" and ".join(result.recorded(k)) for k in ("precision", "machine"))
+    text = f"{facts['steps']:,} x {facts['batch_size']}, {precisions}"
+    if machines:
+        text += f" on {machines}"
+    if result.budget == PAPER:
+        return text
+    share = departures.percent(result.images_share)
+    return f"{text} (reduced: {result.budget}, {share} of the published images)"
 
 
 def spans(numbers: Iterable[int]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo import runs
+from zoo.reproduction import departures
 from zoo.reproduction.spec import BUDGETS, PAPER, Claim, Column, Row, Table
 from zoo.reproduction.tasks import Task
 
@@ -37,6 +38,27 @@ class Result:
     seeds: list[int]
     folders: list[pathlib.Path] = dataclasses.field(default_factory=list)
     discarded: list[int] = dataclasses.field(default_factory=list)
+
+    def recorded(self, key: str) -> list[str]:
+        """What the manifests that have a key say there, each once."""
+        return list(dict.fromkeys(str(m[key]) for m in self.manifests if m.get(key)))
+
+    @property
+    def optimisers(self) -> str:
+        """See `departures.optimisers`."""
+        return departures.optimisers(self.row.run, self.budget)
+
+    @property
+    def differences(self) -> list[str]:
+        """See `departures.differences`."""
+        return departures.differences(self.row.run, self.budget, self.recorded("precision"))
+
+    @property
+    def images_share(self) -> float:
+        """The images seen, as a share of those of the paper's gin file."""
+        facts = self.manifests[-1]
+        published = departures.images(self.row.run, PAPER)
+        return facts["steps"] * facts["batch_size"] / published
 
 
 def results(table: Table, out: pathlib.Path) -> dict[str, list[Result]]:

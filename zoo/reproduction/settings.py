@@ -1,7 +1,8 @@
 """What gin texts bind, to be compared without importing what they name."""
 
+import functools
 import pathlib
-import types
+from collections.abc import Sequence
 
 import gin
 from gin import config_parser
@@ -17,7 +18,7 @@ def of_text(text: str) -> dict[str, str]:
             found.update(of_file(config.find(statement.filename)))
         elif isinstance(statement, config_parser.BindingStatement) and statement.arg_name:
             scope = f"{statement.scope}/" if statement.scope else ""
-            found[f"{scope}{statement.selector}.{statement.arg_name}"] = _written(statement.value)
+            found[f"{scope}{statement.selector}.{statement.arg_name}"] = repr(statement.value)
     return found
 
 
@@ -26,10 +27,30 @@ def of_file(path: pathlib.Path) -> dict[str, str]:
     return of_text(path.read_text())
 
 
+def of_config(gin_file: str, bindings: Sequence[str] = ()) -> dict[str, str]:
+    """What a gin file, as `--gin_file` takes it, and further bindings bind."""
+    return {**_found(gin_file), **of_text("\n".join(bindings))}
+
+
 def differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
     """What both bind and bind differently, as `name: found -> wanted`."""
     both = sorted(wanted.keys() & found.keys())
     return [f"{n}: {found[n]} -> {wanted[n]}" for n in both if found[n] != wanted[n]]
+
+
+@functools.cache
+def _found(gin_file: str) -> dict[str, str]:
+    return of_file(config.find(gin_file))
+
+
+class _Reference:
+    """A reference as it is written, without the brackets of a call."""
+
+    def __init__(self, selector: str):
+        self._selector = selector
+
+    def __repr__(self) -> str:
+        return f"@{self._selector}"
 
 
 class _Delegate(gin.config.ParserDelegate):
@@ -38,8 +59,4 @@ class _Delegate(gin.config.ParserDelegate):
     def configurable_reference(self, scoped_configurable_name, should_evaluate):
         """See gin."""
         del should_evaluate
-        return types.SimpleNamespace(selector=scoped_configurable_name)
-
-
-def _written(value) -> str:
-    return f"@{value.selector}" if hasattr(value, "selector") else repr(value)
+        return _Reference(scoped_configurable_name)

@@ -51,6 +51,11 @@ class Run:
     seeds: int = 10
     evaluations: tuple[Evaluation, ...] = ()
 
+    @property
+    def published(self) -> bool:
+        """Whether its gin file is a paper's, not one of an experiment of ours."""
+        return self.gin_file.startswith("gin/papers/")
+
     def budget(self, name: str) -> Budget:
         """The budget of a name in `BUDGETS`."""
         return self.cpu if name == CPU else Budget(seeds=self.seeds)

@@ -1,12 +1,11 @@
 """The runs of a table, each with its seed and folder, none twice."""
 
 import dataclasses
-import functools
 import pathlib
 import sys
 from collections.abc import Iterable
 
-from zoo import config, runs
+from zoo import runs
 from zoo.reproduction import settings
 from zoo.reproduction.spec import Row, Run
 
@@ -81,14 +80,8 @@ class Task:
 
     def differences(self) -> list[str]:
         """What the folder's run binds otherwise than the run of today, as lines."""
-        gin_file, bindings = self.run.config(self.budget, self.seed)
-        wanted = {**_of_file(gin_file), **settings.of_text("\n".join(bindings))}
+        wanted = settings.of_config(*self.run.config(self.budget, self.seed))
         return settings.differences(wanted, settings.of_file(self.folder / "config.gin"))
-
-
-@functools.cache
-def _of_file(gin_file: str) -> dict[str, str]:
-    return settings.of_file(config.find(gin_file))
 
 
 def tasks(

@@ -9,20 +9,23 @@ import numpy as np
 
 from zoo import runs
 from zoo.errors import UserError
-from zoo.reproduction import catalog, illustrations, reading
+from zoo.reproduction import catalog, departures, illustrations, reading
 from zoo.reproduction.reading import Result, Verdict
-from zoo.reproduction.spec import Column, Published, Row, Table
+from zoo.reproduction.spec import PAPER, Column, Published, Row, Table
 
 MARK = "(!)"
 LEGEND = (
     f"Mean ± standard deviation over seeds (n - 1). {MARK}: outside two of the paper's standard "
     "deviations, its rounding allowed for. Orders: one-sided Mann-Whitney U test over seeds; "
-    f"*holds* means p <= {reading.LEVEL}."
+    f"*holds* means p <= {reading.LEVEL}. Optimisers have their rates; those of the paper's gin "
+    "file are given, too, where they are others. All that reduced runs bind otherwise than that "
+    "file, whose comments say what the paper leaves open, is below each table."
 )
 INTRO = """# Results
 
-Tables of papers beside what this package makes of them. Every row names its seeds, its budget and
-the command that made it; a row without runs says so. Made by `python -m zoo.reproduce --results`.
+Tables of papers beside what this package makes of them. Every row names its optimiser, its seeds,
+its budget and the command that made it; a row without runs says so. Made by
+`python -m zoo.reproduce --results`.
 """
 
 
@@ -79,14 +82,19 @@ def markdown(
         legend: whether it explains its numbers.
     """
     heads = [f"{c.name}, {who}" for c in table.columns for who in ("paper", "ours")]
-    heads = ["row", *heads, "seeds", *_discarded(table), "budget", "command", "date"]
+    heads = ["row", *heads, "seeds", *_discarded(table), "optimiser", "budget", "command", "date"]
     lines = [_line(heads), _line("---" for _ in heads)]
     for row in table.rows:
         lines += [_line(_cells(table, row, result)) for result in found[row.name] or [None]]
     parts = [f"{table.name}: {table.title}\n", "\n".join(lines) + "\n"]
     if legend:
         parts.append(LEGEND + "\n")
-    notes = [*table.notes, *(f"{row.name}: {row.note}" for row in table.rows if row.note)]
+    reduced = {n: r.differences for n, rs in found.items() for r in rs if r.budget != PAPER}
+    notes = [
+        *table.notes,
+        *(f"{row.name}: {row.note}" for row in table.rows if row.note),
+        *departures.notes(reduced, [row.name for row in table.rows]),
+    ]
     if notes:
         parts.append("\n".join(f"- {note}" for note in notes) + "\n")
     if picture:
@@ -105,7 +113,8 @@ def as_csv(table: Table, found: dict[str, list[Result]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ("table row column budget paper_mean paper_std mean std outside seeds values "
-         "steps batch_size precision dataset test_dataset finished discarded").split()
+         "steps batch_size precision optimiser images_share differences dataset test_dataset "
+         "finished discarded").split()
     )  # fmt: skip
     for row in table.rows:
         for result in found[row.name] or [None]:
@@ -117,15 +126,16 @@ def as_csv(table: Table, found: dict[str, list[Result]]) -> str:
 def _record(result: Result | None, column: Column, row: Row) -> list:
     mean, std = row.paper.get(column.name) or (None, None)
     if result is None:
-        return ["", mean, std, *[""] * 12]
+        return ["", mean, std, *[""] * 15]
     values, facts = result.values[column.name], result.manifests[-1]
     ours = [values.mean(), _deviation(values)] if len(values) else ["", ""]
     far = len(values) and reading.outside(values.mean(), row.paper.get(column.name), column)
-    keys = ("steps", "batch_size", "precision", "dataset", "test_dataset", "finished")
     return [
         *(result.budget, mean, std, *ours, "yes" if far else "no"),
         *(" ".join(map(str, result.seeds)), " ".join(map(repr, values.tolist()))),
-        *(facts.get(key, "") for key in keys),
+        *(facts.get(key, "") for key in ("steps", "batch_size", "precision")),
+        *(result.optimisers, result.images_share, "; ".join(result.differences)),
+        *(facts.get(key, "") for key in ("dataset", "test_dataset", "finished")),
         " ".join(map(str, result.discarded)),
     ]
 
@@ -136,14 +146,27 @@ def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
         cells += [_published(row, column), _ours(row, column, result)]
     if result is None:
         state = "not run" if row.run else "no configuration yet"
-        return [*cells, "0", *("-" for _ in _discarded(table)), state, "", ""]
+        none = ("-" for _ in _discarded(table))
+        return [*cells, "0", *none, _optimisers(row, result), state, "", ""]
     command = (
         f"`python -m zoo.reproduce --table={table.name} --budget={result.budget} "
         f"--rows={row.name} --seeds={max(result.seeds) + 1}`"
     )
     date = max(manifest.get("finished", "") for manifest in result.manifests)[:10]
     discarded = [str(len(result.discarded)) for _ in _discarded(table)]
-    return [*cells, str(len(result.seeds)), *discarded, illustrations.budget(result), command, date]
+    made = (_optimisers(row, result), illustrations.budget(result), command, date)
+    return [*cells, str(len(result.seeds)), *discarded, *made]
+
+
+def _optimisers(row: Row, result: Result | None) -> str:
+    """Ours, and the paper's where they are others or nothing has been run."""
+    if row.run is None:
+        return "-"
+    published = departures.optimisers(row.run, PAPER)
+    if result is None:
+        return f"(paper: {published})" if row.run.published else published
+    ours = result.optimisers
+    return ours if ours == published else f"{ours} (paper: {published})"
 
 
 def _discarded(table: Table) -> list[str]:

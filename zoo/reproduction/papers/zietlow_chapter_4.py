@@ -7,15 +7,10 @@ from zoo.reproduction.spec import Budget, Claim, Column, Row, Run, Table
 # What the budget `cpu` makes of the 300,000 steps (SlowVAE's own number) of these runs. A larger
 # rate takes larger batches: with batches of 64 it leaves a beta-VAE of dSprites with the position
 # spread over four latents; with 256 it has three active latents after 1,000 steps.
-CPU = Budget(
-    (
-        "train.steps = 1200",
-        "train.batch_size = 256",
-        'train.precision = "mixed_bfloat16"',
-        "Adam.learning_rate = 1e-3",
-    ),
-    seeds=3,
-)
+CPU = ("train.steps = 1200", "train.batch_size = 256", 'train.precision = "auto"')
+CPU_SEEDS, CPU_RATE = 3, 1e-3
+# Whose rates that is, ten times the paper's; both optimisers of the weak GAN have it in the paper.
+SCALED = {"factor_vae": ("Adam", "discriminator_adam"), "weak_gan": ()}
 
 VARIANTS = {"original": "rendered", "modified": "perturbed", "noise": "noisy"}
 DATASETS = ("dsprites", "shapes3d")
@@ -65,6 +60,11 @@ SAP = {
 }
 
 
+def _cpu(model: str) -> Budget:
+    rates = (f"{name}.learning_rate = {CPU_RATE!r}" for name in SCALED.get(model, ("Adam",)))
+    return Budget((*CPU, *rates), CPU_SEEDS)
+
+
 def run(model: str, dataset: str, variant: str) -> Run | None:
     """A run of Tables 4.2 to 4.5; None for a model without a config."""
     if model not in CONFIGURED:
@@ -73,7 +73,7 @@ def run(model: str, dataset: str, variant: str) -> Run | None:
         f"{model}/{dataset}_{variant}",
         f"gin/papers/zietlow/table_4_1_{dataset}_{model}.gin",
         (f"train.dataset = 'zoo_{dataset}/{VARIANTS[variant]}'", f"train.scores = '{SCORES}'"),
-        CPU,
+        _cpu(model),
     )
 
 
