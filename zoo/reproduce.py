@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 raise UserError(f"--index={options.index}: there are runs 0 to {len(found) - 1}")
             found = [found[options.index]]
         if not options.write:
-            failed = pool.run(found, options.jobs)
+            every = tasks.tasks(table.rows, budget, out, options.seeds)
+            failed = pool.run(tasks.of_one_precision(found, every), options.jobs)
         # Of many processes with an index each none should write what another is writing.
         if options.index is None:
             for path in writing.write(table, out):

@@ -1,5 +1,6 @@
 """Enumeration, states, the pool and the command, with processes that do next to nothing."""
 
+import dataclasses
 import pathlib
 import sys
 
@@ -9,7 +10,7 @@ import toy_tables as toy
 
 from zoo import reproduce
 from zoo.reproduction import pool, tasks
-from zoo.reproduction.spec import Row
+from zoo.reproduction.spec import Budget, Row
 
 
 @pytest.fixture
@@ -76,6 +77,27 @@ def test_command_of_a_run(tmp_path):
         "--gin_bindings=train.steps = 4",
         "--gin_bindings=train.seed = 0",
     ]
+
+
+def test_runs_of_a_table_share_the_precision_of_the_first_that_began(tmp_path, finish, monkeypatch):
+    monkeypatch.setattr(tasks.machine, "_best", lambda: tasks.machine.Precision("float32", "here"))
+    auto = dataclasses.replace(
+        toy.REDUCED, cpu=Budget(("train.steps = 4", 'train.precision = "auto"'))
+    )
+    fixed, *found = tasks.tasks([Row("f", toy.SHARED), Row("a", auto)], "cpu", tmp_path, 2)
+    found = [task for task in found if task.run is auto]
+    fresh = tasks.of_one_precision([fixed, *found], [fixed, *found])
+    assert "--gin_bindings=train.precision = 'float32'" in fresh[1].commands()[0]
+    assert not any("precision" in argument for argument in fresh[0].commands()[0])
+
+    # One run has begun on a machine of another kind: it is of the same settings, and decides.
+    finish(found[1])
+    (found[1].folder / "DONE").unlink()
+    path = found[1].folder / "config.gin"
+    path.write_text(path.read_text() + "\ntrain.precision = 'mixed_bfloat16'")
+    assert found[1].state().startswith("partial") and found[1].differences() == []
+    (chosen,) = tasks.of_one_precision(found[:1], found)
+    assert chosen.commands()[0][-1] == "--gin_bindings=train.precision = 'mixed_bfloat16'"
 
 
 def test_states(tmp_path, finish):

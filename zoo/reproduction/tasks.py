@@ -5,11 +5,12 @@ import pathlib
 import sys
 from collections.abc import Iterable
 
-from zoo import runs
+from zoo import config, machine, runs
 from zoo.reproduction import settings
 from zoo.reproduction.spec import Row, Run
 
 LOG, FAILED = "reproduce.log", "FAILED"
+_PRECISION = "train.precision"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +22,14 @@ class Task:
         seed: of the training.
         budget: a name in `BUDGETS`; that in which the run is kept.
         out: the folder of all runs.
+        precision: of runs that leave it to the machine; None leaves it there.
     """
 
     run: Run
     seed: int
     budget: str
     out: pathlib.Path
+    precision: str | None = None
 
     @property
     def folder(self) -> pathlib.Path:
@@ -44,6 +47,8 @@ class Task:
     def commands(self) -> list[list[str]]:
         """What is left to be done, one process each: the training, scores on further data."""
         gin_file, bindings = self.run.config(self.budget, self.seed)
+        if self.precision and self.any_precision:
+            bindings = (*bindings, f"{_PRECISION} = {self.precision!r}")
         train = [
             *("zoo.train", f"--gin_file={gin_file}", f"--run_dir={self.folder}"),
             *(f"--gin_bindings={binding}" for binding in bindings),
@@ -80,8 +85,38 @@ class Task:
 
     def differences(self) -> list[str]:
         """What the folder's run binds otherwise than the run of today, as lines."""
-        wanted = settings.of_config(*self.run.config(self.budget, self.seed))
+        wanted = dict(self._wanted)
+        if self.any_precision:
+            del wanted[_PRECISION]
         return settings.differences(wanted, settings.of_file(self.folder / "config.gin"))
+
+    @property
+    def any_precision(self) -> bool:
+        """Whether the run leaves its precision to the machine."""
+        return self._wanted.get(_PRECISION) == repr(machine.AUTO)
+
+    @property
+    def begun_precision(self) -> str | None:
+        """The precision that the folder's run has; None before it has begun."""
+        path = self.folder / "config.gin"
+        return config.recorded(path.read_text(), _PRECISION) if path.exists() else None
+
+    @property
+    def _wanted(self) -> dict[str, str]:
+        return settings.of_config(*self.run.config(self.budget, self.seed))
+
+
+def of_one_precision(chosen: Iterable[Task], table: Iterable[Task]) -> list[Task]:
+    """Tasks whose runs that leave their precision to the machine have one and the same.
+
+    It is that of the first run that has begun, of all such runs of the table; else this machine's.
+    """
+    chosen = list(chosen)
+    if not any(task.any_precision for task in chosen):
+        return chosen
+    begun = (task.begun_precision for task in table if task.any_precision)
+    precision = next(filter(None, begun), None) or machine.precision().name
+    return [dataclasses.replace(task, precision=precision) for task in chosen]
 
 
 def tasks(
