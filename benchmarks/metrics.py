@@ -3,10 +3,15 @@
     python benchmarks/metrics.py
     python benchmarks/metrics.py --skip_sklearn  # without the slow reference of DCI
     python benchmarks/metrics.py --dci rotated --seed 1 --rows 6000  # DCI alone, on other codes
+    python benchmarks/metrics.py --encoding beta_vae/dsprites  # how fast images become codes
 
 DCI is compared with scikit-learn's gradient boosting on one thread, on three representations of the
 dSprites factors; the voting scores with one vote at a time; the others by their time alone.
 Codes come from a formula, so that no encoder is timed.
+
+`--encoding` takes turns between encoding as the scores do it, of a loaded model and of a new model
+in Keras, that model's encoder alone on a batch in memory, called eagerly and compiled, and its
+training step.
 """
 
 import argparse
@@ -92,6 +97,52 @@ def plain_factor_vae(represent, votes: int, seed: int = 0) -> None:
         (represent(rows).var(0, ddof=1) / variances).argmin()
 
 
+def compare_encoding(name: str, rounds: int = 5, count: int = 8192, batch: int = 512) -> None:
+    """Prints the images a second of each way from images to codes, and of a training step."""
+    import tensorflow as tf
+
+    import data
+    import zoo
+    from data import sampling
+    from evaluation.encoding import CachedCodes, images_in_unit_range
+    from zoo.models.vae import BetaVAE
+    from zoo.training.loop import Loop
+    from zoo.training.optimizers import Adam
+
+    loaded = zoo.load(name)
+    dataset = data.load(loaded.card["dataset"])
+    model = BetaVAE(dataset.images.shape[1:])
+    model.bind(Adam(1e-3))
+    loop = Loop(model, sampling.Independent(dataset, 64), sampling.tensors(dataset), seed=0)
+    numbers = np.random.default_rng(0).permutation(len(dataset.images))[:count]
+    images = tf.constant(images_in_unit_range(dataset.images, numbers[:batch]))
+    forward = tf.function(model.encode)
+
+    def coded(encoder):
+        return lambda: CachedCodes(encoder, dataset.images, batch)(numbers)
+
+    ways = {
+        f"scores, {name} loaded": (coded(loaded.encode), count),
+        "scores, BetaVAE in Keras": (coded(model.encode), count),
+        f"its encoder alone, {batch} eagerly": (lambda: model.encode(images).numpy(), batch),
+        f"its encoder alone, {batch} compiled": (lambda: forward(images).numpy(), batch),
+        "its training step, 64": (lambda: loop.run(0, 20), 20 * 64),
+    }
+    seconds = {way: [] for way in ways}
+    for turn in range(rounds + 1):
+        for way, (function, images_done) in ways.items():
+            used, begun = time.process_time(), time.perf_counter()
+            function()
+            spent = time.perf_counter() - begun, time.process_time() - used
+            if turn:
+                seconds[way].append(np.divide(spent, images_done))
+    print(f"{'':40} {'images/s':>9} {'best':>9} {'processor us an image':>22}   ({rounds} turns)")
+    for way, found in seconds.items():
+        elapsed, used = np.transpose(found)
+        rates = 1 / np.median(elapsed), 1 / elapsed.min()
+        print(f"{way:40} {rates[0]:9.0f} {rates[1]:9.0f} {1e6 * np.median(used):22.0f}")
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -99,7 +150,11 @@ def main() -> None:
     parser.add_argument("--dci", nargs="+", choices=KINDS, help="only DCI, on these codes")
     parser.add_argument("--seed", type=int, default=0, help="of factors and codes (0)")
     parser.add_argument("--rows", type=int, default=TRAIN + TEST, help="two thirds are fitted on")
+    parser.add_argument("--encoding", metavar="MODEL", help="only encoding, of a pretrained model")
     options = parser.parse_args()
+    if options.encoding:
+        compare_encoding(options.encoding)
+        return
     warnings.simplefilter("ignore")
     rng = np.random.default_rng(options.seed)
     factors = rng.integers(SIZES, size=(options.rows, 5))

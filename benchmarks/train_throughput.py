@@ -7,10 +7,16 @@ share of this machine's matrix-product peak (measured here), and of sampling in 
 
     pip install -e '.[benchmark]'
     python benchmarks/train_throughput.py --out benchmarks/results/train_throughput.json
+    python benchmarks/train_throughput.py --layers  # where our step's time goes, without PyTorch
+
+`--layers` times every layer by itself, forward and gradient, and what is not a layer, in float32;
+they take turns, so that all see the same machine. GFLOP/s are those of a core, by processor time;
+with `--threads 1` other jobs on the machine hardly disturb them.
 """
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import pathlib
@@ -138,6 +144,132 @@ def pytorch(precision: str, connection) -> None:
     )
 
 
+def layers(rounds: int, threads: int) -> None:
+    """Prints a table of the layers of a step, and of the rest of it, in one process."""
+    import tensorflow as tf
+
+    import data
+    from data import sampling
+    from zoo.models.vae import BetaVAE
+    from zoo.training.loop import Loop
+    from zoo.training.optimizers import Adam
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    dataset = data.load("zoo_dsprites/rendered")
+    sampler, tables = sampling.Independent(dataset, BATCH), sampling.tensors(dataset)
+    model = BetaVAE(dataset.images.shape[1:], beta=4.0)
+    model.bind(Adam(1e-3))
+    loop = Loop(model, sampler, tables, seed=0)
+    images = sampler(tables, tf.constant(0), tf.constant(0))["image"]
+
+    functions, gflop = {}, {}
+    weighted = [
+        (f"{network.name} {layer.name}", layer)
+        for network in (model.encoder, model.decoder)
+        for layer in network.layers
+        if layer.weights
+    ]
+    for name, layer in weighted:
+        shape = (BATCH, *layer.input.shape[1:])
+        inputs = tf.random.normal(shape)
+        cotangent = tf.random.normal((BATCH, *layer.output.shape[1:]))
+        # The gradient of the images is nobody's.
+        inner = layer is not model.encoder.layers[0]
+        weights = [weight.value for weight in layer.trainable_weights]
+
+        @tf.function(autograph=False)
+        def both(inputs, cotangent, layer=layer, weights=weights, inner=inner):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(weights)
+                if inner:
+                    tape.watch(inputs)
+                output = layer(inputs)
+            sources = [*weights, inputs] if inner else weights
+            return output, tape.gradient(output, sources, output_gradients=cotangent)
+
+        forward = tf.function(layer, autograph=False)
+        functions[name, "forward"] = lambda f=forward, x=inputs: f(x)
+        functions[name, "both"] = lambda f=both, x=inputs, c=cotangent: f(x, c)
+        kernel = layer.kernel.shape
+        # Each number of the kernel is used once for every position of the smaller map.
+        positions = min(math.prod(layer.input.shape[1:-1]), math.prod(layer.output.shape[1:-1]))
+        gflop[name] = 2e-9 * BATCH * math.prod(kernel) * positions, 1 + inner
+
+    logits = tf.random.normal(images.shape)
+    moments = [tf.random.normal((BATCH, model.latent_dim)) for _ in range(2)]
+
+    def loss(images, logits):
+        return tf.reduce_mean(model.likelihood.negative_log_likelihood(images, logits))
+
+    def bottleneck(mean, log_variance):
+        posterior = model.prior.posterior(mean, log_variance)
+        latents = model.draw(posterior, tf.constant([0, 1]))
+        kl, _ = model.divergence(posterior, latents)
+        return tf.reduce_mean(kl) + tf.reduce_sum(latents)
+
+    def with_gradient(function, sources):
+        @tf.function(autograph=False)
+        def run(*arguments):
+            with tf.GradientTape() as tape:
+                tape.watch(arguments[-sources:])
+                value = function(*arguments)
+            return value, tape.gradient(value, arguments[-sources:])
+
+        return run
+
+    variables = model.trainable_variables
+    gradients = [tf.zeros(variable.shape) for variable in variables]
+    update = tf.function(lambda g: model.optimizer.apply(g, variables), autograph=False)
+    batch = tf.function(lambda step: sampler(tables, tf.constant(0), step)["image"])
+    logged, sampled = with_gradient(loss, 1), with_gradient(bottleneck, 2)
+    square = tf.random.normal([2048, 2048])
+    rest = {
+        "reconstruction loss": lambda: logged(images, logits),
+        "sampling and KL": lambda: sampled(*moments),
+        "optimiser": lambda: update(gradients),
+        "batch of images": lambda: batch(tf.constant(0)),
+    }
+    functions |= {(name, "both"): function for name, function in rest.items()}
+    functions["matrix product", "both"] = lambda: tf.linalg.matmul(square, square)
+    functions["step", "both"] = lambda: loop.run(0, 1)
+    turns = {name: [] for name in functions}
+    for number in range(rounds + 3):
+        for name, function in functions.items():
+            begun, used = time.perf_counter(), time.process_time()
+            function()
+            if number >= 3:
+                spent = time.perf_counter() - begun, time.process_time() - used
+                turns[name].append([1e3 * seconds for seconds in spent])
+    # The least elapsed and the least processor time: noise only adds.
+    best = {
+        name: [min(column) for column in zip(*each, strict=True)] for name, each in turns.items()
+    }
+
+    def line(name, elapsed, used, work):
+        rate = f"{work:7.3f} {1e3 * work / used:6.0f}" if work else ""
+        print(f"{name:36} {elapsed:8.2f} {used:8.2f} {rate}")
+
+    print(f"batches of {BATCH}, {threads} threads, float32; least of {rounds} turns")
+    print(f"{'':36} {'elapsed':>8} {'used ms':>8} {'GFLOP':>7} {'/s':>6}")
+    line("matrix product of 2048", *best["matrix product", "both"], 2e-9 * 2048**3)
+    totals = {"layers": [0.0, 0.0, 0.0], "rest": [0.0, 0.0, 0.0]}
+    for name, _ in weighted:
+        work, factor = gflop[name]
+        ahead, both = best[name, "forward"], best[name, "both"]
+        line(f"{name}, forward", *ahead, work)
+        line(f"{name}, gradient", both[0] - ahead[0], both[1] - ahead[1], factor * work)
+        for k, value in enumerate((*both, (1 + factor) * work)):
+            totals["layers"][k] += value
+    for name in rest:
+        line(name, *best[name, "both"], 0)
+        for k, value in enumerate(best[name, "both"]):
+            totals["rest"][k] += value
+    for name, values in totals.items():
+        line(f"{name}, together", *values)
+    line("a whole step", *best["step", "both"], totals["layers"][2])
+
+
 def _serve(actions, connection) -> None:
     for action in actions.values():
         action(3)
@@ -207,8 +339,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--out")
+    parser.add_argument("--layers", action="store_true", help="the layers of our step, no peer")
+    parser.add_argument("--threads", type=int, default=THREADS, help="of --layers")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if options.layers:
+        layers(options.rounds, options.threads)
+        return
     rows = [compare(p, options.rounds, options.steps) for p in ("float32", "bfloat16")]
     for row in rows:
         print(

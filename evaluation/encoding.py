@@ -1,32 +1,45 @@
 """Codes of images by number, each image encoded at most once."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from evaluation.traces import kept, may_be_kept
+
+# Images whose activations stay in the caches of a core, which works on them alone: larger batches
+# wait for memory, and for the other cores at the end of every layer.
+_CHUNK = 64
+
 
 class CachedCodes:
     """Codes of the images of a data set, encoded when first asked for and then kept.
+
+    Encoders whose traces may be kept (`evaluation.traces`: methods of Keras models, modules and
+    loaded models) are compiled and take images in chunks, several at the same time; they run in the
+    precision that they have. Other callables, and what cannot be compiled, are called as they are.
 
     Attributes:
         seconds: what has been spent on reading and encoding images.
         code_shape: the shape of one code as the encoder gives it, None before the first.
     """
 
-    def __init__(self, encoder: Callable[[np.ndarray], Any], images: Any, batch_size: int = 256):
+    def __init__(self, encoder: Callable[[np.ndarray], Any], images: Any, batch_size: int = 512):
         """Keeps an encoder and the images it is asked for.
 
         Args:
             encoder: maps `[B, ...]` float32 images in [0, 1] to codes `[B, ...]`, an array or a
-                tensor; it is always given `batch_size` images, so that it is compiled once.
+                tensor. Where it is not compiled here it is always given `batch_size` images, so
+                that it is compiled once if it compiles itself.
             images: `images[numbers]` gives arrays whose value `images.maximum` means 1.
-            batch_size: B.
+            batch_size: how many images are read and encoded at once.
         """
         self.seconds = 0.0
         self.code_shape: tuple[int, ...] | None = None
         self._encoder, self._images, self._batch_size = encoder, images, batch_size
+        self._compiled = may_be_kept(encoder)
         self._known = np.zeros(len(images), bool)
         self._codes: np.ndarray | None = None
 
@@ -50,21 +63,82 @@ class CachedCodes:
         return self._codes[numbers]
 
     def _encode(self, numbers: np.ndarray) -> np.ndarray:
-        # Filled up with its last image: a compiled encoder sees one shape only.
-        filled = np.pad(numbers, (0, self._batch_size - len(numbers)), mode="edge")
-        codes = np.asarray(self._encoder(images_in_unit_range(self._images, filled)))
-        if codes.ndim < 2 or len(codes) != len(filled):
-            raise ValueError(
-                f"the encoder made codes of shape {codes.shape} from {len(filled)} images: "
-                f"[{len(filled)}, D] is wanted"
-            )
+        codes = self._encode_compiled(numbers) if self._compiled else None
+        if codes is None:
+            filled = _filled(numbers, self._batch_size)
+            codes = np.asarray(self._encoder(images_in_unit_range(self._images, filled)))
+            if codes.ndim < 2 or len(codes) != len(filled):
+                raise ValueError(
+                    f"the encoder made codes of shape {codes.shape} from {len(filled)} images: "
+                    f"[{len(filled)}, D] is wanted"
+                )
         self.code_shape = codes.shape[1:]
         codes = codes[: len(numbers)].reshape(len(numbers), -1)
         if not np.isfinite(codes).all():
             raise ValueError("the encoder made codes that are not finite numbers")
         return codes
 
+    def _encode_compiled(self, numbers: np.ndarray) -> np.ndarray | None:
+        """Codes of some images, and of repetitions of the last; None where that is impossible."""
+        chunk = _chunk(self._batch_size)
+        images = np.asarray(self._images[_filled(numbers, chunk)])
+        maximum = float(self._images.maximum)
+
+        def make(encoder):
+            return _compiled(encoder, images.shape[1:], images.dtype, maximum, chunk)
+
+        try:
+            key = ("encode", images.shape[1:], images.dtype.str, maximum, chunk)
+            return kept(self._encoder, key, make)(images)
+        except Exception:  # Whatever Python code does with a symbolic tensor.
+            if self.code_shape is not None:
+                raise
+            # Called as it is the encoder works, or says better what is wrong.
+            self._compiled = False
+            return None
+
 
 def images_in_unit_range(images: Any, numbers: np.ndarray) -> np.ndarray:
     """`[n, ...]` float32 images, those of some numbers, with `images.maximum` as 1."""
     return np.asarray(images[numbers], np.float32) / np.float32(images.maximum)
+
+
+def _filled(numbers: np.ndarray, size: int) -> np.ndarray:
+    """Numbers up to a multiple of `size`, the last repeated: compiled code sees one shape only."""
+    return np.pad(numbers, (0, -len(numbers) % size), mode="edge")
+
+
+def _chunk(batch_size: int) -> int:
+    """How many images are given to the encoder at once of a batch."""
+    import tensorflow as tf
+
+    whole = batch_size % _CHUNK or tf.config.list_logical_devices("GPU")
+    return batch_size if whole else _CHUNK
+
+
+def _compiled(encoder, shape, dtype, maximum, chunk) -> Callable[[np.ndarray], np.ndarray]:
+    """The encoder of images as they are stored, `[k * chunk, *shape]`, to codes."""
+    import tensorflow as tf
+
+    def encode(images):
+        codes = encoder(tf.cast(images, tf.float32) / maximum)
+        if codes.shape.rank is None or codes.shape.rank < 2:
+            raise ValueError(f"codes of shape {codes.shape}")
+        return tf.ensure_shape(codes, [chunk, *codes.shape[1:]])
+
+    spec = tf.TensorSpec([chunk, *shape], dtype)
+    codes = tf.function(encode, autograph=False).get_concrete_function(spec).structured_outputs
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, *shape], dtype)])
+    def encode_all(images):
+        chunks = tf.map_fn(
+            encode,
+            tf.reshape(images, [-1, chunk, *shape]),
+            fn_output_signature=tf.TensorSpec(codes.shape, codes.dtype),
+            # Two a core: where one waits for a layer's last part the other goes on.
+            parallel_iterations=2 * (os.cpu_count() or 1),
+        )
+        return tf.reshape(chunks, tf.concat([[-1], tf.shape(chunks)[2:]], 0))
+
+    concrete = encode_all.get_concrete_function()
+    return lambda images: concrete(tf.constant(images)).numpy()

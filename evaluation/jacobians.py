@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from evaluation import tangents
 from evaluation.decoders import checked_latents, prepared, probe
+from evaluation.traces import kept
 
 MODES = ("auto", "double_gradient", "batch_jacobian", "forward")
 _MATRICES = {
@@ -28,6 +29,8 @@ _MATRICES = {
 _SLOTWISE = {"slot_sums": (tf.abs, tf.identity), "slot_norms": (tf.square, tf.sqrt)}
 REDUCTIONS = (*_MATRICES, *_SLOTWISE)
 _COLUMNWISE = {"double_gradient": tangents.linearise, "forward": tangents.forward}
+# Sizes of chunks whose compiled functions are kept, each a graph of megabytes.
+_SIZES = 8
 # Unrolled columns let the runtime overlap and fuse them; more of them only lengthen the tracing.
 _UNROLLED = 16
 
@@ -55,6 +58,12 @@ def jacobian(
       or the Euclidean norm, over each slot's latents, `[N, *output_shape, slots]`. J is not held;
     - a callable: its values `[n, ...]` on chunks of J, `[n, *output_shape, *latent_shape]`.
 
+    The first call for a Keras object, a `tf.Module`, a function of a loaded SavedModel or a method
+    of one traces and compiles the decoder, further calls of the same shape and settings do not:
+    `evaluation.traces` says what they see of changes to the object. Other callables are traced at
+    every call, as are float64 and reductions that are callables; `jacobian_function` compiles them
+    once.
+
     Args:
         decoder: any TensorFlow callable from `[n, *latent_shape]` to `[n, *output_shape]` that
             treats examples independently: a Keras model, a function, a loaded SavedModel or one of
@@ -75,15 +84,16 @@ def jacobian(
             that cannot be traced or differentiated.
     """
     latents = checked_latents(latents, dtype)
-    function = jacobian_function(
-        decoder,
-        latents.shape[1:],
-        mode=mode,
-        reduction=reduction,
-        dtype=dtype,
-        memory=memory,
-    )
-    return function(latents)
+    latent_shape = latents.shape[1:]
+    settings = {"mode": mode, "reduction": reduction, "dtype": dtype, "memory": memory}
+
+    def make(decoder):
+        return jacobian_function(decoder, latent_shape, **settings)
+
+    # A float64 graph holds copies of the weights, and a reduction may read what changes.
+    frozen = dtype != "float32" or callable(reduction)
+    key = ("jacobian", latent_shape, mode, reduction, memory)
+    return (make(decoder) if frozen else kept(decoder, key, make))(latents)
 
 
 def jacobian_function(
@@ -97,8 +107,23 @@ def jacobian_function(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """`jacobian` compiled once, for many calls: the returned function maps latents to its result.
 
-    Variables of the decoder are read at every call (with `dtype="float32"`); Python state is frozen
-    by the tracing. The arguments are those of `jacobian`; `latent_shape` is without the batch axis.
+    For callables that `jacobian` traces at every call, such as functions with arrays in their
+    closure: who wraps them says that what they close over does not change.
+
+    Variables of the decoder are read at every call (with `dtype="float32"`; not those of a
+    SavedModel's signature, whose weights are copied); Python state is frozen by the tracing. One
+    function is compiled for each number of examples, and the last eight are kept.
+
+    Args:
+        decoder: as in `jacobian`.
+        latent_shape: without the batch axis.
+        mode: as in `jacobian`.
+        reduction: as in `jacobian`.
+        dtype: as in `jacobian`.
+        memory: as in `jacobian`.
+
+    Raises:
+        ValueError: as in `jacobian`.
     """
     latent_shape = tuple(int(size) for size in latent_shape)
     _check_choices(mode, reduction, dtype, latent_shape)
@@ -114,7 +139,11 @@ def jacobian_function(
     def compiled(size):
         """The function of a chunk of known size: with it, passes that only give shapes go away."""
         nonlocal plan
-        if size not in traced:
+        if size in traced:
+            traced[size] = traced.pop(size)
+        else:
+            if len(traced) == _SIZES:
+                del traced[next(iter(traced))]
             spec = tf.TensorSpec([size, *latent_shape], dtype)
             try:
                 step = tf.function(_step(decoder, plan), autograph=False)

@@ -34,6 +34,9 @@ class Pretrained:
         model: what `tf.saved_model.load` gave.
     """
 
+    # See `evaluation.traces`: a method does the same at every call.
+    keeps_traces = True
+
     def __init__(self, path: pathlib.Path, card: dict[str, Any], model: Any):
         """Wraps a loaded SavedModel; use `load` instead."""
         self.path, self.card, self.model = path, card, model
