@@ -203,8 +203,8 @@ class BroadcastSlotDecoder(keras.Model):
             (5, channels, keras.layers.Conv2D),
             (3, observation_shape[-1] + 1, keras.layers.Conv2D),
         ):
-            # The authors' last two are transposed convolutions, too, of stride 1: the same maps, but
-            # PyTorch takes their fan-in, like that of the others, from the output's channels.
+            # The authors' last two are transposed convolutions of stride 1: the same maps, but
+            # PyTorch takes their fan-in, as that of the others, from the output's channels.
             initial = uniform_by_fan_in(kernel**2 * filters)
             stride = 2 if kind is keras.layers.Conv2DTranspose else 1
             layer = kind(filters, kernel, stride, "valid", **initial)
