@@ -159,7 +159,7 @@ def pytorch():
             target = images.flatten(2).transpose(1, 2)
             reconstruction = ((target - decoded) ** 2).sum() / len(images)
             kl = (0.5 * (mean**2 + scale**2 - 1) - scale.log()).sum() / len(images)
-            weights = (sum(attention) / LAYERS).sum(1)
+            weights = 12 * (sum(attention) / LAYERS).mean(1)
             interaction = 0
             for j in range(SLOTS):
                 for k in range(j + 1, SLOTS):

@@ -1,9 +1,12 @@
 """Every shipped gin file makes a model of its data set's observations, and an optimiser."""
 
+import math
+
 import gin
 import keras
 import pytest
 
+import data
 from zoo import config
 from zoo.models.base import Model
 from zoo.training.job import Job
@@ -45,6 +48,34 @@ def test_makes_its_model(file):
     # A paper's own settings must reach the model that it trains, not one of its bases.
     bound = gin.query_parameter(f"{type(model).__name__}.latent_dim")
     assert model.latent_dim == bound
+
+
+def _shipped_of(paper: str) -> list[str]:
+    files = [file for file in config.shipped() if f"papers/{paper}/" in str(file)]
+    assert files
+    return files
+
+
+@pytest.mark.parametrize("file", _shipped_of("additive_decoders"))
+def test_additive_decoders_are_selected_by_the_validation_loss_of_every_epoch(file):
+    """As in the authors' code, on a fourth as many images as they are trained on."""
+    config.parse([file])
+    job = Job()
+    trained, validated = data.load(job.dataset), data.load(job.validation_dataset)
+    assert job.select == "-loss" and len(trained) == 4 * len(validated)
+    assert job.dataset.partition("[")[0] == job.validation_dataset.partition("[")[0]
+    assert not set(trained.numbers) & set(validated.numbers)
+    assert job.select_every == math.ceil(len(trained) / job.batch_size)
+    assert job.steps % job.select_every == 0
+
+
+@pytest.mark.parametrize("file", _shipped_of("interaction_asymmetry"))
+def test_slots_are_selected_on_as_many_images_as_the_authors_take(file):
+    """The first 12 of every batch of 50: of 5,000 validation images of Sprites, 2,000 of CLEVR6."""
+    config.parse([file])
+    job = Job()
+    images = {"zoo_sprites/full[validation]": 5_000, "zoo_clevr6/official[validation]": 2_000}
+    assert job.select_images == 12 * images[job.validation_dataset] // 50
 
 
 def test_networks_of_celeba_are_those_of_the_table():

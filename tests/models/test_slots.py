@@ -65,28 +65,98 @@ def test_interaction_is_the_sum_over_pairs():
 
 @pytest.mark.parametrize("layers", ["mean", "sum"])
 def test_the_logged_interaction_is_that_of_the_attention_pair_by_pair(layers):
+    """Of twelve times the mean over heads: the sum over the published decoder's twelve."""
     model, images = _model(layers=layers, variational=False, beta=0.0), _images()
     losses = model.losses_on({"image": images}, SEED, START)
     attention = model.decoder(model.encode(images))["attention"].numpy()
-    weights = getattr(attention.sum(3), layers)(1)
+    weights = getattr(12 * attention.mean(3), layers)(1)
     expected = 0
     for j, k in itertools.combinations(range(3), 2):
         expected = expected + (weights[..., j] * weights[..., k]).mean(1)
     np.testing.assert_allclose(losses["interaction"], expected, rtol=1e-4)
 
 
+class _Attending(keras.Model):
+    """Decodes black images, with the attention `[layers, pixels, heads, slots]` it is given."""
+
+    def __init__(self, attention: np.ndarray):
+        super().__init__()
+        self.given = tf.constant(attention, tf.float32)
+
+    def call(self, slots):
+        count = tf.shape(slots)[0]
+        return {
+            "image": tf.zeros([count, self.given.shape[1], 3]),
+            "attention": tf.tile(self.given[None], [count, 1, 1, 1, 1]),
+        }
+
+
+def _losses_of(attention: np.ndarray, **options) -> dict[str, np.ndarray]:
+    """The losses of two images that are decoded with this attention."""
+    keras.utils.set_random_seed(0)
+    model = SlotAutoencoder(
+        SHAPE,
+        slots=attention.shape[-1],
+        latent_dim=4,
+        variational=False,
+        beta=0.0,
+        slot_encoder=ENCODERS["transformer"],
+        slot_decoder=lambda *_: _Attending(attention),
+        **options,
+    )
+    losses = model.losses_on({"image": _images(2)}, SEED, START)
+    return {name: value.numpy() for name, value in losses.items()}
+
+
+def _random_attention(heads: int, slots: int = 5) -> np.ndarray:
+    logits = np.random.default_rng(0).normal(size=(2, 256, heads, slots))
+    return (np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)).astype(np.float32)
+
+
 @pytest.mark.parametrize(("layers", "factor"), [("mean", 1), ("sum", 4)])
-def test_uniform_attention_interacts_as_much_as_it_should(layers, factor):
-    """H heads summed, K slots: `H^2 (K - 1) / (2 K)`; two layers summed make it four times that."""
-    model = _model(layers=layers, slots=5)
-    for name in ("block_0", "block_1"):
-        attention = getattr(model.decoder, name).cross
-        attention.query_kernel.assign(0 * attention.query_kernel)
-        attention.query_bias.assign(0 * attention.query_bias)
-    losses = model.losses_on({"image": _images()}, SEED, START)
-    heads, slots = 2, 5
-    expected = factor * heads**2 * (slots - 1) / (2 * slots)
+@pytest.mark.parametrize(("heads", "slots"), [(1, 4), (4, 4), (12, 4), (12, 7)])
+def test_uniform_attention_interacts_alike_for_any_number_of_heads(layers, factor, heads, slots):
+    """`72 (K - 1) / K`, as the 12 published heads; two layers summed make it four times that."""
+    losses = _losses_of(np.full((2, 256, heads, slots), 1 / slots), layers=layers)
+    expected = factor * 72 * (slots - 1) / slots
     np.testing.assert_allclose(losses["interaction"], expected, rtol=1e-5)
+    np.testing.assert_allclose(losses["interaction_share"], 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("layers", ["mean", "sum"])
+def test_the_published_heads_are_added_up(layers):
+    """What the authors penalise, pair by pair, of their 12 heads."""
+    attention = _random_attention(12)
+    weights = getattr(attention.sum(2), layers)(0)
+    pairs = itertools.combinations(range(5), 2)
+    expected = sum((weights[:, j] * weights[:, k]).mean() for j, k in pairs)
+    losses = _losses_of(attention, layers=layers, alpha=0.05)
+    np.testing.assert_allclose(losses["interaction"], expected, rtol=1e-5)
+    rest = losses["loss"] - losses["reconstruction"]
+    np.testing.assert_allclose(rest, 0.05 * expected, rtol=1e-3)
+
+
+def test_heads_that_attend_alike_count_as_one():
+    one = _random_attention(1)
+    expected = _losses_of(one)
+    assert 0.5 < expected["interaction_share"].min() < 0.95
+    for heads in (4, 12):
+        losses = _losses_of(np.repeat(one, heads, axis=2))
+        for name in ("interaction", "interaction_share", "loss"):
+            np.testing.assert_allclose(losses[name], expected[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("layers", ["mean", "sum"])
+def test_pixels_that_attend_to_one_slot_each_do_not_interact(layers):
+    chosen = np.random.default_rng(0).integers(4, size=256)
+    attention = np.broadcast_to(np.eye(4)[chosen][None, :, None], (2, 256, 4, 4))
+    losses = _losses_of(attention, layers=layers)
+    np.testing.assert_array_equal(losses["interaction_share"], 0)
+    np.testing.assert_array_equal(losses["interaction"], 0)
+
+
+def test_one_slot_alone_does_not_interact():
+    assert _losses_of(np.ones((1, 256, 4, 1)))["interaction_share"].tolist() == [0, 0]
 
 
 def test_the_loss_is_made_of_its_parts_by_hand():

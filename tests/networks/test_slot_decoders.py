@@ -50,6 +50,24 @@ def test_broadcast_decoder_has_the_published_number_of_parameters():
     assert broadcast_slot_decoder(5, 32, (64, 64, 3)).count_params() == expected
 
 
+def test_weights_of_the_broadcast_decoder_start_as_pytorchs_transposed_convolutions():
+    """`kaiming_uniform(a=sqrt(5))` is U(-1, 1) / sqrt(fan_in); fan_in is output channels x area."""
+    layers = [(5, 16)] * 3 + [(3, 4)]  # two that double, two of stride 1
+    found = [[] for _ in layers], [[] for _ in layers]
+    for seed in range(8):
+        keras.utils.set_random_seed(seed)
+        decoder = BroadcastSlotDecoder(2, 24, SHAPE, channels=16, start=4, doublings=2)
+        for number in range(len(layers)):
+            layer = getattr(decoder, f"convolution_{number}")
+            for weights, values in zip((layer.kernel, layer.bias), found, strict=True):
+                values[number].append(weights.numpy().ravel())
+    for values, tolerance in zip(found, (0.02, 0.2), strict=True):
+        for (side, outputs), drawn in zip(layers, map(np.concatenate, values), strict=True):
+            bound = 1 / np.sqrt(outputs * side**2)
+            assert np.abs(drawn).max() <= bound * (1 + 1e-6)
+            assert drawn.std() == pytest.approx(bound / np.sqrt(3), rel=tolerance)
+
+
 @pytest.mark.parametrize("make", [_transformer, _broadcast])
 def test_masks_sum_to_one_and_everything_moves_with_the_slots(make):
     decoder, slots, order = make(), _slots(), [2, 0, 3, 1]

@@ -44,6 +44,39 @@ def test_slot_attention_encoder_has_the_published_number_of_parameters():
     assert encoder.count_params() == expected
 
 
+def _starts_uniform(weights, fan_in: int) -> None:
+    """U(-1, 1) / sqrt(fan_in), as `kaiming_uniform(a=sqrt(5))`; deviations if there are enough."""
+    drawn, bound = np.ravel(weights), 1 / np.sqrt(fan_in)
+    assert 0.8 * bound < np.abs(drawn).max() <= bound * (1 + 1e-6)
+    if len(drawn) > 500:
+        assert drawn.std() == pytest.approx(bound / np.sqrt(3), rel=0.05)
+
+
+def test_weights_start_as_pytorchs():
+    """Conv2d: input channels x area; Linear: inputs; GRUCell: the hidden width, for all weights."""
+    keras.utils.set_random_seed(0)
+    width, channels = 40, 16
+    encoder = slot_attention_encoder((16, 16, 3), 3, width, channels=channels, hidden=48)
+    convolutions = [each for each in encoder.layers if isinstance(each, keras.layers.Conv2D)]
+    inputs = (3, channels, channels, channels)
+    for layer, count in zip(convolutions, inputs, strict=True):
+        _starts_uniform(layer.kernel, 25 * count)
+        _starts_uniform(layer.bias, 25 * count)
+    (attention,) = (each for each in encoder.layers if isinstance(each, SlotAttention))
+    for layer, count in (
+        (attention.to_query, width),
+        (attention.to_key, width),
+        (attention.to_value, width),
+        (attention.hidden_layer, width),
+        (attention.output_layer, 48),
+    ):
+        _starts_uniform(layer.kernel, count)
+        _starts_uniform(layer.bias, count)
+    gru = attention.recurrent
+    for weights in (gru.kernel, gru.recurrent_kernel, gru.bias):
+        _starts_uniform(weights, width)
+
+
 @pytest.mark.parametrize("make", [transformer_slot_encoder, slot_attention_encoder])
 def test_encoders_give_slots_and_strides_shorten_the_tokens(make):
     keras.utils.set_random_seed(0)

@@ -35,6 +35,9 @@ def test_config_of_every_run_parses(name):
     assert job.seed == 3
     for dataset in (job.dataset, job.test_dataset or job.dataset):
         data.catalog._find(dataset.partition("[")[0])
+    if job.select:
+        trained, selected = (x.partition("[")[0] for x in (job.dataset, job.validation_dataset))
+        assert selected == trained
     for extra in run.evaluations:
         data.catalog._find(extra.dataset.partition("[")[0])
         suite.names_of(extra.scores)

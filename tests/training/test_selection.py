@@ -1,15 +1,22 @@
 """Selection keeps the best checkpoint, whatever comes after it, also across a restart."""
 
+import dataclasses
+import json
 import pathlib
 
 import gin
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import data
+from data import sampling
 from zoo import runs
+from zoo.errors import UserError
+from zoo.models.additive import AdditiveAutoencoder
 from zoo.models.autoencoder import AE
+from zoo.models.slow_vae import SlowVAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.training import selection
 from zoo.training.checkpoints import Checkpoints
@@ -89,11 +96,74 @@ def test_a_score_that_cannot_be_computed_is_an_error(toy, tmp_path):
 
 def test_signs_and_names_are_read():
     assert selection.parse("j_ari, -reconstruction_rmse") == {"j_ari": 1, "reconstruction_rmse": -1}
+    assert selection.parse("-loss") == {"loss": -1}
     with pytest.raises(ValueError, match="unknown suite or score 'best'"):
         selection.parse("best")
+    with pytest.raises(ValueError, match="the loss is to be low; write -loss"):
+        selection.parse("loss")
 
 
-def test_a_run_exports_its_best_step(toy, tmp_path):
+def test_the_loss_is_the_mean_over_all_images_of_the_set(toy, monkeypatch):
+    """Whatever the batches; not a mean of their means, of which the last has fewer images."""
+    model, part = _model(), dataclasses.replace(toy, numbers=np.arange(3, 20, dtype=np.int32))
+    images = sampling.observations(part, part.numbers)
+    losses = model.losses_on({"image": images}, tf.constant([0, 0]), tf.constant(0))["loss"]
+    monkeypatch.setattr(selection, "_BATCH", 7)
+    found = selection.mean_loss(model, part)(5)
+    assert found == pytest.approx(float(np.mean(losses)), rel=1e-5)
+
+
+def test_the_checkpoint_of_the_lowest_loss_is_kept(toy, tmp_path):
+    factors = [10.0, 0.0, 50.0, 20.0]
+    assert _errors(_model(), toy, factors, {"loss": -1}, tmp_path) == 2
+
+
+def test_loss_and_scores_are_weighed_together(toy, tmp_path):
+    folder, model = runs.RunFolder(tmp_path), _model()
+    folder.checkpoints.mkdir(parents=True)
+    scores = {"reconstruction_rmse": -1, "loss": -1}
+    found = selection.Selection(folder, model, lambda: model, toy, scores, every=1).consider(1)
+    assert list(found) == ["validation_reconstruction_rmse", "validation_loss"]
+    record = json.loads((folder.checkpoints / "best" / "best.json").read_text())
+    assert record["value"] == pytest.approx(-np.mean(list(found.values())))
+
+
+def test_the_validation_loss_takes_moving_averages_and_changes_nothing(toy):
+    """After one batch the moving averages are not yet those of the data."""
+    keras.utils.set_random_seed(0)
+    model = AdditiveAutoencoder(
+        (16, 16, 1),
+        code_noise=1.0,
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
+    )
+    seed, step = tf.constant([0, 0]), tf.constant(0)
+    images = sampling.observations(toy, np.arange(32))
+    model.losses_on({"image": images}, seed, step)
+    before = model.get_weights()
+    part = dataclasses.replace(toy, numbers=np.arange(32, dtype=np.int32))
+    found = selection.mean_loss(model, part)(0)
+    for weights, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weights, expected)
+    error = np.mean((images - model.decode(model.encode(images))) ** 2)
+    assert found == pytest.approx(error, rel=1e-5)
+    trained = model.losses_on({"image": images}, seed, step)["loss"]
+    assert abs(np.mean(trained) - error) > 1e-3 * error
+
+
+def test_a_model_of_pairs_cannot_be_selected_by_its_loss(toy):
+    model = SlowVAE(
+        (16, 16, 1),
+        latent_dim=2,
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
+    )
+    with pytest.raises(UserError, match="SlowVAE has no loss of single images"):
+        selection.mean_loss(model, toy)
+
+
+@pytest.mark.parametrize("select", ["-reconstruction_rmse", "-loss"])
+def test_a_run_exports_its_best_step(toy, tmp_path, select):
     job = Job(
         name="selected",
         model=lambda shape: _model(),
@@ -102,7 +172,7 @@ def test_a_run_exports_its_best_step(toy, tmp_path):
         steps=20,
         batch_size=8,
         scores="reconstruction_rmse",
-        select="-reconstruction_rmse",
+        select=select,
         select_every=10,
         validation_dataset="toy",
     )

@@ -143,11 +143,22 @@ class AdditiveAutoencoder(Autoencoder):
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; logs the squared error of images in [0, 1] beside the loss."""
+        return self._losses_of(batch, seed, step, training=True)
+
+    def validation_losses_on(
+        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """See `Model.validation_losses_on`: with moving averages, and without noise."""
+        return self._losses_of(batch, seed, step, training=False)
+
+    def _losses_of(self, batch, seed, step, training: bool) -> dict[str, tf.Tensor]:
         images = self._normalized(batch["image"])
-        codes = self._code(images, training=True)
-        noise = standard_normal(tf.shape(codes), tf.random.fold_in(seed, 1, alg="philox"))
-        noise *= at(self.code_noise, step) * tf.math.reduce_std(codes, axis=0)
-        error = tf.math.squared_difference(images, self._image(codes + noise, training=True))
+        decoded = codes = self._code(images, training)
+        if training:
+            noise = standard_normal(tf.shape(codes), tf.random.fold_in(seed, 1, alg="philox"))
+            noise *= at(self.code_noise, step) * tf.math.reduce_std(codes, axis=0)
+            decoded += noise
+        error = tf.math.squared_difference(images, self._image(decoded, training))
         losses = {"loss": _mean(error), "squared_error": _mean(self.scale**2 * error)}
         if self.penalty:
             # The sum alone: it is what a decoder is to be additive in, whatever sigma.

@@ -38,6 +38,16 @@ class Model(keras.Model):
         """
         raise NotImplementedError
 
+    def validation_losses_on(
+        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """As `losses_on`, of examples that are not trained on: no variable changes.
+
+        Models that do in training what they do not do afterwards (statistics of the batch, noise
+        on the code) leave it out here.
+        """
+        return self.losses_on(batch, seed, step)
+
     def summarize(self, averages: Mapping) -> dict:
         """Turns logged averages (numbers or arrays) into what is shown; adds derived figures."""
         return dict(averages)

@@ -17,6 +17,8 @@ tfd = tfp.distributions
 
 _LAYERS = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}
 _CODES = ("mean", "sample")
+# The published decoder's heads, whose attention is added up: what alpha is the weight of.
+_HEADS = 12
 # Of the noise of codes that are samples, and folded into a step's seed for the choice of pixels.
 _CODE_SEED, _PIXELS = (0x51075, 0), 0x9177
 
@@ -35,8 +37,10 @@ class SlotAutoencoder(Autoencoder):
     """An autoencoder of slots with regularised interactions (Brady et al. 2025, eq. 5.3).
 
     Minimises `sigma |x - f(z)|^2 + beta KL(q(z|x) || N(0, I)) + alpha L_interact` per image. With
-    A the decoder's attention weights, summed over heads, `L_interact` is the mean over pixels of
-    `sum_{j<k} A_j A_k`. With `variational` the posterior of every latent is normal with
+    A the decoder's attention weights, averaged over heads, `L_interact` is the mean over pixels of
+    `144 sum_{j<k} A_j A_k`: the authors add up the attention of their 12 heads, and with this
+    factor alpha means the same for any number of heads. Where attention is uniform `L_interact` is
+    `72 (K - 1) / K`. With `variational` the posterior of every latent is normal with
     standard deviation `exp(h) / 2`, h being the second half of the encoder's output; otherwise the
     code is the encoder's output, and there is no KL term. `sample` of an exported model decodes
     standard normal slots, which is its prior only where it is variational.
@@ -52,7 +56,7 @@ class SlotAutoencoder(Autoencoder):
         beta: the weight of the KL term: a number, or a schedule of the step.
         alpha: the weight of the interaction: a number, or a schedule of the step.
         layers: attention of several layers is averaged (`mean`: the authors' code) or added up
-            (`sum`: their paper).
+            (`sum`: their paper), which multiplies `L_interact` by the square of their number.
         codes: what `encode` gives where the model is variational: `mean`, or `sample`, which the
             authors' code scores; always with the same noise.
         pixel_stride: train on every n-th row and column from a random first one on, with the
@@ -164,7 +168,11 @@ class SlotAutoencoder(Autoencoder):
         return tf.reshape(parts, [-1, self.slots, *self.observation_shape])
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        """See `Model.losses_on`; logs reconstruction (squared error), KL and interaction."""
+        """See `Model.losses_on`; logs reconstruction (squared error), KL and interaction.
+
+        `interaction_share` is the interaction divided by that of uniform attention: from 0, where
+        each pixel attends to one slot, to 1.
+        """
         images, posterior = batch["image"], self.posterior(batch["image"])
         if posterior is None:
             latents = tf.cast(self.encoder(images), tf.float32)
@@ -179,9 +187,13 @@ class SlotAutoencoder(Autoencoder):
             losses["kl"] = tf.reduce_sum(divergence, axis=[1, 2])
             loss += at(self.beta, step) * losses["kl"]
         if "attention" in decoded:
-            heads = tf.reduce_sum(decoded["attention"], axis=3)
+            attention = decoded["attention"]
+            heads = tf.reduce_sum(attention, axis=3) * (_HEADS / attention.shape[3])
             weights = _LAYERS[self.layers_by](heads, axis=1)
             losses["interaction"] = tf.reduce_mean(interaction(weights), axis=1)
+            total = _HEADS * (attention.shape[1] if self.layers_by == "sum" else 1)
+            uniform = total**2 * (1 - 1 / self.slots) / 2
+            losses["interaction_share"] = tf.math.divide_no_nan(losses["interaction"], uniform)
             loss += at(self.alpha, step) * losses["interaction"]
         return {"loss": loss, **losses}
 

@@ -203,9 +203,11 @@ class BroadcastSlotDecoder(keras.Model):
             (5, channels, keras.layers.Conv2D),
             (3, observation_shape[-1] + 1, keras.layers.Conv2D),
         ):
-            transposed = kind is keras.layers.Conv2DTranspose
-            initial = uniform_by_fan_in(kernel**2 * (filters if transposed else inputs))
-            layer = kind(filters, kernel, 2 if transposed else 1, "valid", **initial)
+            # The authors' last two are transposed convolutions of stride 1: the same maps, but
+            # PyTorch takes their fan-in, as that of the others, from the output's channels.
+            initial = uniform_by_fan_in(kernel**2 * filters)
+            stride = 2 if kind is keras.layers.Conv2DTranspose else 1
+            layer = kind(filters, kernel, stride, "valid", **initial)
             layer.build((None, None, None, inputs))
             self._names.append(f"convolution_{len(self._names)}")
             setattr(self, self._names[-1], layer)

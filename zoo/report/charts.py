@@ -75,8 +75,8 @@ def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
     factor of 5.
 
     Args:
-        metrics: rows with `step` and any of `loss`, `reconstruction`, `kl`, `interaction` and
-            `kl_per_latent` (a list), as in a run's `metrics.jsonl`.
+        metrics: rows with `step` and any of `loss`, `reconstruction`, `kl`, `interaction_share`
+            and `kl_per_latent` (a list), as in a run's `metrics.jsonl`.
 
     Returns:
         SVG text by name, in the order above; what no row holds is left out.
@@ -85,7 +85,7 @@ def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
         "loss": "Loss",
         "reconstruction": "Reconstruction loss",
         "kl": "KL divergence",
-        "interaction": "Interaction of slots",
+        "interaction_share": "Interaction of slots, 1 where attention is uniform",
     }
     charts = {}
     for key, title in names.items():

@@ -1,12 +1,14 @@
-"""Keeps the checkpoint that scores best on a validation set, beside the newest ones."""
+"""Keeps the checkpoint that is best on a validation set, beside the newest ones."""
 
 import json
 import pathlib
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 
 import evaluation
+from data import sampling
 from data.dataset import Dataset
 from evaluation import suite
 from zoo import runs
@@ -18,16 +20,62 @@ from zoo.training.checkpoints import Checkpoints
 _FOLDER, _RECORD = "best", "best.json"
 
 
+# What is no score of `evaluation`, but the model's own.
+LOSS = "loss"
+# Images whose loss is computed at once.
+_BATCH = 512
+
+
 def parse(scores: str) -> dict[str, int]:
     """`"j_ari, -reconstruction_rmse"` to `{"j_ari": 1, "reconstruction_rmse": -1}`.
 
     Raises:
-        ValueError: an unknown score.
+        ValueError: an unknown score, or a loss that is to be high.
     """
     names = [name.strip() for name in scores.split(",")]
     signs = {name.removeprefix("-"): -1 if name.startswith("-") else 1 for name in names}
-    suite.names_of(list(signs))
+    if signs.get(LOSS) == 1:
+        raise ValueError("train.select: the loss is to be low; write -loss")
+    suite.names_of([name for name in signs if name != LOSS])
     return signs
+
+
+def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], float]:
+    """A function of the step that gives a model's mean loss over all images of a data set.
+
+    The loss is that of `Model.validation_losses_on`, with the same noise each time.
+
+    Args:
+        model: its loss is of single images.
+        dataset: the images.
+        seed: of the noise.
+
+    Raises:
+        UserError: the model has no loss of single images.
+    """
+
+    def losses(batch, number, step):
+        return model.validation_losses_on(batch, tf.stack([seed, number]), step)[LOSS]
+
+    def batch(first: int) -> dict[str, tf.Tensor]:
+        numbers = dataset.number(np.arange(first, min(first + _BATCH, len(dataset))))
+        index = tf.constant(numbers, tf.int32)
+        return {"image": sampling.observations(dataset, numbers), "index": index}
+
+    try:
+        losses({name: part[:2] for name, part in batch(0).items()}, tf.constant(0), tf.constant(0))
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"train.select: {type(model).__name__} has no loss of single images; select by scores"
+        ) from error
+    compiled = tf.function(losses)
+
+    def measure(step: int) -> float:
+        firsts = range(0, len(dataset), _BATCH)
+        parts = [compiled(batch(n), tf.constant(n), tf.constant(step)).numpy() for n in firsts]
+        return float(np.concatenate(parts).mean(dtype=np.float64))
+
+    return measure
 
 
 def _best(folder: runs.RunFolder, model: Model) -> Checkpoints:
@@ -38,7 +86,8 @@ def _best(folder: runs.RunFolder, model: Model) -> Checkpoints:
 class Selection:
     """Scores a model on a validation set now and then, and keeps its best checkpoint.
 
-    Best is the highest mean of the scores, those that are to be low taken negatively. What was
+    Best is the highest mean of the scores, those that are to be low taken negatively; `LOSS` is
+    the model's own mean loss over the whole set. What was
     found is kept beside the checkpoint: a run that goes on compares with what it had.
 
     Args:
@@ -71,6 +120,7 @@ class Selection:
         self._dataset, self._scores, self._seed, self.every = dataset, scores, seed, every
         self._images = images
         self._record = folder.checkpoints / _FOLDER / _RECORD
+        self._loss = mean_loss(model, dataset, seed) if LOSS in scores else None
 
     def consider(self, step: int) -> dict[str, float]:
         """Scores the model as it is after `step` updates, and keeps it if none was better.
@@ -81,14 +131,17 @@ class Selection:
         Raises:
             UserError: a score cannot be computed.
         """
-        names = list(self._scores)
-        table = evaluation.evaluate(
-            self._exported(), self._dataset, names, seed=self._seed, num_masked=self._images
-        )
-        for name, row in table.items():
-            if row["score"] is None:
-                raise UserError(f"train.select: {name} cannot be computed: {row['reason']}")
-        found = {name: row["score"] for name, row in table.items()}
+        found = {LOSS: self._loss(step)} if self._loss else {}
+        names = [name for name in self._scores if name != LOSS]
+        if names:
+            table = evaluation.evaluate(
+                self._exported(), self._dataset, names, seed=self._seed, num_masked=self._images
+            )
+            for name, row in table.items():
+                if row["score"] is None:
+                    raise UserError(f"train.select: {name} cannot be computed: {row['reason']}")
+                found[name] = row["score"]
+        found = {name: found[name] for name in self._scores}
         value = float(np.mean([sign * found[name] for name, sign in self._scores.items()]))
         if value > _value(self._record):
             self._checkpoints.save(step)

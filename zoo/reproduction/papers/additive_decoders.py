@@ -46,6 +46,7 @@ def scalar(support: str, additive: bool) -> Run:
     else:
         bindings = (
             f'train.dataset = "{named}[train[:20000]]"',
+            f'train.validation_dataset = "{named}[validation[:5000]]"',
             f'train.test_dataset = "{named}[test]"',
         )
     return Run(

@@ -27,7 +27,9 @@ _CPU = {
 J_ARI = Column("J-ARI", ("j_ari", "score"), decimals=3)
 JIS = Column("JIS", ("jis", "score"), decimals=3)
 ATTENTION_ARI = Column("attention ARI", ("attention_ari", "score"), decimals=3)
-INTERACTION = Column("interaction", ("interaction",), "metrics.jsonl", reduce=last, decimals=3)
+INTERACTION = Column(
+    "interaction", ("interaction_share",), "metrics.jsonl", reduce=last, decimals=3
+)
 RECONSTRUCTION = Column(
     "squared error", ("reconstruction",), "metrics.jsonl", reduce=last, decimals=1
 )
@@ -103,8 +105,9 @@ TABLES = (
         _rows("sprites", (PLAIN, ALPHA, BETA, FULL)),
         (Claim(INTERACTION.name, BETA, PLAIN), Claim(INTERACTION.name, FULL, PLAIN)),
         notes=(
-            "The interaction is logged in every run, whether it is trained on or not; numbers are "
-            "means over the last 100 steps. The paper's figure has CLEVR6 beside it.",
+            "The interaction, as a share of that of uniform attention, is logged in every run, "
+            "whether it is trained on or not; numbers are means over the last 100 steps. The "
+            "paper's figure has CLEVR6 beside it.",
             _SPRITES_NOTE,
         ),
         figure=figures.curves,
