@@ -238,7 +238,7 @@ def test_tables_say_what_their_gin_files_do(made, tmp_path, finish):
     for folder in (tmp_path / "cpu/toy/made/0", tmp_path / "paper/toy/plain/0"):
         manifest = folder / "manifest.json"
         text = manifest.read_text().replace('"batch_size": 16', '"batch_size": 8')
-        manifest.write_text(text.replace("{", '{"machine": "An M1",', 1))
+        manifest.write_text(text.replace("{", '{"machine": {"processor": "An M1"},', 1))
     writing.write(Table("toy/table", "A table", (), rows), tmp_path)
     lines = (tmp_path / "toy/table.md").read_text().splitlines()
     assert lines[2].startswith("| row | seeds | optimiser | budget |")

@@ -50,7 +50,7 @@ def budget(result: Result) -> str:
     Precisions and processors are all that runs of the row record.
     """
     facts = result.manifests[-1]
-    precisions, machines = (" and ".join(result.recorded(k)) for k in ("precision", "machine"))
+    precisions, machines = " and ".join(result.recorded("precision")), result.processors
     text = f"{facts['steps']:,} x {facts['batch_size']}, {precisions}"
     if machines:
         text += f" on {machines}"

@@ -44,6 +44,12 @@ class Result:
         return list(dict.fromkeys(str(m[key]) for m in self.manifests if m.get(key)))
 
     @property
+    def processors(self) -> str:
+        """The processors that the manifests name, each once."""
+        machines = (manifest.get("machine") or {} for manifest in self.manifests)
+        return " and ".join(dict.fromkeys(m["processor"] for m in machines if "processor" in m))
+
+    @property
     def optimisers(self) -> str:
         """See `departures.optimisers`."""
         return departures.optimisers(self.row.run, self.budget)
