@@ -108,6 +108,7 @@ def test_annealed_beta():
         np.testing.assert_allclose(
             losses["loss"] - losses["reconstruction"], beta * losses["kl"], atol=1e-4
         )
+        np.testing.assert_allclose(losses["beta"], [beta] * 3)
 
 
 def test_active_latents():

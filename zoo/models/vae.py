@@ -29,7 +29,7 @@ class BetaVAE(Autoencoder):
     Args:
         observation_shape: the shape of one observation, `(H, W, C)` or `(D,)`.
         latent_dim: the number of latents.
-        beta: the weight of the KL term: a number, or a schedule of the step (annealed beta).
+        beta: the weight of the KL term: a number, or a schedule of the step, which is logged.
         encoder: observation shape -> network to features; heads for `m` and `log s^2` follow.
         decoder: (latent dim, observation shape) -> network to unnormalised outputs.
         likelihood: makes the likelihood p(x|z) of those outputs.
@@ -151,7 +151,8 @@ class BetaVAE(Autoencoder):
             step: the number of updates made before, for schedules.
         """
         del posterior, latents
-        return at(self.beta, step) * kl, {}
+        beta = at(self.beta, step)
+        return beta * kl, {"beta": beta * tf.ones_like(kl)} if callable(self.beta) else {}
 
     def summarize(self, averages: Mapping) -> dict:
         """Adds `active_latents`: how many have a mean posterior variance below 0.8."""

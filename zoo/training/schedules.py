@@ -1,6 +1,6 @@
 """Functions of the training step: step -> float32 scalar tensor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gin
 import tensorflow as tf
@@ -21,6 +21,29 @@ def linear_ramp(start: float, end: float, steps: int, delay: int = 0) -> Schedul
     def value(step: tf.Tensor) -> tf.Tensor:
         progress = (tf.cast(step, tf.float32) - delay) / steps
         return start + (end - start) * tf.clip_by_value(progress, 0.0, 1.0)
+
+    return value
+
+
+@gin.configurable
+def piecewise_linear(points: Sequence[tuple[int, float]]) -> Schedule:
+    """Straight lines between points (step, value); constant before the first and after the last.
+
+    Raises:
+        ValueError: there are none, or their steps do not ascend.
+    """
+    steps = [step for step, _ in points]
+    if not steps or any(b <= a for a, b in zip(steps, steps[1:], strict=False)):
+        raise ValueError(
+            f"piecewise_linear.points has the steps {steps}; give at least one, in ascending order"
+        )
+
+    def value(step: tf.Tensor) -> tf.Tensor:
+        time, (_, height) = tf.cast(step, tf.float32), points[0]
+        total = tf.constant(height, tf.float32)
+        for (start, before), (end, after) in zip(points, points[1:], strict=False):
+            total += (after - before) * tf.clip_by_value((time - start) / (end - start), 0.0, 1.0)
+        return total
 
     return value
 
