@@ -20,9 +20,10 @@ import math
 import multiprocessing
 import os
 import pathlib
-import platform
 import statistics
 import time
+
+from zoo import machine
 
 BATCH, THREADS = 64, 2
 # Multiply-adds of one image through encoder and decoder, counted from the layer table of
@@ -282,10 +283,11 @@ def _serve(actions, connection) -> None:
 
 
 class _Peer:
-    """A process that times its actions when asked."""
+    """A process that times its actions when asked; `onednn` is TensorFlow's setting there."""
 
-    def __init__(self, context, target, precision):
+    def __init__(self, context, target, precision, onednn: bool = True):
         self._connection, theirs = context.Pipe()
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = str(int(onednn))
         self._process = context.Process(target=target, args=(precision, theirs), daemon=True)
         self._process.start()
         self._connection.recv()
@@ -300,17 +302,20 @@ class _Peer:
 
 
 def compare(precision: str, rounds: int, steps: int) -> dict:
-    """Alternates the frameworks; medians in ms and their ratio."""
+    """Alternates the frameworks, ours with and without oneDNN; medians in ms and their ratio."""
     context = multiprocessing.get_context("spawn")
     us, them = (_Peer(context, target, precision) for target in (ours, pytorch))
-    times = {name: [] for name in ("ours", "contiguous", "channels_last", "sample", "matmul")}
+    without = _Peer(context, ours, precision, onednn=False)
+    names = ("ours", "without", "contiguous", "channels_last", "sample", "matmul")
+    times = {name: [] for name in names}
     for _ in range(rounds):
         times["ours"].append(us.time("step", steps))
+        times["without"].append(without.time("step", steps))
         times["contiguous"].append(them.time("step", steps))
         times["channels_last"].append(them.time("step_channels_last", steps))
         times["sample"].append(us.time("sample", steps))
         times["matmul"].append(us.time("matmul", 10))
-    for peer in (us, them):
+    for peer in (us, without, them):
         peer.close()
     median = {name: statistics.median(values) for name, values in times.items()}
     best = min(("contiguous", "channels_last"), key=median.get)
@@ -321,6 +326,7 @@ def compare(precision: str, rounds: int, steps: int) -> dict:
         "precision": precision,
         "ours_ms": 1e3 * median["ours"],
         "ours_images_per_s": BATCH / median["ours"],
+        "ours_without_onednn_ms": 1e3 * median["without"],
         "pytorch_ms": 1e3 * median[best],
         "pytorch_layout": best,
         "pytorch_other_layout_ms": 1e3 * max(median["contiguous"], median["channels_last"]),
@@ -338,6 +344,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--precisions", default="float32,bfloat16")
     parser.add_argument("--out")
     parser.add_argument("--layers", action="store_true", help="the layers of our step, no peer")
     parser.add_argument("--threads", type=int, default=THREADS, help="of --layers")
@@ -346,11 +353,14 @@ def main() -> None:
     if options.layers:
         layers(options.rounds, options.threads)
         return
-    rows = [compare(p, options.rounds, options.steps) for p in ("float32", "bfloat16")]
+    facts = {**machine.describe(), "threads": THREADS, "features": _features()}
+    del facts["onednn"]
+    print(", ".join(f"{name}: {value}" for name, value in facts.items()))
+    rows = [compare(p, options.rounds, options.steps) for p in options.precisions.split(",")]
     for row in rows:
         print(
             f"{row['precision']:9s} ours {row['ours_ms']:6.1f} ms ({row['ours_images_per_s']:.0f} "
-            f"images/s), PyTorch {row['pytorch_ms']:6.1f} ms ({row['pytorch_layout']}), ratio "
+            f"images/s; {row['ours_without_onednn_ms']:.1f} without oneDNN), PyTorch {row['pytorch_ms']:6.1f} ms ({row['pytorch_layout']}), ratio "
             f"{row['ratio_median']:.2f} [{row['ratio_range'][0]:.2f}, {row['ratio_range'][1]:.2f}]"
             f", sampling {100 * row['sampling_share']:.1f} %, {row['gflops']:.0f} GFLOP/s of "
             f"{row['matmul_peak_gflops']:.0f} ({100 * row['share_of_peak']:.0f} %)"
@@ -358,8 +368,13 @@ def main() -> None:
     if options.out:
         path = pathlib.Path(options.out)
         path.parent.mkdir(parents=True, exist_ok=True)
-        machine = {"processor": platform.processor() or platform.machine(), "threads": THREADS}
-        path.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+        path.write_text(json.dumps({"machine": facts, "rows": rows}, indent=1) + "\n")
+
+
+def _features() -> str:
+    """What of the processor's instruction sets decides about speed."""
+    telling = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+    return " ".join(name for name in telling if name in machine.features()) or "unknown"
 
 
 if __name__ == "__main__":
