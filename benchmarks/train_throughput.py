@@ -360,7 +360,8 @@ def main() -> None:
     for row in rows:
         print(
             f"{row['precision']:9s} ours {row['ours_ms']:6.1f} ms ({row['ours_images_per_s']:.0f} "
-            f"images/s; {row['ours_without_onednn_ms']:.1f} without oneDNN), PyTorch {row['pytorch_ms']:6.1f} ms ({row['pytorch_layout']}), ratio "
+            f"images/s; without oneDNN {row['ours_without_onednn_ms']:.1f} ms), PyTorch "
+            f"{row['pytorch_ms']:6.1f} ms ({row['pytorch_layout']}), ratio "
             f"{row['ratio_median']:.2f} [{row['ratio_range'][0]:.2f}, {row['ratio_range'][1]:.2f}]"
             f", sampling {100 * row['sampling_share']:.1f} %, {row['gflops']:.0f} GFLOP/s of "
             f"{row['matmul_peak_gflops']:.0f} ({100 * row['share_of_peak']:.0f} %)"
