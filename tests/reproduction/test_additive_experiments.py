@@ -91,7 +91,7 @@ def _curvature(model) -> float:
 
 @pytest.mark.parametrize("table, row", MAIN)
 def test_rows_that_orders_are_tested_on_find_the_balls_without_help(table, row):
-    """No noise, which aligns latents by itself, and no encoder that leaves a matrix to be found."""
+    """No noise, which favours aligned latents, and no encoder that leaves a matrix to be found."""
     model = _job(TABLES[table].row(row).run, CPU).model((64, 64, 3))
     assert not callable(model.code_noise) and model.code_noise == 0
     assert _curvature(model) > 0.01

@@ -123,7 +123,7 @@ def _beside_table_1() -> tuple[Row, ...]:
     """No evidence for the paper's orders: easier designs, and encoders before any training."""
     noisy = (
         "noise on the code: 0.7 of its deviations, none in the last two fifths of the training. "
-        "Noise by itself turns latents towards the balls, whatever the decoder."
+        "Noise favours latents that are aligned with the balls, whatever the decoder."
     )
     moments = (
         "the encoder takes the image's first moments, which are linear in both balls' heights: a "
