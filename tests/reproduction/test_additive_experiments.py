@@ -4,8 +4,10 @@ import functools
 import types
 
 import gin
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import toy_tables
 from PIL import Image
 
@@ -18,6 +20,9 @@ from zoo.reproduction.spec import BUDGETS, CPU, Row
 from zoo.training.job import Job
 
 TABLES = {table.name.split("/")[1]: table for table in additive_decoders.TABLES}
+MAIN = [(name, row.name) for name in TABLES for row in TABLES[name].rows if not row.note]
+# Row of untrained weights -> the row that trains them.
+UNTRAINED = {"untrained": "additive", "untrained_moments": "additive_moments"}
 INSIDE, OUTSIDE, TRAVERSAL = (
     f"zoo_balls/{name}[test]" for name in ("l_shape", "extrapolation", "traversal_y")
 )
@@ -47,7 +52,7 @@ def test_runs_are_what_their_rows_say(table, row, budget):
     blocks = gin.query_parameter("AdditiveAutoencoder.blocks")
     latents = gin.query_parameter("AdditiveAutoencoder.latent_dim")
     assert latents == (4 if table == "table_1_blocks" else 2)
-    assert len(blocks) == (2 if row.endswith("additive") and "non" not in row else 1)
+    assert len(blocks) == (1 if "nonadditive" in row or row == "penalised" else 2)
     support = row.split("/")[0] if "/" in row else "l_shape"
     expected = "dependent_linear" if support == "dependent" else support
     for dataset, split in ((job.dataset, "train"), (job.test_dataset, "test")):
@@ -66,10 +71,72 @@ def test_rows_of_a_table_differ_by_the_decoder_alone():
             found = {}
             for row in table.rows:
                 job = _job(row.run, budget)
-                found.setdefault(job.dataset, []).append(
-                    (job.steps, job.batch_size, job.precision, job.test_dataset)
+                steps = None if row.name in UNTRAINED else job.steps
+                found.setdefault((job.dataset, steps is None), []).append(
+                    (steps, job.batch_size, job.precision, job.test_dataset)
                 )
             assert all(len(set(settings)) == 1 for settings in found.values())
+
+
+def _curvature(model) -> float:
+    """How far features of an image between two are from between theirs; 0 of a linear encoder."""
+    first, second = np.random.default_rng(0).uniform(size=(2, 16, 64, 64, 3)).astype(np.float32)
+    features = [
+        model.encoder(model._normalized(images)).numpy()
+        for images in (first, (first + second) / 2, second)
+    ]
+    bend = features[1] - (features[0] + features[2]) / 2
+    return np.abs(bend).max() / np.abs(features[0] - features[2]).max()
+
+
+@pytest.mark.parametrize("table, row", MAIN)
+def test_rows_that_orders_are_tested_on_find_the_balls_without_help(table, row):
+    """No noise, which favours aligned latents, and no encoder that leaves a matrix to be found."""
+    model = _job(TABLES[table].row(row).run, CPU).model((64, 64, 3))
+    assert not callable(model.code_noise) and model.code_noise == 0
+    assert _curvature(model) > 0.01
+
+
+def test_an_encoder_of_moments_is_seen_to_be_linear():
+    run = TABLES["table_1"].row("additive_moments").run
+    assert _curvature(_job(run, CPU).model((64, 64, 3))) < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["additive", "nonadditive"])
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_the_noise_of_its_rows_is_gone_before_the_training_ends(budget, kind):
+    job = _job(TABLES["table_1"].row(f"{kind}_noise").run, budget)
+    bound = gin.query_parameter("AdditiveAutoencoder.code_noise")
+    assert repr(bound) == "@code_noise/linear_ramp()"
+    noise = bound.scoped_configurable_fn()
+    shares = [float(noise(tf.constant(int(part * job.steps)))) for part in (0, 0.3, 0.45, 0.6)]
+    np.testing.assert_allclose(shares, [0.7, 0.7, 0.35, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("untrained, trained", UNTRAINED.items())
+def test_untrained_rows_score_the_weights_that_their_trained_rows_begin_with(untrained, trained):
+    moved = {}
+    for name in (untrained, trained):
+        job = _job(TABLES["table_1"].row(name).run, CPU)
+        keras.utils.set_random_seed(job.seed)
+        model = job.model((64, 64, 3))
+        model.bind(job.optimizer())
+        before = [weight.numpy() for weight in model.trainable_weights]
+        batch = {"image": tf.random.stateless_uniform([4, 64, 64, 3], [0, 1])}
+        model.update(batch, tf.constant([0, 0]), tf.constant(0), 1)
+        after = [weight.numpy() for weight in model.trainable_weights]
+        moved[name] = before, max(np.abs(a - b).max() for a, b in zip(after, before, strict=True))
+        assert (job.steps == 1) == (name == untrained)
+    for first, second in zip(*(before for before, _ in moved.values()), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert moved[untrained][1] == 0 < moved[trained][1]
+
+
+def test_orders_are_of_main_rows_and_all_others_say_what_they_are():
+    table = TABLES["table_1"]
+    main = {"additive", "nonadditive"}
+    assert {row for claim in table.claims for row in (claim.lower, claim.higher)} == main
+    assert all(bool(row.note) == (row.name not in main) for row in table.rows)
 
 
 def test_budgets_are_small_and_have_five_seeds():

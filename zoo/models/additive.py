@@ -56,8 +56,8 @@ class AdditiveAutoencoder(Autoencoder):
         normalized_code: whether the code is batch-normalised.
         code_noise: the standard deviation of normal noise that is added to the code in training, in
             units of the code's own over the batch: a number, or a schedule of the step. Not in
-            the paper. Noise that fades keeps two latents from sharing one factor early, which
-            later training does not undo.
+            the paper. Noise favours latents that are aligned with factors, whatever the decoder:
+            with it a score says less of additivity.
         encoder: observation shape -> network to features; a dense layer to the code follows.
         decoder: (latents, observation shape) -> network to (a part of) a normalised image.
         penalty: `BlockHessian`, the other way to additivity, for a single block: added, times its

@@ -83,8 +83,9 @@ def moment_encoder(
     """Moments of an image, `mean(image y^i x^j)` for 1 <= i + j <= order; for small budgets.
 
     Of one object on a plain background the first moments are linear in its position, so that the
-    code, which is linear in them, neither goes back nor changes objects as the object moves: it
-    can only be turned.
+    code, which is linear in them, neither goes back nor changes objects as the object moves. What
+    is left to be found is a matrix, to which a random one comes near: such an encoder is no test
+    of what identifies latents.
 
     Args:
         observation_shape: `(H, W, C)`; x and y are from -1 to 1.
