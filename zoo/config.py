@@ -6,7 +6,7 @@ import inspect
 import pathlib
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import gin
 from gin import config_parser
@@ -77,8 +77,8 @@ def defaults(selector: str) -> dict[str, typing.Any]:
     """The parameters of a configurable that have a default, with it."""
     import zoo.configurables  # noqa: F401  registers everything that can be configured
 
-    found = gin.config._REGISTRY.get_match(selector)
-    parameters = inspect.signature(inspect.unwrap(found.wrapped)).parameters if found else {}
+    function = _function(selector)
+    parameters = inspect.signature(function).parameters if function else {}
     return {n: p.default for n, p in parameters.items() if p.default is not p.empty}
 
 
@@ -120,21 +120,33 @@ def recorded(text: str, name: str):
 def differences(old: str, new: str) -> list[str]:
     """What two operative gin texts bind differently, as `name: old -> new`.
 
-    A parameter that only `new` knows, at its default, is no difference: it was added to this
-    package after `old` was written, with a default that keeps what was.
+    A parameter that only one of them knows, at its default, is no difference: it was added to this
+    package after the other was written, with a default that keeps what was.
     """
     before, after = _bindings(old), _bindings(new)
-    bound = _bindings(gin.config_str(max_line_length=90))
-    names = sorted(name for name in {*before, *after} if name in before or name in bound)
+    both = {**before, **after}
     return [
         f"{name}: {before.get(name, 'default')} -> {after.get(name, 'default')}"
-        for name in names
+        for name in sorted(both)
         if before.get(name) != after.get(name)
+        and not (None in (before.get(name), after.get(name)) and _is_default(name, both[name]))
     ]
 
 
+def _is_default(name: str, value: str) -> bool:
+    """Whether a parameter, named with any scope, has that value where nothing binds it."""
+    selector, _, parameter = name.rpartition("/")[2].rpartition(".")
+    function = _function(selector)
+    known = inspect.signature(function).parameters if function else {}
+    try:
+        return parameter in known and ast.literal_eval(value) == known[parameter].default
+    except (ValueError, SyntaxError):
+        return False
+
+
 def _bindings(text: str) -> dict[str, str]:
-    joined = re.sub(r"\\\n\s*", "", text)
+    # Long values go on in indented lines.
+    joined = re.sub(r"\\?\n[ \t]+", " ", text)
     pairs = (line.split("=", 1) for line in joined.splitlines() if re.match(r"^[^#\s].*=", line))
     return {name.strip(): " ".join(value.split()) for name, value in pairs}
 
@@ -179,17 +191,24 @@ def _suggestion(message: str) -> str:
 
 def _parameters(selector: str) -> dict[str, typing.Any]:
     """Parameter names of a configurable and their annotations, where it has them."""
-    configurable = gin.config._REGISTRY.get_match(selector)
-    if configurable is None:
+    function = _function(selector)
+    if function is None:
         return {}
-    target = inspect.unwrap(configurable.wrapped)
-    function = target.__init__ if inspect.isclass(target) else target
     try:
         hints = typing.get_type_hints(function)
     except (NameError, TypeError):
         hints = {}
     names = [name for name in inspect.signature(function).parameters if name != "self"]
     return {name: hints.get(name, typing.Any) for name in names}
+
+
+def _function(selector: str) -> Callable | None:
+    """What the parameters of a configurable are those of; None where there is none of the name."""
+    configurable = gin.config._REGISTRY.get_match(selector)
+    if configurable is None:
+        return None
+    target = inspect.unwrap(configurable.wrapped)
+    return target.__init__ if inspect.isclass(target) else target
 
 
 def _statements(path: pathlib.Path) -> Iterator:

@@ -1,5 +1,7 @@
 """`python -m zoo.perturb` from restarts to a SavedModel that the perturbed data sets read."""
 
+import contextlib
+import io
 import json
 import pathlib
 import re
@@ -18,6 +20,7 @@ from PIL import Image
 from data import perturbation
 from zoo import config
 from zoo import perturb as command
+from zoo.errors import UserError
 from zoo.hub import package
 from zoo.perturbation import choice
 from zoo.perturbation.job import PerturbationJob
@@ -38,10 +41,17 @@ def _clean():
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def printed():
+    """What the command of `run` has printed, once it has run."""
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, printed):
     """A finished run."""
     folder = tmp_path_factory.mktemp("perturb") / "run"
-    command.main([*ARGUMENTS, f"--run_dir={folder}"])
+    with contextlib.redirect_stdout(printed):
+        command.main([*ARGUMENTS, f"--run_dir={folder}"])
     return folder
 
 
@@ -88,7 +98,32 @@ def test_the_choice_is_written_with_all_scores(run):
     assert {r["path"]: r["mig"] for r in written["runs"]} == scores
     assert written["disentangled"] == [max(scores, key=scores.get)]
     assert written["entangled"] == [min(scores, key=scores.get)]
+    gap = max(scores.values()) - min(scores.values())
+    assert written["groups"] == [{"active_latents": 2, "runs": 2, "gap": gap, "taken": True}]
+    assert (written["gap"], written["active_latents"], written["min_active"]) == (gap, 2, 0)
     assert json.loads((run / "manifest.json").read_text())["choice"] == written
+
+
+def test_the_choice_is_shown_before_m_is_trained(run, printed):
+    best, worst = json.loads((run / "choice.json").read_text())["runs"]
+    text = printed.getvalue()
+    shown = (
+        f"restarts by active latents: 2 of 2 (MIG {worst['mig']:.3f} to {best['mig']:.3f})\n"
+        f"disentangled: {run / best['path']} (MIG {best['mig']:.3f}, 2 active latents)\n"
+        f"entangled: {run / worst['path']} (MIG {worst['mig']:.3f}, 2 active latents)\n"
+        f"MIG gap: {best['mig'] - worst['mig']:.3f}\n"
+    )
+    assert shown in text and text.index(shown) > text.index("restart of seed 1")
+    assert text.index(shown) < text.index("report: ")
+
+
+def test_every_record_has_the_gaps_and_the_variation(run):
+    log = records(run)
+    assert len(log) == 8
+    for record in log:
+        for kind in ("entangled", "disentangled"):
+            assert np.isfinite(record[f"reconstruction_gap_{kind}"])
+        assert record["variation"] > 1e-3
 
 
 def test_the_data_set_is_made_of_the_export(run, tmp_path, monkeypatch):
@@ -206,6 +241,10 @@ def test_a_finished_run_is_left_alone(run):
         ("perturb.devices = 'auto'", "perturb.devices is 'auto'; it takes one"),
         ("perturb.dataset = 'toy/other'", "no data set is named|trains on toy"),
         ("perturb.runs = ('/nowhere',)", "/nowhere is no finished run"),
+        ("perturb.min_active = -1", "perturb.min_active is -1; give at least 0"),
+        ("perturb.min_active = 3", r"no 2 runs .* of at least 3 .*: .* 2 of 2 .*; give further s"),
+        ("perturb.likelihood = @Bernoulli", "perturb.likelihood is Bernoulli; give one of mean"),
+        ("perturb.likelihood = @Gaussian\nGaussian.variance = -1", "Gaussian.variance is -1; give"),
     ],
 )
 def test_settings_that_cannot_be(restarts, failing, binding, message):
@@ -228,7 +267,8 @@ def test_runs_of_another_data_set(restarts, failing):
 def test_runs_of_one_mig(restarts, failing):
     for seed in (0, 1):
         change_json(restarts / f"restarts/seed{seed}/scores.json", mig={"score": 0.25})
-    assert "the 2 runs have the same MIG (0.25), so none is more" in failing(restarts)
+    line = failing(restarts)
+    assert "2 of 2 (MIG 0.250 to 0.250): among none of equally many is one more dis" in line
     change_json(restarts / "restarts/seed0/scores.json", mig={"score": None})
     assert "seed0 has no MIG; score it with python -m zoo.evaluate" in failing(restarts)
 
@@ -243,13 +283,142 @@ def test_other_settings_or_runs_after_the_training_began(run, tmp_path, failing)
     assert "the runs or their MIG have changed" in failing(tmp_path / "run")
 
 
+def change_active(folder, count):
+    """Makes a run one of another number of active latents; of None, one that did not log it."""
+    log = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    log[-1]["active_latents"] = count
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in log))
+
+
+def test_runs_of_different_numbers_of_active_latents_or_of_none(restarts, failing):
+    change_active(restarts / "restarts/seed1", 1.0)
+    line = failing(restarts)
+    assert "no 2 runs have equally many active latents: the runs by active latents are 1 of" in line
+    assert line.endswith("give further seeds (perturb.seeds)")
+    change_active(restarts / "restarts/seed1", None)
+    assert "seed1 has no active_latents in the last record of metrics.jsonl" in failing(restarts)
+    assert not (restarts / "choice.json").exists() and not (restarts / "config.gin").exists()
+
+
+def as_runs(restarts):
+    """Bindings that give the restarts of a folder as runs."""
+    folders = tuple(str(restarts / "restarts" / f"seed{seed}") for seed in (0, 1))
+    return f"perturb.runs = {folders}", "perturb.seeds = ()", "perturb.restarts = ''"
+
+
+def change_text(path, before, after):
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    "before, after, difference",
+    [
+        ("BetaVAE.beta = 1.0\n", "BetaVAE.beta = 8.0\n", "BetaVAE.beta: 1.0 -> 8.0"),
+        ("BetaVAE.latent_dim = 2\n", "", "BetaVAE.latent_dim: 2 -> default"),
+        ("train.seed = 1\n", "train.seed = 1\nAdam.l2 = 0.1\n", "Adam.l2: 0.0 -> 0.1"),
+        # All of a value that goes over lines is compared.
+        ("mlp_decoder.units = (32,)\n", "mlp_decoder.units = \\\n    (32,\n     64)\n",
+         "mlp_decoder.units: (32,) -> (32, 64)"),
+    ],
+)  # fmt: skip
+def test_runs_of_another_setting(restarts, failing, before, after, difference):
+    change_text(restarts / "restarts/seed1/config.gin", before, after)
+    line = failing(restarts.parent / "new", *as_runs(restarts))
+    assert f"seed1 is of another setting than {restarts / 'restarts/seed0'} ({difference})" in line
+    assert "must be restarts, which differ in train.seed alone" in line
+
+
+def test_a_parameter_that_came_later_makes_no_other_setting(restarts):
+    """One run of an older package, which did not know it, and one that has its default."""
+    change_text(restarts / "restarts/seed0/config.gin", "Adam.l2 = 0.0\n", "")
+    change_text(restarts / "restarts/seed1/config.gin", "train.scores = 'fast'\n", "")
+    choice.require_one_setting([restarts / "restarts" / f"seed{seed}" for seed in (0, 1)])
+
+
+def test_a_training_that_has_begun_keeps_its_pair(run, tmp_path):
+    """One of before pairs had equally many active latents, its choice written as it was then."""
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    written = json.loads((folder / "choice.json").read_text())
+    change_active(folder / written["entangled"][0], 1.0)
+    written["runs"][1]["active_latents"] = 1.0
+    old = {key: written[key] for key in ("score", "disentangled", "entangled", "runs")}
+    (folder / "choice.json").write_text(json.dumps(old, indent=1) + "\n")
+    before = contents(folder)
+    command.main([*ARGUMENTS, f"--run_dir={folder}"])
+    assert contents(folder) == before
+
+
+def restarts_of(*pairs):
+    """Restarts of (MIG, active latents), numbered."""
+    return [choice.Restart(pathlib.Path(f"r{k}"), m, k, a) for k, (m, a) in enumerate(pairs)]
+
+
 def test_ensembles_are_the_best_and_the_worst():
-    migs = [0.3, 0.1, 0.5, 0.2, 0.4]
-    restarts = [choice.Restart(pathlib.Path(f"r{k}"), m, k, None) for k, m in enumerate(migs)]
-    taken = choice.choose(restarts, 2)
+    taken = choice.choose(restarts_of((0.3, 4), (0.1, 4), (0.5, 4), (0.2, 4), (0.4, 4)), 2)
     assert [r.seed for r in taken.disentangled] == [2, 4]
     assert [r.seed for r in taken.entangled] == [1, 3]
     assert taken.facts(pathlib.Path("elsewhere"))["disentangled"] == ["r2", "r4"]
+    assert taken.gap == pytest.approx(0.45 - 0.15)
+
+
+def test_a_pair_of_different_numbers_of_active_latents_is_refused():
+    with pytest.raises(UserError) as refused:
+        choice.choose(restarts_of((0.5, 3), (0.1, 5)), 1)
+    assert str(refused.value) == (
+        "no 2 runs have equally many active latents: the runs by active latents are 1 of 5 "
+        "(MIG 0.100 to 0.100), 1 of 3 (MIG 0.500 to 0.500); give further seeds (perturb.seeds)"
+    )
+    # Three of one number and one of another make no ensembles of two and two.
+    with pytest.raises(UserError, match="no 4 runs have equally many active latents: .* 3 of 5"):
+        choice.choose(restarts_of((0.5, 5), (0.1, 5), (0.2, 5), (0.9, 4)), 2)
+
+
+def test_an_over_pruned_run_of_a_higher_mig_is_passed_over():
+    taken = choice.choose(restarts_of((0.9, 2), (0.3, 5), (0.2, 5), (0.1, 5), (0.05, 3)), 1)
+    assert ([r.seed for r in taken.disentangled], [r.seed for r in taken.entangled]) == ([1], [3])
+
+
+def test_of_several_groups_that_of_the_largest_gap_is_taken():
+    runs = restarts_of((0.9, 3), (0.2, 5), (0.1, 5), (0.5, 3), (0.3, 4), (0.6, 3), (0.5, 2))
+    taken = choice.choose(runs, 1)
+    assert ([r.seed for r in taken.disentangled], [r.seed for r in taken.entangled]) == ([0], [3])
+    facts = taken.facts(pathlib.Path("elsewhere"))
+    assert [(g["active_latents"], g["runs"], g["taken"]) for g in facts["groups"]] == [
+        (5, 2, False),
+        (4, 1, False),
+        (3, 3, True),
+        (2, 1, False),
+    ]
+    assert [g["gap"] for g in facts["groups"]] == [
+        pytest.approx(0.1),
+        None,
+        pytest.approx(0.4),
+        None,
+    ]
+    assert facts["gap"] == pytest.approx(0.4) and facts["active_latents"] == 3
+    # The dissertation's rule leaves the other.
+    taken = choice.choose(runs, 1, min_active=5)
+    assert ([r.seed for r in taken.disentangled], [r.seed for r in taken.entangled]) == ([1], [2])
+    with pytest.raises(
+        UserError, match=r"no 2 runs .* active latents of at least 6 \(perturb.min_"
+    ):
+        choice.choose(runs, 1, min_active=6)
+
+
+def test_of_equal_gaps_that_of_more_active_latents_is_taken():
+    taken = choice.choose(restarts_of((0.75, 3), (0.5, 3), (0.5, 4), (0.25, 4)), 1)
+    assert taken.disentangled[0].active_latents == taken.entangled[0].active_latents == 4
+
+
+def test_gaps_of_ensembles_are_of_their_means():
+    """One outlier does not make a group the farthest apart."""
+    outlier = [(0.9, 5), (0.2, 5), (0.2, 5), (0.1, 5)]
+    even = [(0.7, 4), (0.7, 4), (0.1, 4), (0.1, 4)]
+    assert choice.choose(restarts_of(*outlier, *even), 2).disentangled[0].active_latents == 4
+    assert choice.choose(restarts_of(*outlier, *even), 1).disentangled[0].active_latents == 5
 
 
 @pytest.mark.parametrize("file", [file for file in config.shipped() if "perturb" in file])
@@ -260,13 +429,21 @@ def test_shipped_configs(file):
     builder = {"zoo_dsprites": (0.1, 1), "zoo_shapes3d": (0.175, 4)}[family]
     assert (job.epsilon, job.ensemble) == builder
     assert (job.samples, job.decoder_batches) == (5, 3)
+    # The dissertation's rule: no fewer active latents than factors.
+    factors = {"zoo_dsprites": 5, "zoo_shapes3d": 6}[family]
+    assert job.min_active == (factors if "papers" in file else 0)
     for make in (job.optimizer, job.decoder_optimizer):
         assert (make().beta_1, make().beta_2, make().epsilon) == (0.9, 0.999, 1e-7)
         assert "papers" not in file or float(make().learning_rate) == pytest.approx(1e-4)
     config.parse([job.restarts], [*job.bindings, "train.seed = 1"])
     restart = Job()
     assert restart.dataset == job.dataset
-    assert restart.model((64, 64, 1)).latent_dim == {"zoo_dsprites": 5, "zoo_shapes3d": 6}[family]
+    assert restart.model((64, 64, 1)).latent_dim == factors
+    if "papers" not in file:
+        assert len(job.seeds) == 8
+        given = {name: repr(gin.query_parameter(name)) for name in ("BetaVAE.beta", "train.steps")}
+        config.parse(["gin/beta_vae.gin"])
+        assert given == {name: repr(gin.query_parameter(name)) for name in given}
 
 
 def test_help_needs_no_tensorflow():

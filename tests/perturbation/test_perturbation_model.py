@@ -2,6 +2,7 @@
 
 import functools
 
+import gradients
 import keras
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import toy
 
 from data import sampling
 from data.space import Factor, FactorSpace
+from zoo.models.likelihoods import Bernoulli, Gaussian, Laplace, Logistic
 from zoo.models.vae import BetaVAE
 from zoo.networks.convolutional import conv_decoder
 from zoo.networks.dense import mlp_decoder, mlp_encoder
@@ -70,6 +72,11 @@ def model(ensemble=1, optimizer=adam, **options):
 
 def batch(count=8, step=0):
     return sampling.Independent(DATASET, count)(sampling.tensors(DATASET), 0, step)
+
+
+def reconstruction(built, one, images, targets, seed):
+    """By the VAE's own likelihood."""
+    return built.reconstruction(one, targets, built.outputs(one, images, seed), None)
 
 
 def values_of(variables):
@@ -229,6 +236,124 @@ def test_the_gradient_of_m_is_the_difference_of_the_mean_logits():
     np.testing.assert_allclose(got, 0.2 * slope * logits, rtol=1e-4, atol=1e-5)
 
 
+def two_decoders(entangled, disentangled, likelihood):
+    """A model whose decoders give the same logit for every pixel of every image."""
+    built = model(samples=1, likelihood=likelihood)
+    for one, logit in ((built.entangled[0], entangled), (built.disentangled[0], disentangled)):
+        one.decoder_outputs = lambda latents, logit=logit: tf.fill(
+            [tf.shape(latents)[0], *SHAPE], logit
+        )
+    return built
+
+
+@pytest.mark.parametrize(
+    "likelihood, at_half, at_zero",
+    [
+        # l_disentangled - l_entangled = -3 + 1.
+        (None, -2.0, -2.0),
+        # d_disentangled - d_entangled = sigmoid(-3) - sigmoid(-1), over s^2 = 0.5.
+        (lambda: Gaussian(variance=0.5), -0.443031, -0.443031),
+        # (x' - d_e) / (x' - d_e)^2 - (x' - d_d) / (x' - d_d)^2 = 1 / (x' - d_e) - 1 / (x' - d_d).
+        (lambda: Gaussian(variance="optimal"), 2.118324, 17.367255),
+    ],
+)
+def test_what_moves_a_pixel_by_two_decoders_that_are_known(likelihood, at_half, at_zero):
+    """All pixels alike, logits -1 (mean 0.268941) and -3 (0.047426)."""
+    built, drawn = two_decoders(-1.0, -3.0, likelihood), batch()
+    for target, expected in ((0.5, at_half), (0.0, at_zero)):
+        targets = tf.Variable(tf.fill(drawn["image"].shape, target))
+        built.perturbed = lambda images, change, targets=targets: targets + 0.0
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(built.losses_on(drawn, SEED, STEP)["loss"])
+        np.testing.assert_allclose(tape.gradient(loss, targets), expected, rtol=1e-4)
+
+
+def test_a_background_that_both_are_sure_of_moves_m_by_logits_and_not_by_means():
+    sizes = {}
+    for name, likelihood in (("bernoulli", None), ("gaussian", Gaussian)):
+        built, drawn = two_decoders(-9.0, -12.0, likelihood), batch()
+        change = tf.Variable(tf.fill(drawn["image"].shape, 0.5))
+        built.change = lambda index, change=change: change
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(built.losses_on(drawn, SEED, STEP)["loss"])
+        sizes[name] = np.abs(tape.gradient(loss, change)).max()
+    assert sizes["bernoulli"] == pytest.approx(0.2 * 3, rel=1e-5)
+    assert sizes["gaussian"] == pytest.approx(
+        0.2 * (1 / (1 + np.exp(9)) - 1 / (1 + np.exp(12))), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("likelihood", [Gaussian, lambda: Gaussian(0.02), Logistic, None])
+def test_the_gradient_of_m_agrees_with_finite_differences(likelihood):
+    built, drawn = model(ensemble=2, likelihood=likelihood), batch()
+
+    def loss():
+        return tf.reduce_mean(built.losses_on(drawn, SEED, STEP)["loss"])
+
+    slope, norm = gradients.slopes(loss, built.network.trainable_variables, 0.02)
+    assert norm > 1e-2 and slope == pytest.approx(norm, rel=0.02)
+
+
+def test_gaps_are_the_losses_of_the_changed_images_minus_those_of_the_original():
+    """By hand, in float64, from the mean images of the decoders."""
+    built, drawn = model(ensemble=2, likelihood=lambda: Gaussian(variance=0.1)), batch()
+    images = drawn["image"].numpy().astype(float)
+    changed = built.perturbed(drawn["image"], built.change(drawn["index"])).numpy().astype(float)
+    losses = built.losses_on(drawn, SEED, STEP)
+    gaps, after = [], []
+    for k, one in enumerate([*built.disentangled, *built.entangled]):
+        seed, parts = tf.random.fold_in(SEED, k, alg="philox"), []
+        for s in range(5):
+            draw = tf.random.fold_in(seed, s, alg="philox")
+            mean = one.decode(one.draw(one.posterior(drawn["image"]), draw)).numpy().astype(float)
+            parts.append([((x - mean) ** 2).sum((1, 2, 3)) / 0.2 for x in (images, changed)])
+        before, now = np.mean(parts, axis=0)
+        gaps.append(now - before)
+        after.append(now + 16 * 16 / 2 * np.log(2 * np.pi * 0.1))
+    for name, pair in (("disentangled", slice(0, 2)), ("entangled", slice(2, 4))):
+        np.testing.assert_allclose(
+            losses[f"reconstruction_gap_{name}"], np.mean(gaps[pair], axis=0), rtol=1e-3, atol=1e-3
+        )
+        np.testing.assert_allclose(
+            losses[f"reconstruction_{name}"], np.mean(after[pair], axis=0), rtol=1e-4
+        )
+
+
+def test_decoders_keep_the_likelihood_of_their_vaes():
+    drawn = batch()
+    own, other = (model(likelihood=likelihood) for likelihood in (None, Gaussian))
+    values = [each.losses_on(drawn, SEED, STEP)["decoders"] for each in (own, other)]
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "likelihood", [Bernoulli, lambda: Gaussian(squashed=True), lambda: Laplace("learned")]
+)
+def test_likelihoods_that_m_cannot_have(likelihood):
+    with pytest.raises(ValueError, match="perturb.likelihood is .*; give one of mean images"):
+        model(likelihood=likelihood)
+
+
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        (lambda count: np.full(count, 0.7), 0.0),
+        # Values are at 0 or 1: folding makes m and -m one change.
+        (lambda count: np.resize([0.7, -0.7], count), 0.0),
+        # Every other image: 0.7, 0.1, 0.7, ...
+        (lambda count: np.resize([0.7, 0.1], count), 0.6),
+        # One image of eight, which differs from the one before it as well as from the next.
+        (lambda count: np.resize([0.5, 0, 0, 0, 0, 0, 0, 0], count), 0.125),
+    ],
+)
+def test_variation_is_what_the_m_of_another_image_would_change(change, expected):
+    built, drawn = model(), batch(64)
+    m = tf.constant(change(64), tf.float32)[:, None, None, None] * tf.ones([64, *SHAPE])
+    built.change = lambda index: m
+    variation = tf.reduce_mean(built.losses_on(drawn, SEED, STEP)["variation"])
+    assert float(variation) == pytest.approx(expected, abs=1e-5)
+
+
 def test_reconstruction_is_the_mean_over_five_different_samples():
     built, images = model(), batch()["image"]
     one, targets = built.entangled[0], 0.3 + 0.4 * images
@@ -237,15 +362,15 @@ def test_reconstruction_is_the_mean_over_five_different_samples():
     latents = np.stack([one.draw(posterior, seed) for seed in seeds])
     logits = np.stack([one.decoder_outputs(tf.constant(z)) for z in latents]).astype(float)
     losses = (np.logaddexp(0, logits) - targets.numpy() * logits).sum((2, 3, 4))
-    got = built.reconstruction(one, images, targets, SEED)
+    got = reconstruction(built, one, images, targets, SEED)
     np.testing.assert_allclose(got, losses.mean(0), rtol=1e-5)
     assert losses.std(0).min() > 1e-3
     # Another number of samples: the variance of the mean goes down accordingly.
     spread = {}
     for samples in (1, 5):
         built.samples = samples
-        reconstruct = tf.function(built.reconstruction)
-        draws = [reconstruct(one, images, targets, tf.constant([9, k])) for k in range(400)]
+        reconstruct = tf.function(lambda seed: reconstruction(built, one, images, targets, seed))
+        draws = [reconstruct(tf.constant([9, k])) for k in range(400)]
         spread[samples] = np.var(np.stack(draws), axis=0).mean()
     # The ratio of two variances of 400 draws of 8 images has a standard error below 10 %.
     assert spread[1] / spread[5] == pytest.approx(5, rel=0.35)
@@ -256,8 +381,8 @@ def test_losses_are_means_over_ensembles_and_decoders_their_sum():
     losses = built.losses_on(drawn, SEED, STEP)
     targets = built.perturbed(drawn["image"], built.change(drawn["index"]))
     single = [
-        built.reconstruction(
-            one, drawn["image"], targets, tf.random.fold_in(SEED, k, alg="philox")
+        reconstruction(
+            built, one, drawn["image"], targets, tf.random.fold_in(SEED, k, alg="philox")
         ).numpy()
         for k, one in enumerate([*built.disentangled, *built.entangled])
     ]

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import gc
+import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
@@ -19,7 +20,7 @@ from zoo.models.export import export
 from zoo.models.vae import BetaVAE
 from zoo.networks.convolutional import conv_decoder
 from zoo.perturbation import choice, pictures
-from zoo.perturbation.model import Perturbation
+from zoo.perturbation.model import Perturbation, mean_likelihood
 from zoo.perturbation.network import Endpoints, PerturbationNetwork
 from zoo.report import page
 from zoo.training.job import Job
@@ -41,10 +42,13 @@ class PerturbationJob(Job):
         seeds: `train.seed` of each restart.
         runs: the folders of finished runs that are taken into the choice.
         ensemble: how many of the most and of the least disentangled runs are taken.
+        min_active: runs with fewer active latents are over-pruned and not taken.
         epsilon: the largest change of a pixel, between 0 and 1.
         samples: latents drawn for every image.
         decoder_batches: batches that train the decoders for one that trains m.
         warm_up: first batches, which train the decoders only.
+        likelihood: makes the likelihood that m's loss is measured by, see `Perturbation`; None for
+            that of each VAE.
         decoder_optimizer: makes the optimiser of the decoders; `optimizer` is that of m.
         network: the decoder that m is made of, (number of factors, observation shape) -> network.
         neuron_after: after how many of its layers the single neuron stands.
@@ -58,10 +62,12 @@ class PerturbationJob(Job):
     seeds: Sequence[int] = ()
     runs: Sequence[str] = ()
     ensemble: int = 1
+    min_active: int = 0
     epsilon: float = gin.REQUIRED
     samples: int = 5
     decoder_batches: int = 3
     warm_up: int = 0
+    likelihood: Callable[[], keras.layers.Layer] | None = None
     decoder_optimizer: Callable[[], keras.optimizers.Optimizer] = gin.REQUIRED
     network: Callable[..., keras.Model] = conv_decoder
     neuron_after: int = 1
@@ -77,11 +83,17 @@ class PerturbationJob(Job):
         for key in ("ensemble", "samples", "decoder_batches"):
             if getattr(self, key) < 1:
                 raise UserError(f"perturb.{key} is {getattr(self, key)}; give at least 1")
-        for key in ("warm_up", "spread"):
+        for key in ("warm_up", "spread", "min_active"):
             if getattr(self, key) < 0:
                 raise UserError(f"perturb.{key} is {getattr(self, key)}; give at least 0")
         if not 0 < self.epsilon < 1:
             raise UserError(f"perturb.epsilon is {self.epsilon}; give a number between 0 and 1")
+        # What cannot be must not wait for the end of the restarts.
+        if self.likelihood:
+            try:
+                mean_likelihood(self.likelihood)
+            except ValueError as error:
+                raise UserError(str(error).splitlines()[0]) from None
         if self.devices != "one":
             raise UserError(f"perturb.devices is {self.devices!r}; it takes one")
         for key in ("seeds", "runs"):
@@ -113,12 +125,20 @@ class PerturbationJob(Job):
             # The graphs of a training hold themselves in a circle.
             gc.collect()
 
-    def choose(self, folder: pathlib.Path) -> choice.Choice:
-        """The choice among the restarts in `folder` and `runs`."""
+    def choose(self, folder: pathlib.Path, begun_with: pathlib.Path | None) -> choice.Choice:
+        """The choice among the restarts in `folder` and `runs`.
+
+        Args:
+            folder: of the restarts.
+            begun_with: the file of the choice with which the training of m has begun; None before.
+        """
         dataset = self._load(self.dataset)
-        paths = [folder / f"seed{seed}" for seed in self.seeds]
-        restarts = [choice.read(path, dataset) for path in [*paths, *map(pathlib.Path, self.runs)]]
-        return choice.choose(restarts, self.ensemble)
+        paths = [*(folder / f"seed{seed}" for seed in self.seeds), *map(pathlib.Path, self.runs)]
+        restarts = [choice.read(path, dataset) for path in paths]
+        if begun_with:
+            return choice.kept(begun_with, restarts, self.ensemble)
+        choice.require_one_setting(paths)
+        return choice.choose(restarts, self.ensemble, self.min_active)
 
     def restored(self, restart: choice.Restart, precision: str) -> BetaVAE:
         """The VAE of a finished run, in a precision; replaces the configuration."""
@@ -142,6 +162,7 @@ class PerturbationJob(Job):
             samples=self.samples,
             decoder_batches=self.decoder_batches,
             warm_up=self.warm_up,
+            likelihood=self.likelihood,
             network=self._network,
             decoder_optimizer=self.decoder_optimizer,
         )
@@ -210,21 +231,22 @@ def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict
     """
     config.parse(files, bindings)
     job, root = PerturbationJob(), pathlib.Path(run_dir)
+    written = root / CHOICE
+    begun = written.exists() and runs.RunFolder(root).config.exists()
     _require_same(runs.RunFolder(root))
     # Its own lock: that of `root` is taken by the training of m.
     with runs.opened(root / RESTARTS) as restarts:
         job.restart(restarts.path)
-        taken = job.choose(restarts.path)
-        facts = taken.facts(root)
-        choice.keep(root / CHOICE, facts, begun=runs.RunFolder(root).config.exists())
-        for name in ("disentangled", "entangled"):
-            shown = ", ".join(f"{r.path} (MIG {r.mig:.3f})" for r in getattr(taken, name))
-            print(f"{name}: {shown}")
+        taken = job.choose(restarts.path, written if begun else None)
+        if not begun:
+            runs.write_text(written, json.dumps(taken.facts(root), indent=1) + "\n")
+        print(taken)
         precision = job.precision_in(runs.RunFolder(root)).name
         chosen = (*taken.disentangled, *taken.entangled)
         vaes = {r.path: job.restored(r, precision) for r in chosen}
         # Trainings of other configurations were between.
         config.parse(files, bindings)
+        facts = json.loads(written.read_text())
         return PerturbationJob().trained_with(taken, vaes, facts).run(run_dir)
 
 

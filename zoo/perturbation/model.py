@@ -20,9 +20,17 @@ class Perturbation(Model):
     samples of the latents, decoders minimise r and m minimises
     `mean r of the entangled - mean r of the disentangled`. Encoders never move. Of every
     `decoder_batches + 1` batches the last trains m, the others all decoders; the first
-    `warm_up` batches train decoders only. (With the Bernoulli likelihood the gradient of m is the
-    difference of the decoders' logits: where decoders have not met x' yet, it is large, the same
-    for all images, and drives m to a constant.)
+    `warm_up` batches train decoders only.
+
+    The dissertation does not name the likelihood. Decoders keep that of their VAE; `likelihood` is
+    for m alone, and decides what moves a pixel of x'. By Bernoulli logits l its gradient is
+    `l_disentangled - l_entangled`, by Gaussians of one variance s^2 it is
+    `(d_disentangled - d_entangled) / s^2` for the mean images d: neither depends on x' itself, but
+    logits are unbounded. In a background that both VAEs are sure of, logits of -9 and -12 pull with
+    a force of 3 while the mean images differ by 1e-4; the same force at all images is what drives
+    m to a constant there. With the variance `"optimal"` of `Gaussian` each VAE has its own, and the
+    gradient, `(x' - d_entangled) / s_entangled^2 - (x' - d_disentangled) / s_disentangled^2`, does
+    depend on x'.
 
     Args:
         observation_shape: `(H, W, C)`.
@@ -33,8 +41,13 @@ class Perturbation(Model):
         samples: latents drawn for every image and VAE.
         decoder_batches: batches of the decoders for one of m.
         warm_up: batches before the first of m.
+        likelihood: makes the likelihood of m's loss, of the VAEs' mean images: `Gaussian`,
+            `Laplace` or `Logistic`, neither squashed nor learned; None for that of each VAE.
         network: (factor grid, observation shape) -> m.
         decoder_optimizer: makes the optimiser of the decoders.
+
+    Raises:
+        ValueError: the likelihood is not of mean images, or has weights.
     """
 
     def __init__(
@@ -49,11 +62,13 @@ class Perturbation(Model):
         warm_up: int,
         network: Callable[..., PerturbationNetwork],
         decoder_optimizer: Callable[[], keras.optimizers.Optimizer],
+        likelihood: Callable[[], keras.layers.Layer] | None = None,
     ):
         super().__init__()
         self.observation_shape, self.epsilon = observation_shape, epsilon
         self.samples, self.decoder_batches, self.warm_up = samples, decoder_batches, warm_up
         self.network = network(space, observation_shape)
+        self.likelihood = likelihood and mean_likelihood(likelihood)
         self._ensemble = len(disentangled)
         # Each an attribute of its own: checkpoints would leave out what a list holds.
         for k in range(self._ensemble):
@@ -109,47 +124,77 @@ class Perturbation(Model):
         """`fold(x + epsilon m(w))` of images x and m(w), `[B, H, W, C]` float32 in [0, 1]."""
         return folded(images + self.epsilon * change)
 
-    def reconstruction(
-        self, vae: BetaVAE, images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor
-    ) -> tf.Tensor:
-        """`-log p(target|z)` in nats, the mean over samples z of `q(z|image)`, `[B]`."""
+    def outputs(self, vae: BetaVAE, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """What its decoder makes of samples of `q(z|image)`, `[samples * B, ...]`."""
         posterior = vae.posterior(images)
         latents = [
             vae.draw(posterior, tf.random.fold_in(seed, s, alg="philox"))
             for s in range(self.samples)
         ]
-        outputs = vae.decoder_outputs(tf.concat(latents, axis=0))
+        return vae.decoder_outputs(tf.concat(latents, axis=0))
+
+    def reconstruction(
+        self,
+        vae: BetaVAE,
+        targets: tf.Tensor,
+        outputs: tf.Tensor,
+        likelihood: keras.layers.Layer | None,
+    ) -> tf.Tensor:
+        """`-log p(target|z)` in nats, the mean over the samples that gave `outputs`, `[B]`.
+
+        Args:
+            vae: whose decoder gave them.
+            targets: `[B, ...]` images.
+            outputs: `[samples * B, ...]`.
+            likelihood: p, of the VAE's mean images; None for the VAE's own.
+        """
         targets = tf.concat([targets] * self.samples, axis=0)
-        losses = vae.likelihood.negative_log_likelihood(targets, outputs)
+        if likelihood is None:
+            losses = vae.likelihood.negative_log_likelihood(targets, outputs)
+        else:
+            means = vae.likelihood.mean(outputs)
+            losses = likelihood.negative_log_likelihood(targets, means)
         return tf.reduce_mean(tf.reshape(losses, [self.samples, -1]), axis=0)
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`.
 
-        `loss` is what m minimises and `decoders` what the decoders do; `change` is the mean of
-        |m|, and `variation` what of `x' - x`, in units of epsilon, is not the same for the batch's
-        images: near 0 m is a constant, which tells a VAE nothing.
+        `loss` is what m minimises and `decoders` what the decoders do, by the VAEs' own likelihood.
+        By that of m and as means over an ensemble, `reconstruction_entangled` and
+        `reconstruction_disentangled` are of x', and `reconstruction_gap_entangled` and
+        `reconstruction_gap_disentangled` how much more they are than those of x, with the decoders
+        as they are at the step. `change` is the mean of |m|, and `variation` how much x' would
+        differ, in units of epsilon, if an image had the m of another image of the batch: 0 where m
+        does not depend on the factors, or by a sign only that folding undoes, which tells a VAE
+        nothing.
         """
         images = batch["image"]
         change = self.change(batch["index"])
         targets = self.perturbed(images, change)
-        added = (targets - images) / self.epsilon
-        losses = [
-            self.reconstruction(vae, images, targets, tf.random.fold_in(seed, k, alg="philox"))
-            for k, vae in enumerate(self._vaes)
-        ]
-        count = self._ensemble
-        disentangled, entangled = (
-            tf.add_n(part) / count for part in (losses[:count], losses[count:])
-        )
+        exchanged = self.perturbed(images, tf.roll(change, 1, axis=0))
+        own, losses, gaps = [], [], []
+        for k, vae in enumerate(self._vaes):
+            outputs = self.outputs(vae, images, tf.random.fold_in(seed, k, alg="philox"))
+            own.append(self.reconstruction(vae, targets, outputs, None))
+            losses.append(self.reconstruction(vae, targets, outputs, self.likelihood))
+            gaps.append(losses[-1] - self.reconstruction(vae, images, outputs, self.likelihood))
+        disentangled, entangled = self._means(losses)
+        gap_disentangled, gap_entangled = self._means(gaps)
         return {
             "loss": entangled - disentangled,
             "reconstruction_entangled": entangled,
             "reconstruction_disentangled": disentangled,
-            "decoders": tf.add_n(losses),
+            "reconstruction_gap_entangled": gap_entangled,
+            "reconstruction_gap_disentangled": gap_disentangled,
+            "decoders": tf.add_n(own),
             "change": tf.reduce_mean(tf.abs(change), axis=[1, 2, 3]),
-            "variation": tf.reduce_mean(tf.abs(added - tf.reduce_mean(added, 0)), axis=[1, 2, 3]),
+            "variation": tf.reduce_mean(tf.abs(targets - exchanged), axis=[1, 2, 3]) / self.epsilon,
         }
+
+    def _means(self, values: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """The means of `[B]` for each of `_vaes` over the disentangled, and over the entangled."""
+        count = self._ensemble
+        return tf.add_n(values[:count]) / count, tf.add_n(values[count:]) / count
 
     def update(
         self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, replicas: int
@@ -169,3 +214,18 @@ class Perturbation(Model):
             lambda: learn("decoders", self.decoder_variables, self.decoder_optimizer),
             lambda: learn("loss", self.network.trainable_variables, self.optimizer),
         )
+
+
+def mean_likelihood(make: Callable[[], keras.layers.Layer]) -> keras.layers.Layer:
+    """The likelihood that `make` makes, if it is one of mean images.
+
+    Raises:
+        ValueError: it takes logits, squashes what it is given, or has weights.
+    """
+    likelihood = make()
+    if getattr(likelihood, "squashed", True) or likelihood.weights:
+        raise ValueError(
+            f"perturb.likelihood is {type(likelihood).__name__}; give one of mean images, that is "
+            "Gaussian, Laplace or Logistic, neither squashed nor learned, or None for the VAEs' own"
+        )
+    return likelihood
