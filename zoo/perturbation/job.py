@@ -233,7 +233,7 @@ def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict
     job, root = PerturbationJob(), pathlib.Path(run_dir)
     written = root / CHOICE
     begun = written.exists() and runs.RunFolder(root).config.exists()
-    _require_same(runs.RunFolder(root))
+    _require_same(job, runs.RunFolder(root))
     # Its own lock: that of `root` is taken by the training of m.
     with runs.opened(root / RESTARTS) as restarts:
         job.restart(restarts.path)
@@ -250,14 +250,15 @@ def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict
         return PerturbationJob().trained_with(taken, vaes, facts).run(run_dir)
 
 
-def _require_same(folder: runs.RunFolder) -> None:
+def _require_same(job: PerturbationJob, folder: runs.RunFolder) -> None:
     """Refuses other settings before hours of restarts; the rest is compared when m is built."""
     if not folder.config.exists():
         return
-    before = folder.config.read_text()
+    before, precision = folder.config.read_text(), job.precision_in(folder).name
+    now = config.operative({job._precision_name: precision})
     changed = [
         line
-        for line in config.differences(before, config.operative())
+        for line in config.differences(before, now)
         if line.startswith("perturb.")
     ]
     if changed:
