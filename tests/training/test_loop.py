@@ -173,3 +173,26 @@ def test_pure_loop_exports_to_a_program_that_jax_can_run(tmp_path, monkeypatch):
     for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=2e-6)
     assert os.path.exists(tmp_path / "out" / "job.npz")
+
+
+def test_a_step_on_a_processor_takes_the_product_and_the_same_losses(monkeypatch):
+    from data.dataset import Dataset, DenseImages
+    from zoo.networks import transposed
+
+    images = np.random.default_rng(0).integers(0, 2, (64, 32, 32, 1)).astype(np.uint8)
+    dataset = Dataset("toy", DenseImages(images, 1.0))
+    products, product = [], transposed._product
+    monkeypatch.setattr(
+        transposed, "_product", lambda *given: products.append(1) or product(*given)
+    )
+    losses = []
+    for fast in (True, False):
+        monkeypatch.setattr(transposed, "_FILTERS", 3 if fast else 0)
+        keras.utils.set_random_seed(0)
+        model = BetaVAE((32, 32, 1))
+        model.bind(Adam(1e-3))
+        loop = Loop(model, sampling.Independent(dataset, 8), sampling.tensors(dataset), seed=0)
+        losses.append([loop.run(step, 1)["loss"] for step in range(5)])
+        assert bool(products) == fast
+        products.clear()
+    np.testing.assert_allclose(*losses, rtol=1e-4)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import gin
 import keras
 
+from zoo.networks.transposed import Conv2DTranspose
+
 
 @gin.configurable
 def conv_encoder(
@@ -82,7 +84,7 @@ def conv_decoder(
         keras.layers.Conv2DTranspose(filters, kernel, stride, padding="same", activation="relu")
         for filters, kernel, stride in layers
     ]
-    last = keras.layers.Conv2DTranspose(channels, 4, 2, padding="same")
+    last = Conv2DTranspose(channels, 4, 2, padding="same")
     return keras.Sequential(
         [keras.Input((latent_dim,)), *dense, keras.layers.Reshape(grid), *transposed, last],
         name=name,
@@ -145,7 +147,7 @@ def slow_decoder(
     for k, filters in enumerate((*hidden, last)):
         bound = 1 / math.sqrt(16 * filters)
         layers.append(
-            keras.layers.Conv2DTranspose(
+            Conv2DTranspose(
                 filters,
                 4,
                 strides=2 if k else 1,

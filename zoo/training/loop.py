@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from zoo.errors import UserError
 from zoo.models.base import Model
+from zoo.networks.transposed import in_training
 
 # Folded into the run's seed so that noise and data are different streams.
 _NOISE = 0x0153
@@ -74,7 +75,9 @@ class Loop:
         self._update = (
             tf.function(model.update, jit_compile=True) if compiled == "update" else model.update
         )
-        self._chunk = tf.function(self._steps, jit_compile=compiled is True)
+        # XLA has its own ways of computing a layer.
+        steps = self._steps if compiled else self._steps_in_training
+        self._chunk = tf.function(steps, jit_compile=compiled is True)
         self._shapes = None
 
     def run(self, start: int, steps: int) -> dict[str, np.ndarray]:
@@ -107,6 +110,10 @@ class Loop:
             "start": tf.constant(0),
             "steps": tf.constant(1),
         }
+
+    def _steps_in_training(self, tables, seed, start, steps):
+        with in_training():
+            return self._steps(tables, seed, start, steps)
 
     def _steps(self, tables, seed, start, steps):
         done = tf.constant(0)
