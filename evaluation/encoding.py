@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from evaluation import arrays
+
 
 class CachedCodes:
     """Codes of the images of a data set, encoded when first asked for and then kept.
@@ -52,7 +54,7 @@ class CachedCodes:
     def _encode(self, numbers: np.ndarray) -> np.ndarray:
         # Filled up with its last image: a compiled encoder sees one shape only.
         filled = np.pad(numbers, (0, self._batch_size - len(numbers)), mode="edge")
-        codes = np.asarray(self._encoder(images_in_unit_range(self._images, filled)))
+        codes = arrays.real(self._encoder(images_in_unit_range(self._images, filled)), "codes")
         if codes.ndim < 2 or len(codes) != len(filled):
             raise ValueError(
                 f"the encoder made codes of shape {codes.shape} from {len(filled)} images: "
@@ -66,5 +68,10 @@ class CachedCodes:
 
 
 def images_in_unit_range(images: Any, numbers: np.ndarray) -> np.ndarray:
-    """`[n, ...]` float32 images, those of some numbers, with `images.maximum` as 1."""
+    """`[n, ...]` float32 images, those of some numbers, with `images.maximum` as 1.
+
+    Plain arrays, which state no maximum, are integers in 0..255 or floats in [0, 1].
+    """
+    if not hasattr(images, "maximum"):
+        return arrays.unit_range(images, numbers, "images")
     return np.asarray(images[numbers], np.float32) / np.float32(images.maximum)
