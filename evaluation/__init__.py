@@ -1,6 +1,8 @@
 """Scores of disentanglement and identifiability research, on arrays and callables.
 
-Every score returns a dict with the headline number under `score`. Modules are imported on first
+Every score returns a dict with the headline number under `score`. Bad input is a ValueError of one
+line; where a score has no value, as for a decoder without derivatives, it is the subclass
+`UndefinedScoreError`. Modules are imported on first
 use, so that `import evaluation` costs nothing and needs no TensorFlow.
 """
 
@@ -34,6 +36,7 @@ _HOMES = {
     ],
     "generative": ["fid", "frechet_distance", "inception_features", "reconstruction_rmse"],
     "suite": ["evaluate"],
+    "errors": ["UndefinedScoreError"],
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -4,8 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evaluation import arrays
+
 # Solvers square what they are given, and some never end on what overflows.
 _LARGEST = 1e100
+# A code is dead that varies by no more than so many times the rounding error of its own type; in
+# float64, whose codes are often computed from others, by no more than 1e-12 of its magnitude.
+_ULPS = 8
+_CONSTANT = 1e-12
 
 
 def codes_and_factors(
@@ -25,19 +31,15 @@ def codes_and_factors(
     Raises:
         ValueError: a wrong shape or length, NaN, a fractional index, or a constant factor.
     """
-    codes = matrix(codes, f"codes{suffix}", "[N, D]")
-    factors = matrix(factors, f"factors{suffix}", "[N, F]")
+    codes = varying(codes, f"codes{suffix}", "[N, D]")
+    factors = varying(factors, f"factors{suffix}", "[N, F]")
     if len(codes) != len(factors):
         raise ValueError(
             f"codes{suffix} has {len(codes)} rows and factors{suffix} {len(factors)}: "
             "row n of both must describe the same observation"
         )
-    flags = np.asarray(continuous, bool)
-    if flags.ndim and flags.shape != factors.shape[1:]:
-        raise ValueError(
-            f"{flags.size} flags were given for {factors.shape[1]} factors: give one a factor"
-        )
-    fractional = (factors != np.round(factors)).any(0) & ~flags
+    ordered = flags(continuous, "continuous", factors.shape[1])
+    fractional = (factors != np.round(factors)).any(0) & ~ordered
     if fractional.any():
         raise ValueError(
             f"factors{suffix} column {fractional.argmax()} is not made of integers: "
@@ -49,13 +51,21 @@ def codes_and_factors(
             f"factors{suffix} column {constant.argmax()} is constant: leave it out, "
             "or sample more rows"
         )
-    return codes, factors if flags.any() else factors.astype(np.int64)
+    return codes, factors if ordered.any() else factors.astype(np.int64)
 
 
 def train_and_test(
-    codes, factors, codes_test, factors_test, continuous: bool | Sequence[bool] = False
+    codes,
+    factors,
+    codes_test,
+    factors_test,
+    continuous: bool | Sequence[bool] = False,
+    unseen: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """As `codes_and_factors` for a training and a test part, whose columns must correspond."""
+    """As `codes_and_factors` for a training and a test part, whose columns must correspond.
+
+    Indices that only the test part has are an error unless `unseen`: no classifier can name them.
+    """
     codes, factors = codes_and_factors(codes, factors, continuous=continuous)
     codes_test, factors_test = codes_and_factors(codes_test, factors_test, "_test", continuous)
     for name, train, test in (
@@ -67,16 +77,61 @@ def train_and_test(
                 f"{name} has {train.shape[1]} columns and {name}_test {test.shape[1]}: "
                 "they must be the same ones"
             )
+    ordered = flags(continuous, "continuous", factors.shape[1])
+    for f in () if unseen else np.flatnonzero(~ordered):
+        new = np.setdiff1d(factors_test[:, f], factors[:, f])
+        if new.size:
+            raise ValueError(
+                f"factors_test column {f} holds {new[0]:g}, which factors has nowhere: fit on rows "
+                "that have every value, or leave such rows out of the test"
+            )
     return codes, factors, codes_test, factors_test
+
+
+def flags(values, name: str, count: int) -> np.ndarray:
+    """`[count]` booleans, one a factor, made of as many or of one for all.
+
+    Raises:
+        ValueError: another number of them, or values that are neither true nor false.
+    """
+    given = np.asarray(values)
+    if given.dtype.kind not in "biu" or not np.isin(given, (0, 1)).all():
+        raise ValueError(f"{name} is {values!r}: give True or False, for all factors or for each")
+    if given.ndim and given.shape != (count,):
+        raise ValueError(f"{given.size} flags were given for {count} factors: give one a factor")
+    return np.broadcast_to(given.astype(bool), (count,))
+
+
+def whole(least: int, **numbers) -> None:
+    """Checks numbers of rows, bins or the like: integers of at least `least`.
+
+    Raises:
+        ValueError: another type or a smaller number.
+    """
+    for name, number in numbers.items():
+        if isinstance(number, bool | np.bool_) or not isinstance(number, int | np.integer):
+            raise ValueError(f"{name} is {number!r}: it must be a whole number")
+        if number < least:
+            raise ValueError(f"{name} is {number}: it must be at least {least}")
+
+
+def varying(array, name: str, shape: str) -> np.ndarray:
+    """As `matrix`, but columns that vary by rounding only are made constant.
+
+    Rounding is that of the type in which the numbers came. Without this the noise of a dead code
+    would be ranked, binned and split like any other code.
+    """
+    values = matrix(array, name, shape)
+    rounding = max(_CONSTANT, _ULPS * arrays.epsilon(array))
+    constant = constant_columns(values, rounding)
+    return np.where(constant, values[0], values) if constant.any() else values
 
 
 def matrix(array, name: str, shape: str) -> np.ndarray:
     """A finite, non-empty float64 matrix made of `array`; `shape` describes it in messages."""
-    array = np.asarray(array)
+    array = arrays.real(array, name)
     if array.ndim != 2 or not array.size:
         raise ValueError(f"{name} has shape {array.shape}: give a non-empty matrix {shape}")
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"{name} is of type {array.dtype}: give real numbers")
     array = array.astype(np.float64)
     bad = ~np.isfinite(array)
     if bad.any():
@@ -87,9 +142,9 @@ def matrix(array, name: str, shape: str) -> np.ndarray:
     return array
 
 
-def constant_columns(codes: np.ndarray) -> np.ndarray:
+def constant_columns(codes: np.ndarray, rounding: float = _CONSTANT) -> np.ndarray:
     """`[D]` bool: the columns of `[N, D]` that vary by no more than rounding, as dead codes do."""
-    return np.ptp(codes, axis=0) <= 1e-12 * np.abs(codes).max(0)
+    return np.ptp(codes, axis=0) <= rounding * np.abs(codes).max(0)
 
 
 def comparable(codes: np.ndarray, *more: np.ndarray) -> list[np.ndarray]:

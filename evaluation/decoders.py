@@ -6,21 +6,26 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from evaluation import arrays, usable
 from evaluation.precision import in_float64, inlined
 
 
 def checked_latents(latents, dtype: str) -> np.ndarray:
     """Latents `[N, *latent_shape]`, finite and of the wanted type; a ValueError otherwise."""
-    latents = np.asarray(latents)
+    latents = arrays.real(latents, "latents")
     if latents.ndim < 2 or 0 in latents.shape:
         raise ValueError(f"latents of shape {latents.shape}: must be [N, *latent_shape], not empty")
-    if latents.dtype.kind not in "fiu" or not np.isfinite(latents).all():
+    if latents.dtype.kind == "b" or not np.isfinite(latents).all():
         raise ValueError("latents must be finite numbers")
     return latents.astype(dtype, copy=False)
 
 
 class _WrongOutput(ValueError):
     """A decoder returns what cannot be differentiated."""
+
+
+# What numpy, and methods of arrays, raise at a tensor that has no value yet.
+_TRACING = (TypeError, NotImplementedError, AttributeError)
 
 
 def prepared(decoder: Callable, latent_shape: tuple[int, ...], dtype: str) -> Callable:
@@ -44,7 +49,12 @@ def single_output(decoder: Callable) -> Callable:
             (keyword,) = keywords
 
     def decode(latents):
-        output = decoder(latents) if keyword is None else decoder(**{keyword: latents})
+        try:
+            output = decoder(latents) if keyword is None else decoder(**{keyword: latents})
+        except _TRACING:
+            output = _of_numpy(decoder, latents)
+            if output is None:
+                raise
         if isinstance(output, dict):
             if len(output) != 1:
                 raise _WrongOutput(
@@ -62,15 +72,29 @@ def single_output(decoder: Callable) -> Callable:
     return decode
 
 
+def _of_numpy(decoder, latents) -> np.ndarray | None:
+    """What a decoder that fails on a tensor makes of an array, if it makes an array of it."""
+    try:
+        output = decoder(np.zeros([1, *latents.shape[1:]], latents.dtype.as_numpy_dtype))
+    except Exception:  # Then its failure on a tensor is the one to report, whatever this one is.
+        return None
+    return output if isinstance(output, np.ndarray) else None
+
+
 def probe(decoder, latent_shape, dtype):
-    """The output shape, and the bytes of all activations, of one example."""
+    """The output shape, and the bytes of all activations, of one example.
+
+    Raises:
+        ValueError: the decoder fails, or its output cannot be differentiated.
+        UndefinedScoreError: see `usable.require_gradient` and `usable.require_independence`.
+    """
     spec = tf.TensorSpec([None, *latent_shape], dtype)
     try:
         concrete = tf.function(decoder, autograph=False).get_concrete_function(spec)
         output = concrete(tf.zeros([1, *latent_shape], dtype))
     except _WrongOutput:
         raise
-    except (TypeError, ValueError, tf.errors.OpError) as error:
+    except (*_TRACING, ValueError, tf.errors.OpError) as error:
         raise ValueError(
             f"the decoder fails on {dtype} latents of shape {_open(latent_shape)}: "
             f"{next(iter(str(error).splitlines()), error)}"
@@ -79,7 +103,10 @@ def probe(decoder, latent_shape, dtype):
         raise ValueError(f"the decoder maps one example to shape {output.shape}: must be [1, ...]")
     if not output.dtype.is_floating:
         raise ValueError(f"the decoder returns {output.dtype.name}: nothing to differentiate")
-    return tuple(output.shape[1:]), _activation_bytes(concrete.graph)
+    activations = _activation_bytes(concrete.graph)
+    usable.require_independence(concrete, latent_shape)
+    usable.require_gradient(concrete)
+    return tuple(output.shape[1:]), activations
 
 
 def _activation_bytes(graph) -> int:

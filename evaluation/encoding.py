@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation import arrays
 from evaluation.traces import kept, may_be_kept
 
 # Images whose activations stay in the caches of a core, which works on them alone: larger batches
@@ -39,7 +40,8 @@ class CachedCodes:
         self.seconds = 0.0
         self.code_shape: tuple[int, ...] | None = None
         self._encoder, self._images, self._batch_size = encoder, images, batch_size
-        self._compiled = may_be_kept(encoder)
+        # Plain arrays are read, and checked, in Python.
+        self._compiled = may_be_kept(encoder) and hasattr(images, "maximum")
         self._known = np.zeros(len(images), bool)
         self._codes: np.ndarray | None = None
 
@@ -66,7 +68,8 @@ class CachedCodes:
         codes = self._encode_compiled(numbers) if self._compiled else None
         if codes is None:
             filled = _filled(numbers, self._batch_size)
-            codes = np.asarray(self._encoder(images_in_unit_range(self._images, filled)))
+            codes = self._encoder(images_in_unit_range(self._images, filled))
+            codes = arrays.real(codes, "codes")
             if codes.ndim < 2 or len(codes) != len(filled):
                 raise ValueError(
                     f"the encoder made codes of shape {codes.shape} from {len(filled)} images: "
@@ -89,7 +92,7 @@ class CachedCodes:
 
         try:
             key = ("encode", images.shape[1:], images.dtype.str, maximum, chunk)
-            return kept(self._encoder, key, make)(images)
+            return arrays.real(kept(self._encoder, key, make)(images), "codes")
         except Exception:  # Whatever Python code does with a symbolic tensor.
             if self.code_shape is not None:
                 raise
@@ -99,7 +102,12 @@ class CachedCodes:
 
 
 def images_in_unit_range(images: Any, numbers: np.ndarray) -> np.ndarray:
-    """`[n, ...]` float32 images, those of some numbers, with `images.maximum` as 1."""
+    """`[n, ...]` float32 images, those of some numbers, with `images.maximum` as 1.
+
+    Plain arrays, which state no maximum, are integers in 0..255 or floats in [0, 1].
+    """
+    if not hasattr(images, "maximum"):
+        return arrays.unit_range(images, numbers, "images")
     return np.asarray(images[numbers], np.float32) / np.float32(images.maximum)
 
 

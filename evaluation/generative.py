@@ -4,9 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation import checks
+from evaluation import arrays, checks
+from evaluation.batches import consecutive, lengths
 
 Features = Callable[[np.ndarray], np.ndarray]
+
+# Covariances of float32 features are symmetric and positive up to their rounding.
+_ASYMMETRY = 1e-5
+_NEGATIVE = 1e-4
 
 
 def fid(real, generated, features: Features | None = None, batch_size: int = 64) -> dict:
@@ -31,9 +36,10 @@ def fid(real, generated, features: Features | None = None, batch_size: int = 64)
         `score` >= 0; `mean_term` and `covariance_term`, its two summands.
 
     Raises:
-        ValueError: wrong shapes, NaN, fewer than 2 images.
+        ValueError: wrong shapes or types, NaN, images out of range, fewer than 2 images.
         RuntimeError: the weights of InceptionV3 cannot be had.
     """
+    checks.whole(1, batch_size=batch_size)
     if features is None and not (_is_matrix(real) and _is_matrix(generated)):
         features = inception_features()
     moments = []
@@ -55,16 +61,21 @@ def frechet_distance(mean_1, covariance_1, mean_2, covariance_2) -> dict:
 
     Args:
         mean_1: `[F]`.
-        covariance_1: `[F, F]`, symmetric.
+        covariance_1: `[F, F]`, symmetric and positive semidefinite, up to rounding.
         mean_2: `[F]`.
-        covariance_2: `[F, F]`, symmetric.
+        covariance_2: `[F, F]`, the same.
 
     Returns:
         `score` >= 0; `mean_term` and `covariance_term`, its two summands.
+
+    Raises:
+        ValueError: sizes that differ, values that are not finite, no covariance.
     """
-    mean_1, mean_2 = np.asarray(mean_1, float), np.asarray(mean_2, float)
-    covariance_1, covariance_2 = np.asarray(covariance_1, float), np.asarray(covariance_2, float)
-    product = _square_root(covariance_1) @ _square_root(covariance_2)
+    mean_1, covariance_1 = _gaussian(mean_1, covariance_1, "1")
+    mean_2, covariance_2 = _gaussian(mean_2, covariance_2, "2")
+    if mean_1.shape != mean_2.shape:
+        raise ValueError(f"mean_1 has {mean_1.size} entries and mean_2 {mean_2.size}")
+    product = _square_root(covariance_1, "1") @ _square_root(covariance_2, "2")
     root = np.linalg.svd(product, compute_uv=False).sum()
     spread = np.trace(covariance_1) + np.trace(covariance_2) - 2 * root
     mean_term, covariance_term = float(((mean_1 - mean_2) ** 2).sum()), float(max(0.0, spread))
@@ -106,53 +117,70 @@ def inception_features() -> Features:
 
 
 def reconstruction_rmse(
-    images, reconstructions, *, out_of_support=None, batch_size: int | None = 1024
+    images,
+    reconstructions,
+    *,
+    out_of_support=None,
+    batch_size: int | None = 1024,
+    clamped: bool = True,
 ) -> dict:
     """Root mean squared error of reconstructions, in units of the image range.
 
-    Images and reconstructions are mapped to [0, 1] and clamped; the square root of the mean
-    squared error over each batch's images, pixels and channels is averaged over consecutive
-    batches (Lachapelle et al. 2023, `utils/metrics.py`: test batches of 1,024).
+    Images and reconstructions are mapped to [0, 1] and reconstructions clamped; the square root of
+    the mean squared error over each batch's images, pixels and channels is averaged over
+    consecutive batches (Lachapelle et al. 2023, `utils/metrics.py`: test batches of 1,024), which
+    count by their images; a last one of fewer than half as many joins the one before it.
 
     Args:
-        images: `[N, ...]`, integers in 0..255 or floats in [0, 1].
+        images: `[N, ...]`, integers in 0..255, booleans, or floats in [0, 1].
         reconstructions: `[N, ...]` of the same shape (and scaled by their own type), or a callable
             that maps float32 batches of images in [0, 1] to reconstructions in [0, 1].
         out_of_support: `[N]` boolean, which images lie outside the support of the training set
             (the extrapolation set); None where none do.
         batch_size: rows of a batch; None for one batch of all.
+        clamped: False for observations that are no images: floats may then have any range, and
+            are compared as they are.
 
     Returns:
-        `score`, over all images, in [0, 1]; `per_image` `[N]`; with `out_of_support` also
-        `in_support` and `out_of_support`, each over its own images (None where there are none).
+        `score`, over all images, in [0, 1] where clamped; `per_image` `[N]`; with `out_of_support`
+        also `in_support` and `out_of_support`, each over its own images (None where there are
+        none).
 
     Raises:
-        ValueError: shapes that differ, NaN, no images.
+        ValueError: shapes that differ, no images, NaN or infinity, images of another type or range.
     """
+    if batch_size is not None:
+        checks.whole(1, batch_size=batch_size)
     count = len(images)
     squared = np.empty(count)
-    step = batch_size or count
     if not count:
         raise ValueError("reconstruction_rmse got no images")
     if not callable(reconstructions) and len(reconstructions) != count:
         raise ValueError(f"there are {count} images but {len(reconstructions)} reconstructions")
-    for start in range(0, count, step):
-        rows = slice(start, start + step)
-        batch = _unit_range(images, rows)
+    for rows in consecutive(count, batch_size):
+        batch = arrays.unit_range(images, rows, "images" if clamped else None)
         if callable(reconstructions):
-            again = np.asarray(reconstructions(batch))
+            again = arrays.real(reconstructions(batch), "reconstructions")
+            if again.dtype.kind in "iu" and again.max(initial=0) > 1:
+                raise ValueError("reconstructions are integers: make floats in [0, 1] of them")
         else:
-            again = _unit_range(reconstructions, rows)
+            again = arrays.unit_range(reconstructions, rows)
         if again.shape != batch.shape:
             raise ValueError(f"images {batch.shape} are reconstructed as {again.shape}")
-        difference = batch.clip(0, 1).astype(float) - again.clip(0, 1)
+        if clamped:
+            batch, again = batch.clip(0, 1), _clamped(again)
+        difference = batch.astype(float) - again
         squared[rows] = (difference.reshape(len(batch), -1) ** 2).mean(1)
     if not np.isfinite(squared).all():
-        raise ValueError(f"image or reconstruction {np.isnan(squared).argmax()} holds NaN")
+        number = np.isfinite(squared).argmin()
+        raise ValueError(f"image or reconstruction {number} holds NaN or infinity")
 
     def rmse(values: np.ndarray) -> float | None:
-        means = [values[start : start + step].mean() for start in range(0, len(values), step)]
-        return float(np.sqrt(means).mean()) if means else None
+        if not len(values):
+            return None
+        batches = consecutive(len(values), batch_size)
+        roots = np.sqrt([values[rows].mean() for rows in batches])
+        return float(np.average(roots, weights=lengths(batches)))
 
     result = {"score": rmse(squared), "per_image": np.sqrt(squared)}
     if out_of_support is not None:
@@ -172,7 +200,7 @@ def _moments(images, name: str, features: Features | None, batch_size: int):
         raise ValueError(f"{name}: a covariance needs at least 2 images, not {count}")
     for start in range(0, count, batch_size):
         rows = slice(start, start + batch_size)
-        batch = features(_unit_range(images, rows)) if features else np.asarray(images[rows])
+        batch = features(arrays.unit_range(images, rows, name)) if features else images[rows]
         batch = checks.matrix(batch, f"features of {name} images", "[B, F]")
         if start == 0:
             # Deviations from a value near the mean, so that squares do not cancel.
@@ -186,18 +214,33 @@ def _moments(images, name: str, features: Features | None, batch_size: int):
     return origin + mean, covariance
 
 
-def _square_root(covariance: np.ndarray) -> np.ndarray:
+def _gaussian(mean, covariance, number: str) -> tuple[np.ndarray, np.ndarray]:
+    """Checked mean `[F]` and symmetric covariance `[F, F]`, in float64."""
+    mean = arrays.finite(mean, f"mean_{number}")
+    covariance = arrays.finite(covariance, f"covariance_{number}")
+    if mean.ndim != 1 or covariance.shape != (mean.size, mean.size):
+        raise ValueError(
+            f"mean_{number} of shape {mean.shape} and covariance_{number} of shape "
+            f"{covariance.shape}: must be [F] and [F, F]"
+        )
+    if np.abs(covariance - covariance.T).max() > _ASYMMETRY * np.abs(covariance).max():
+        raise ValueError(f"covariance_{number} is not symmetric")
+    return mean, covariance
+
+
+def _square_root(covariance: np.ndarray, number: str) -> np.ndarray:
     """The symmetric square root of a symmetric positive semidefinite matrix."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    if values[0] < -_NEGATIVE * np.abs(values).max():
+        raise ValueError(
+            f"covariance_{number} has the eigenvalue {values[0]:g}: must be positive semidefinite"
+        )
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
-def _unit_range(images, rows: slice) -> np.ndarray:
-    """Images of some rows as float32 in [0, 1]."""
-    batch = np.asarray(images[rows])
-    if np.issubdtype(batch.dtype, np.floating):
-        return batch.astype(np.float32)
-    return batch.astype(np.float32) / np.float32(getattr(images, "maximum", 255))
+def _clamped(images: np.ndarray) -> np.ndarray:
+    """Reconstructions within [0, 1], but infinity, which is no overshoot, stays."""
+    return np.where(np.isinf(images), np.nan, images.clip(0, 1))
 
 
 def _is_matrix(values) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from evaluation import usable
 from evaluation.decoders import checked_latents, prepared, probe
 from evaluation.jacobians import jacobian
 from evaluation.tangents import linearise, push_forward
@@ -74,15 +75,19 @@ def _sampled_penalties(decoder, latents, directions, epsilon, seed, dtype):
     decode = prepared(decoder, latents.shape[1:], dtype)
     spec = tf.TensorSpec([None, *latents.shape[1:]], dtype)
     decode = tf.function(decode, autograph=False).get_concrete_function(spec)
+    usable.require_independence(decode, latents.shape[1:])
     generator = np.random.default_rng(seed)
 
     def values(at):
-        return decode(tf.convert_to_tensor(at)).numpy().astype(np.float64)
+        return usable.require_finite(decode(tf.convert_to_tensor(at)).numpy()).astype(np.float64)
 
-    centre, second = values(latents), []
+    centre, second, moved = values(latents), [], 0.0
     for _ in range(directions):
         step = (epsilon * generator.choice([-1.0, 1.0], latents.shape)).astype(dtype)
-        second.append((values(latents + step) - 2 * centre + values(latents - step)) / epsilon**2)
+        above, below = values(latents + step), values(latents - step)
+        second.append((above - 2 * centre + below) / epsilon**2)
+        moved = max(moved, np.abs(above - below).max())
+    usable.require_live(lambda: np.array([moved]))
     return np.var(second, axis=0, ddof=1)
 
 
@@ -174,6 +179,7 @@ def interaction_order(
         return tf.reduce_max(tf.math.top_k(tf.stack(blocks, -1), 2).values, 1)
 
     largest = jacobian(decoder, latents, reduction=two_largest, dtype=dtype).max(0)
+    usable.require_live(lambda: largest)
     scale = float(largest[0])
     parts = {"first": float(largest[1]), "second": 0.0, "third": 0.0}
     order = 0
@@ -219,6 +225,9 @@ def derivatives(
     shape = latents.shape[1:]
     flat = latents.reshape(len(latents), -1)
     decode = prepared(decoder, shape, dtype)
+    # Every nested accumulator about doubles what a forward pass holds.
+    rows = max(1, 2**28 // (2**order * probe(decode, shape, dtype)[1] + 1))
+    usable.require_derivatives(decode, latents, rows)
 
     def from_flat(values):
         return decode(tf.reshape(values, [-1, *shape]))
@@ -242,15 +251,12 @@ def derivatives(
         # function of its own they can, but tracing takes several times as long.
         decode = tf.function(decode)
         compiled = tf.function(partial, autograph=False).get_concrete_function(*specs)
-    # Every nested accumulator about doubles what a forward pass holds.
-    rows = max(1, 2**28 // (2**order * probe(decode, shape, dtype)[1] + 1))
 
     def derivative(indices):
         indices = tf.constant(indices, tf.int32)
         chunks = [flat[start : start + rows] for start in range(0, len(flat), rows)]
-        return np.concatenate(
-            [compiled(tf.convert_to_tensor(chunk), indices).numpy() for chunk in chunks]
-        ).astype(np.float64)
+        parts = [compiled(tf.convert_to_tensor(chunk), indices).numpy() for chunk in chunks]
+        return usable.require_finite(np.concatenate(parts)).astype(np.float64)
 
     return flat, derivative
 

@@ -40,6 +40,8 @@ def dci(
         raise ValueError(f"no predictor is named {predictor!r}: choose {' or '.join(_PREDICTORS)}")
     parts = checks.train_and_test(codes, factors, codes_test, factors_test)
     codes, factors, codes_test, factors_test = parts
+    # Scikit-learn's trees ignore differences up to 1e-7.
+    codes, codes_test = checks.comparable(codes, codes_test)
 
     def one(f: int):
         importance, train, test = _PREDICTORS[predictor](codes, factors[:, f], codes_test, seed)
@@ -63,7 +65,6 @@ def dci(
 
 def _boosted(codes, factor, codes_test, seed):
     del seed
-    codes, codes_test = checks.comparable(codes, codes_test)
     return boosting.fit_predict(codes, factor, codes_test)
 
 

@@ -1,39 +1,48 @@
 """Scores from the mutual information of single codes and single factors."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from evaluation import checks
 
 
 def mig(
-    codes, factors, num_bins: int = 20, estimator: str = "histogram", seed: int = 0
+    codes,
+    factors,
+    num_bins: int = 20,
+    estimator: str = "histogram",
+    seed: int = 0,
+    categorical: bool | Sequence[bool] = True,
 ) -> dict[str, float | np.ndarray]:
     """The mutual information gap (Chen et al. 2018, eq. 6).
 
     For each factor: `(I(z_first; v) - I(z_second; v)) / H(v)`, of the two codes that tell most
     about it; the score is the mean over factors. Information is measured in nats.
 
-    Continuous factors (columns with fractions, `estimator="knn"` only) have no entropy to divide
-    by: there the gap is that of `1 - exp(-2 I)`, the squared informational correlation of Linfoot
-    (1957), which for a Gaussian pair is the squared correlation.
+    Factors that are quantities (not `categorical`, `estimator="knn"` only) have no entropy to
+    divide by: there the gap is that of `1 - exp(-2 I)`, the squared informational correlation of
+    Linfoot (1957), which for a Gaussian pair is the squared correlation.
 
     Args:
         codes: `[N, D]` real codes.
-        factors: `[N, F]` factor indices; any numbers for `estimator="knn"`.
+        factors: `[N, F]` factor indices; any numbers where not categorical.
         num_bins: the equal-width bins over the observed range of each code (`histogram`).
         estimator: `histogram`, or `knn`: 3 nearest neighbours, after Kraskov et al. (2004) for
-            continuous and Ross (2014) for integer factors.
+            quantities and Ross (2014) for categorical factors.
         seed: of the tiny noise by which `knn` breaks ties.
+        categorical: which factors are values to be told apart, as the histogram takes all, rather
+            than quantities: one flag or `[F]` flags.
 
     Returns:
         `score` in [0, 1]; `per_factor` `[F]`; `mutual_information` `[D, F]`.
 
     Raises:
-        ValueError: see `checks.codes_and_factors`; an unknown estimator.
+        ValueError: see `checks.codes_and_factors`; an unknown estimator; quantities for the
+            histogram.
     """
-    codes, factors = checks.codes_and_factors(codes, factors, continuous=estimator == "knn")
-    information = mutual_information(codes, factors, num_bins, estimator, seed)
-    discrete = np.array([_is_discrete(column) for column in factors.T])
+    codes, factors, discrete = _checked(codes, factors, categorical, estimator)
+    information = mutual_information(codes, factors, num_bins, estimator, seed, discrete)
     bounded = np.where(discrete, information, -np.expm1(-2 * information))
     entropy = [
         _entropy(column) if d else 1.0 for d, column in zip(discrete, factors.T, strict=True)
@@ -47,7 +56,12 @@ def mig(
 
 
 def modularity(
-    codes, factors, num_bins: int = 20, estimator: str = "histogram", seed: int = 0
+    codes,
+    factors,
+    num_bins: int = 20,
+    estimator: str = "histogram",
+    seed: int = 0,
+    categorical: bool | Sequence[bool] = True,
 ) -> dict[str, float | np.ndarray]:
     """Modularity (Ridgeway & Mozer 2018, sec. 3): whether each code tells about one factor only.
 
@@ -57,19 +71,21 @@ def modularity(
 
     Args:
         codes: `[N, D]` real codes.
-        factors: `[N, F]` factor indices; any numbers for `estimator="knn"`.
+        factors: `[N, F]` factor indices; any numbers where not categorical.
         num_bins: as in `mig`.
         estimator: as in `mig`.
         seed: as in `mig`.
+        categorical: as in `mig`.
 
     Returns:
         `score` in [0, 1]; `per_code` `[D]`; `mutual_information` `[D, F]`, in nats.
 
     Raises:
-        ValueError: see `checks.codes_and_factors`; an unknown estimator.
+        ValueError: see `checks.codes_and_factors`; an unknown estimator; quantities for the
+            histogram.
     """
-    codes, factors = checks.codes_and_factors(codes, factors, continuous=estimator == "knn")
-    information = mutual_information(codes, factors, num_bins, estimator, seed)
+    codes, factors, discrete = _checked(codes, factors, categorical, estimator)
+    information = mutual_information(codes, factors, num_bins, estimator, seed, discrete)
     largest = information.max(1, keepdims=True)
     # Relative to the largest first: the square of a tiny information would vanish.
     share = np.square(information / np.where(largest > 0, largest, 1))
@@ -88,19 +104,25 @@ def mutual_information(
     num_bins: int = 20,
     estimator: str = "histogram",
     seed: int = 0,
+    categorical: np.ndarray | None = None,
 ) -> np.ndarray:
-    """`[D, F]` mutual information, in nats, of checked `[N, D]` codes and `[N, F]` factors."""
+    """`[D, F]` mutual information, in nats, of checked `[N, D]` codes and `[N, F]` factors.
+
+    `categorical` `[F]` says which factors are no quantities, for `knn`; None: those of an integer
+    type.
+    """
     if estimator == "histogram":
         return _histogram_information(codes, factors, num_bins)
     if estimator == "knn":
-        return _neighbour_information(codes, factors, seed)
+        if categorical is None:
+            categorical = np.full(factors.shape[1], factors.dtype.kind in "iu")
+        return _neighbour_information(codes, factors, seed, categorical)
     raise ValueError(f"no estimator is named {estimator!r}: choose 'histogram' or 'knn'")
 
 
 def histogram_bins(values: np.ndarray, num_bins: int) -> np.ndarray:
     """`[N, D]` bin numbers from 0, of equal-width bins over each column's range."""
-    if num_bins < 2:
-        raise ValueError(f"num_bins is {num_bins}: at least 2 are needed")
+    checks.whole(2, num_bins=num_bins)
     bins = np.zeros(values.shape, np.int64)
     # A column that varies by rounding only has no range that could be divided.
     for d in np.flatnonzero(~checks.constant_columns(values)):
@@ -120,8 +142,13 @@ def top_two_gap(matrix: np.ndarray) -> np.ndarray:
     return first - second
 
 
-def _is_discrete(column: np.ndarray) -> bool:
-    return bool((column == np.round(column)).all())
+def _checked(codes, factors, categorical, estimator):
+    """Codes, factors, and which factors are categorical."""
+    factors = checks.varying(factors, "factors", "[N, F]")
+    flags = checks.flags(categorical, "categorical", factors.shape[1])
+    if estimator == "histogram" and not flags.all():
+        raise ValueError('a histogram takes factor indices: quantities need estimator="knn"')
+    return *checks.codes_and_factors(codes, factors, continuous=~flags), flags
 
 
 def _entropy(labels: np.ndarray) -> float:
@@ -146,7 +173,7 @@ def _histogram_information(codes, factors, num_bins):
     return np.maximum(information, 0.0)
 
 
-def _neighbour_information(codes, factors, seed):
+def _neighbour_information(codes, factors, seed, categorical):
     from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
     alive = ~checks.constant_columns(codes)
@@ -155,7 +182,7 @@ def _neighbour_information(codes, factors, seed):
     if not alive.any():
         return information
     for f, column in enumerate(factors.T):
-        estimate = mutual_info_classif if _is_discrete(column) else mutual_info_regression
+        estimate = mutual_info_classif if categorical[f] else mutual_info_regression
         information[alive, f] = estimate(
             codes[:, alive], column, discrete_features=False, random_state=seed
         )

@@ -149,6 +149,8 @@ def compositional_contrast(
             raise ValueError(f"slots of shape {np.shape(slots)}: must be [N, slots, slot_dim]")
         norms = jacobian(decoder_or_jacobians, slots, reduction="slot_norms", **engine)
     else:
+        if slots is not None or engine:
+            raise ValueError("slots and options of the engine belong to decoders, not to Jacobians")
         jacobians = finite(decoder_or_jacobians, "jacobians")
         if jacobians.ndim < 4:
             raise ValueError(

@@ -75,15 +75,16 @@ def factor_vae_score(
         `[D]` bool.
 
     Raises:
-        ValueError: a bad factor grid; `represent` gives NaN or a wrong shape.
+        ValueError: a bad factor grid, numbers of votes or rows out of range; `represent` gives NaN
+            or a wrong shape.
     """
     sizes = _sizes(space)
-    _positive(num_train=num_train, num_eval=num_eval, num_variance_estimate=num_variance_estimate)
-    if batch_size < 2:
-        raise ValueError(f"batch_size is {batch_size}: a variance needs 2 rows")
+    checks.whole(1, num_train=num_train, num_eval=num_eval)
+    # A variance needs two rows.
+    checks.whole(2, num_variance_estimate=num_variance_estimate, batch_size=batch_size)
     rng = np.random.default_rng(seed)
     sample = _codes(represent, _rows(rng, sizes, (num_variance_estimate,)))
-    variances = sample.var(0, ddof=1) if num_variance_estimate > 1 else np.zeros(sample.shape[1])
+    variances = sample.var(0, ddof=1)
     dead = checks.constant_columns(sample)
     active = ~dead & (np.sqrt(variances) >= prune_threshold)
     votes = np.zeros((2, len(sizes), len(variances)), np.int64)
@@ -139,7 +140,7 @@ def beta_vae_score(
     from sklearn.linear_model import LogisticRegression
 
     sizes = _sizes(space)
-    _positive(num_train=num_train, num_eval=num_eval, batch_size=batch_size)
+    checks.whole(1, num_train=num_train, num_eval=num_eval, batch_size=batch_size)
     rng = np.random.default_rng(seed)
     parts = []
     for total in (num_train, num_eval):
@@ -175,8 +176,9 @@ def irs(
 
     For code l and factor i, `d[l, i]` is the mean over the values of i of a high quantile of
     `|z_l - E[z_l | value]|`, over the largest deviation of z_l from its mean. A code's score is
-    `1 - min_i d[l, i]`; codes are weighted by their largest deviation. Constant codes do not take
-    part; where none is left the score is 0.
+    `1 - min_i d[l, i]`; codes are weighted by their largest deviation, as published, so that the
+    score depends on the scales of the codes relative to each other: one code of large numbers
+    decides it alone. Constant codes do not take part; where none is left the score is 0.
 
     Args:
         codes: `[N, D]` real codes.
@@ -193,12 +195,14 @@ def irs(
         ValueError: see `checks.codes_and_factors`; a quantile outside [0, 1].
     """
     codes, factors = checks.codes_and_factors(codes, factors)
+    if num_bins is not None:
+        checks.whole(2, num_bins=num_bins)
     if not 0 <= diff_quantile <= 1:
         raise ValueError(f"diff_quantile is {diff_quantile}: it must lie in [0, 1]")
     alive = ~checks.constant_columns(codes)
     matrix = np.zeros((codes.shape[1], factors.shape[1]))
     largest = np.abs(codes - codes.mean(0)).max(0)
-    groups = histogram_bins(factors.astype(np.float64), num_bins) if num_bins else factors
+    groups = factors if num_bins is None else histogram_bins(factors.astype(np.float64), num_bins)
     for f, column in enumerate(groups.T):
         deviations = []
         for value in np.unique(column):
@@ -228,12 +232,6 @@ def _sizes(space: Any) -> tuple[int, ...]:
     return sizes
 
 
-def _positive(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name} is {count}: it must be at least 1")
-
-
 def _rows(rng: np.random.Generator, sizes: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
     """`[*shape, F]` factor indices, all combinations being equally likely."""
     return rng.integers(sizes, size=(*shape, len(sizes)))
@@ -248,7 +246,7 @@ def _chunks(total: int, rows: int) -> list[int]:
 def _codes(represent: Callable[[np.ndarray], Any], rows: np.ndarray) -> np.ndarray:
     """`[..., F]` factor indices to `[..., D]` float64 codes."""
     flat = rows.reshape(-1, rows.shape[-1])
-    codes = checks.matrix(represent(flat), "what `represent` returned", "[n, D]")
+    codes = checks.varying(represent(flat), "what `represent` returned", "[n, D]")
     if len(codes) != len(flat):
         raise ValueError(f"`represent` made {len(codes)} codes from {len(flat)} rows of factors")
     return codes.reshape(*rows.shape[:-1], -1)

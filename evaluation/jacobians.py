@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from evaluation import tangents
+from evaluation import checks, tangents, usable
 from evaluation.decoders import checked_latents, prepared, probe
 from evaluation.traces import kept
 
@@ -82,6 +82,8 @@ def jacobian(
     Raises:
         ValueError: wrong shapes, non-finite latents, an unknown mode or reduction, or a decoder
             that cannot be traced or differentiated.
+        UndefinedScoreError: the decoder's outputs are not connected to its latents, they or J are
+            not finite, J is zero at all examples, or an example's output depends on its batch.
     """
     latents = checked_latents(latents, dtype)
     latent_shape = latents.shape[1:]
@@ -127,8 +129,11 @@ def jacobian_function(
     """
     latent_shape = tuple(int(size) for size in latent_shape)
     _check_choices(mode, reduction, dtype, latent_shape)
+    checks.whole(1, memory=memory)
     decoder = prepared(decoder, latent_shape, dtype)
     output_shape, activations = probe(decoder, latent_shape, dtype)
+    named = not callable(reduction)
+    decoder, reduction = usable.guarded(decoder), usable.of_finite(reduction)
     latent_size, output_size = math.prod(latent_shape), math.prod(output_shape)
     automatic = mode == "auto"
     if automatic:
@@ -167,7 +172,8 @@ def jacobian_function(
             )
         size = min(plan.rows, len(latents))
         function = compiled(size)
-        return _in_chunks(function, latents, min(size, plan.rows), plan)
+        rows = min(size, plan.rows)
+        return usable.require_live(lambda: _in_chunks(function, latents, rows, plan), named)
 
     evaluate.plan = lambda: plan
     return evaluate

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from evaluation import usable
 from evaluation.arrays import finite
 from evaluation.decoders import checked_latents, prepared, probe
 from evaluation.jacobians import jacobian
@@ -115,7 +116,7 @@ def deterministic_elbo(
     if not (beta > 0 and variance > 0):
         raise ValueError(f"beta {beta} and variance {variance} must be positive")
     grams, bends, errors, outputs = _second_order(decoder, means, images, curvature, dtype)
-    means = np.asarray(means, np.float64)
+    means = checked_latents(means, "float64")
     precision = np.eye(means.shape[1]) + (grams - bends) / (beta * variance)
     eigenvalues = np.linalg.eigvalsh(precision)
     indefinite = eigenvalues[:, 0] <= 0
@@ -249,12 +250,11 @@ def _inputs(decoder, means, images, dtype):
 
     def run(latents):
         latents = latents.astype(dtype)
-        return np.concatenate(
-            [
-                compiled(tf.convert_to_tensor(latents[start : start + rows])).numpy()
-                for start in range(0, len(latents), rows)
-            ]
-        ).reshape(len(latents), -1)
+        parts = [
+            compiled(tf.convert_to_tensor(latents[start : start + rows])).numpy()
+            for start in range(0, len(latents), rows)
+        ]
+        return usable.require_finite(np.concatenate(parts)).reshape(len(latents), -1)
 
     return means, images.reshape(len(images), -1), run
 
@@ -286,6 +286,7 @@ def _second_order(decoder, means, images, curvature, dtype):
     bends = np.zeros_like(grams)
     if curvature:
         _bend(prepared(decoder, means.shape[1:], dtype), means, residuals, bends, dtype)
+        usable.require_finite(bends)
     return grams, bends, np.square(residuals).sum(1), residuals.shape[1]
 
 

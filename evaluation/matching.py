@@ -7,7 +7,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
-from evaluation import checks, columns
+from evaluation import arrays, checks, columns
+from evaluation.batches import consecutive, lengths
 
 Blocks = Sequence[Sequence[int]]
 
@@ -37,9 +38,12 @@ def mcc(
         codes: `[N, D]` float.
         latents: `[N, K]` float, or factor indices.
         correlation: `pearson` or `spearman` (ranks, ties averaged).
-        covariance_ddof: what is subtracted from N in the covariance, for `pearson`.
-        batch_size: score consecutive batches of this many rows (the last may be shorter) and
-            average, as the authors do with 1,024 test rows; None for all rows at once.
+        covariance_ddof: what is subtracted from N in the covariance, for `pearson`: from 0 to
+            less than the rows of a batch.
+        batch_size: score consecutive batches of this many rows, at least 3, and average, as the
+            authors do with 1,024 test rows; None for all rows at once. Batches count by their
+            rows, and a last one of fewer than half as many joins the one before it: a few rows of
+            noise correlate strongly.
 
     Returns:
         `score` in [0, 1]; `per_latent` `[K]`, the matched absolute correlations; `code_of_latent`
@@ -47,24 +51,33 @@ def mcc(
         batch.
 
     Raises:
-        ValueError: wrong shapes, NaN, a constant latent, an unknown correlation.
+        ValueError: wrong shapes, NaN, a constant latent, fewer than 3 rows, an unknown
+            correlation, `covariance_ddof` or `batch_size` out of range.
     """
     if correlation not in ("pearson", "spearman"):
         raise ValueError(f"correlation {correlation!r} is unknown: use 'pearson' or 'spearman'")
     codes, latents = _codes_and_latents(codes, latents)
+    if len(codes) < 3:
+        raise ValueError(f"there are {len(codes)} rows, and two always correlate: give at least 3")
+    batches = _batches(len(codes), batch_size, least=3)
+    checks.whole(0, covariance_ddof=covariance_ddof)
+    if covariance_ddof >= lengths(batches).min():
+        raise ValueError(
+            f"covariance_ddof is {covariance_ddof}: it must be less than the "
+            f"{lengths(batches).min()} rows of a batch"
+        )
     ddof = covariance_ddof if correlation == "pearson" else 0
     matrix = _correlations(codes, latents, correlation)
     per_latent, code_of_latent = _match(np.abs(matrix))
     per_batch = []
-    for rows in _batches(len(codes), batch_size):
-        count = rows.stop - rows.start
+    for rows, count in zip(batches, lengths(batches), strict=True):
         part = matrix
         if count < len(codes):
             part = _correlations(codes[rows], latents[rows], correlation)
         factor = count / (count - ddof)
         per_batch.append(min(1.0, factor * _match(np.abs(part))[0].mean()))
     return {
-        "score": float(np.mean(per_batch)),
+        "score": float(np.average(per_batch, weights=lengths(batches))),
         "per_latent": per_latent,
         "code_of_latent": code_of_latent,
         "correlations": matrix,
@@ -126,8 +139,8 @@ def lms_tree(
         latent_blocks: the same for latents; None where they are those of the codes.
         best_partition: search all partitions of the codes into blocks of these sizes.
         max_depth: of the trees.
-        batch_size: score consecutive test batches of this many rows and average (the paper:
-            1,024); None for all rows at once.
+        batch_size: score consecutive test batches of this many rows, at least 2, and average as
+            `mcc` does (the paper: 1,024); None for all rows at once.
         seed: breaks ties between equally good splits of the trees.
 
     Returns:
@@ -149,8 +162,10 @@ def lms_tree(
     if latent_blocks is None:
         latent_blocks = blocks
     latent_blocks = _partition(latent_blocks, latents.shape[1], "latent_blocks")
-    batches = list(_batches(len(codes_test), batch_size))
-
+    batches = _batches(len(codes_test), batch_size, least=2)
+    weights = lengths(batches)
+    # Scikit-learn's trees ignore differences up to 1e-7.
+    codes, codes_test = checks.comparable(codes, codes_test)
     fitted = {}
 
     def predictability(block: tuple[int, ...]) -> np.ndarray:
@@ -166,11 +181,12 @@ def lms_tree(
     for partition in _partitions(blocks) if best_partition else [blocks]:
         r2 = np.stack([predictability(block) for block in partition], axis=1)
         matched = np.stack([_match(matrix)[0] for matrix in r2])
-        if best is None or matched.mean() > best["score"]:
+        per_block = np.average(matched, axis=0, weights=weights)
+        if best is None or per_block.mean() > best["score"]:
             best = {
-                "score": float(matched.mean()),
-                "per_block": matched.mean(0),
-                "r2": r2.mean(0),
+                "score": float(per_block.mean()),
+                "per_block": per_block,
+                "r2": np.average(r2, axis=0, weights=weights),
                 "blocks": [list(block) for block in partition],
             }
     return best
@@ -211,7 +227,7 @@ def slot_identifiability_score(
     """
     from sklearn.kernel_ridge import KernelRidge
 
-    codes, latents = np.asarray(codes), np.asarray(latents)
+    codes, latents = arrays.real(codes, "codes"), arrays.real(latents, "latents")
     for name, slots in (("codes", codes), ("latents", latents)):
         if slots.ndim != 3 or not slots.size:
             raise ValueError(f"{name} has shape {slots.shape}: give slots [N, slots, dimensions]")
@@ -252,8 +268,8 @@ def slot_identifiability_score(
 
 def _codes_and_latents(codes, latents, suffix: str = "") -> tuple[np.ndarray, np.ndarray]:
     """Checked `[N, D]` codes and `[N, K]` latents, of which none is constant."""
-    codes = checks.matrix(codes, f"codes{suffix}", "[N, D]")
-    latents = checks.matrix(latents, f"latents{suffix}", "[N, K]")
+    codes = checks.varying(codes, f"codes{suffix}", "[N, D]")
+    latents = checks.varying(latents, f"latents{suffix}", "[N, K]")
     if len(codes) != len(latents):
         raise ValueError(
             f"codes{suffix} has {len(codes)} rows and latents{suffix} {len(latents)}: "
@@ -281,15 +297,10 @@ def _correlations(codes: np.ndarray, latents: np.ndarray, correlation: str) -> n
     return columns.correlations(codes, latents)
 
 
-def _batches(rows: int, batch_size: int | None) -> Iterator[slice]:
-    """Consecutive rows; a last one of a single row, which has no variance, is dropped."""
-    if batch_size is not None and batch_size < 2:
-        raise ValueError(f"batch_size is {batch_size}: a correlation needs at least 2 rows")
-    step = batch_size or rows
-    for start in range(0, rows, step):
-        stop = min(start + step, rows)
-        if stop - start > 1:
-            yield slice(start, stop)
+def _batches(rows: int, batch_size: int | None, least: int) -> list[slice]:
+    if batch_size is not None:
+        checks.whole(least, batch_size=batch_size)
+    return consecutive(rows, batch_size)
 
 
 def _r2(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:

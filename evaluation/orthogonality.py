@@ -2,13 +2,20 @@
 
 Jacobians are `[N, *output_shape, d]`; only J^T J matters, so that the factor R of J = QR, as
 `evaluation.jacobian(decoder, latents, reduction="triangular")` gives it in bounded memory, is as
-good as J. Dead latents (zero columns) are left out of every score instead of making it undefined.
+good as J. Dead latents are left out of every score instead of making it undefined: those whose
+column has at most 1e-6 of the norm of the sample's largest one, which float32 hardly tells from
+zero. Fewer than two live latents are orthogonal whatever the decoder: that is warned of.
 """
+
+import warnings
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, milp
 
 from evaluation.arrays import finite
+
+# The norm of a column, relative to the largest of its sample, up to which its latent is dead.
+_DEAD = 1e-6
 
 
 def dto(jacobians, solver: str = "assignment") -> dict:
@@ -27,27 +34,23 @@ def dto(jacobians, solver: str = "assignment") -> dict:
 
     Returns:
         `score` in [0, sqrt(2 d)]; `per_sample` `[N]`; `permutation` `[N, d]`, the singular
-        direction (by decreasing singular value) matched with each latent, -1 for dead latents.
+        direction (by decreasing singular value) matched with each latent, -1 for dead latents;
+        `live` `[N]`, how many latents are live, with a warning where it is at most one.
 
     Raises:
         ValueError: wrong shapes, values that are not finite, or an unknown solver.
     """
     if solver not in ("assignment", "milp"):
         raise ValueError(f"solver {solver!r}: must be 'assignment' or 'milp'")
-    jacobians = _matrices(jacobians)
+    jacobians, live = _checked(jacobians)
     nearest = _nearest_by_assignment if solver == "assignment" else _nearest_by_milp
-    distances, permutation = np.zeros(len(jacobians)), np.full(jacobians.shape[::2], -1)
-    for sample, matrix in enumerate(jacobians):
-        alive = np.flatnonzero(matrix.any(0))
-        if not len(alive):
-            continue
-        # The right singular vectors of fewer outputs than latents have to be completed to a basis.
-        complete = len(matrix) < len(alive)
-        vectors = np.linalg.svd(matrix[:, alive], full_matrices=complete)[2].T
-        signed = nearest(vectors)
-        distances[sample] = np.linalg.norm(vectors - signed)
-        permutation[sample, alive] = np.abs(signed).argmax(1)
-    return {"score": float(distances.mean()), "per_sample": distances, "permutation": permutation}
+    distances, permutation = _distances(jacobians, live, nearest)
+    return {
+        "score": float(distances.mean()),
+        "per_sample": distances,
+        "permutation": permutation,
+        "live": live.sum(1),
+    }
 
 
 def ima_contrast(jacobians) -> dict:
@@ -65,16 +68,17 @@ def ima_contrast(jacobians) -> dict:
 
     Returns:
         `score` in nats, at least 0; `per_sample` `[N]`; `rank_deficient` `[N]`, whether columns of
-        the sample are dependent, dead latents aside.
+        the sample are dependent, dead latents aside; `live` `[N]`, how many latents are live, with
+        a warning where it is at most one.
 
     Raises:
         ValueError: wrong shapes or values that are not finite.
     """
-    jacobians = _matrices(jacobians)
+    jacobians, live = _checked(jacobians)
     floor = np.finfo(np.float64).eps
     contrasts, deficient = np.zeros(len(jacobians)), np.zeros(len(jacobians), bool)
     for sample, matrix in enumerate(jacobians):
-        alive = matrix[:, matrix.any(0)]
+        alive = matrix[:, live[sample]]
         if not alive.size:
             continue
         singular = np.zeros(alive.shape[1])
@@ -86,6 +90,7 @@ def ima_contrast(jacobians) -> dict:
         "score": float(contrasts.mean()),
         "per_sample": contrasts,
         "rank_deficient": deficient,
+        "live": live.sum(1),
     }
 
 
@@ -103,12 +108,15 @@ def singular_values(jacobians, tolerance: float = 0.05) -> dict:
     Returns:
         `score`: mean over samples of the smallest gap (1 where fewer than two values are nonzero);
         `values` `[N, d]` decreasing and their `mean` `[d]`; `smallest_gap` `[N]`; `degenerate`
-        `[N]` and `degenerate_share`; `rank` `[N]`; `condition_number` `[N]`, of the nonzero values.
+        `[N]` and `degenerate_share`; `rank` `[N]`; `condition_number` `[N]`, of the nonzero values;
+        `live` `[N]`, how many latents are live, with a warning where it is at most one.
 
     Raises:
         ValueError: wrong shapes or values that are not finite.
     """
-    jacobians = _matrices(jacobians)
+    jacobians, live = _checked(jacobians)
+    if not live.all():
+        jacobians = jacobians * live[:, None]
     values = np.zeros((len(jacobians), jacobians.shape[2]))
     found = np.linalg.svd(jacobians, compute_uv=False)
     values[:, : found.shape[1]] = found
@@ -131,6 +139,7 @@ def singular_values(jacobians, tolerance: float = 0.05) -> dict:
         "degenerate_share": float((smallest < tolerance).mean()),
         "rank": rank,
         "condition_number": condition,
+        "live": live.sum(1),
     }
 
 
@@ -168,7 +177,8 @@ def pca_alignment(weights, data, tolerance: float = 0.05) -> dict:
     spread, directions = np.linalg.svd(data - data.mean(0), full_matrices=False)[1:]
     eigenvalues = spread**2 / (len(data) - 1)
 
-    alive = np.flatnonzero(weights.any(0))
+    live = _live(weights[None])
+    alive = np.flatnonzero(live[0])
     count = min(len(alive), len(directions))
     cosines = np.zeros((weights.shape[1], count))
     component = np.full(weights.shape[1], -1)
@@ -186,7 +196,7 @@ def pca_alignment(weights, data, tolerance: float = 0.05) -> dict:
         "cosines": cosines,
         "eigenvalues": leading,
         "degenerate": bool((gaps < tolerance).any()),
-        "dto": dto(weights[None])["score"],
+        "dto": float(_distances(weights[None], live, _nearest_by_assignment)[0][0]),
     }
 
 
@@ -198,6 +208,48 @@ def _matrices(jacobians) -> np.ndarray:
             f"jacobians of shape {jacobians.shape}: must be [N, *output_shape, latents]"
         )
     return jacobians.reshape(len(jacobians), -1, jacobians.shape[-1])
+
+
+def _checked(jacobians) -> tuple[np.ndarray, np.ndarray]:
+    """Matrices, and which of their latents are live; warns where these are too few to compare."""
+    jacobians = _matrices(jacobians)
+    live = _live(jacobians)
+    few = int((live.sum(1) < 2).sum())
+    if few:
+        warnings.warn(
+            f"at {few} of {len(live)} latents the Jacobian has at most one live column: nothing to "
+            "compare it with, so that the score says nothing about orthogonality there",
+            stacklevel=3,
+        )
+    return jacobians, live
+
+
+def _live(jacobians: np.ndarray) -> np.ndarray:
+    """`[N, d]` bool: the columns that are not dead, of `[N, outputs, d]`."""
+    live = np.zeros(jacobians.shape[::2], bool)
+    for sample, matrix in enumerate(jacobians):
+        largest = np.abs(matrix).max()
+        if largest > 0:
+            # Divided first, so that no square overflows or vanishes.
+            norms = np.linalg.norm(matrix / largest, axis=0)
+            live[sample] = norms > _DEAD * norms.max()
+    return live
+
+
+def _distances(jacobians, live, nearest) -> tuple[np.ndarray, np.ndarray]:
+    """`[N]` distances to the nearest signed permutations, and these, `[N, d]`."""
+    distances, permutation = np.zeros(len(jacobians)), np.full(jacobians.shape[::2], -1)
+    for sample, matrix in enumerate(jacobians):
+        alive = np.flatnonzero(live[sample])
+        if not len(alive):
+            continue
+        # The right singular vectors of fewer outputs than latents have to be completed to a basis.
+        complete = len(matrix) < len(alive)
+        vectors = np.linalg.svd(matrix[:, alive], full_matrices=complete)[2].T
+        signed = nearest(vectors)
+        distances[sample] = np.linalg.norm(vectors - signed)
+        permutation[sample, alive] = np.abs(signed).argmax(1)
+    return distances, permutation
 
 
 def _unit_columns(matrix):

@@ -8,6 +8,9 @@ from evaluation import checks
 from evaluation.information import top_two_gap
 from evaluation.parallel import over_factors
 
+# The solver of support vector machines never ends on squares that overflow.
+_LARGEST_IN_MACHINES = 1e60
+
 
 def sap(
     codes, factors, codes_test, factors_test, continuous: bool = False
@@ -18,6 +21,11 @@ def sap(
     `S[d, f]` is the test accuracy of a linear support vector machine (C = 0.01, balanced class
     weights) on code d alone or, for continuous factors, the squared correlation on the training
     rows, 0 where the variance of the code is at most 1e-12.
+
+    As published, the machine sees the codes as they are: its penalty weighs more on small codes
+    and its bias is penalised too, so that the score depends on their scale and offset (codes far
+    below 1 are not separated at all). One code alone is compared with 0, so that codes that know
+    nothing then score the chance level, the share of the commonest value or less.
 
     Args:
         codes: `[N, D]` real codes to fit on.
@@ -30,11 +38,13 @@ def sap(
         `score` in [0, 1]; `per_factor` `[F]`; `predictability` `[D, F]`.
 
     Raises:
-        ValueError: see `checks.codes_and_factors`.
+        ValueError: see `checks.train_and_test`; codes beyond 1e60.
     """
     codes, factors, codes_test, factors_test = checks.train_and_test(
         codes, factors, codes_test, factors_test, continuous
     )
+    if not continuous and np.abs(codes).max() > _LARGEST_IN_MACHINES:
+        raise ValueError(f"codes holds numbers beyond {_LARGEST_IN_MACHINES:g}: scale them down")
     if continuous:
         predictability = _squared_correlation(codes, factors)
     else:
@@ -64,7 +74,8 @@ def explicitness(codes, factors, codes_test, factors_test) -> dict[str, float | 
 
     A logistic regression on standardised codes predicts each factor; the area under its ROC curve,
     one value against the rest, is averaged over the values and then over the factors. Values that
-    the test part lacks, and those that the training part lacks, are left out.
+    the test part lacks, and those that the training part lacks, are left out: the area of a value
+    needs both.
 
     Args:
         codes: `[N, D]` real codes to fit on.
@@ -80,7 +91,7 @@ def explicitness(codes, factors, codes_test, factors_test) -> dict[str, float | 
         ValueError: see `checks.codes_and_factors`.
     """
     codes, factors, codes_test, factors_test = checks.train_and_test(
-        codes, factors, codes_test, factors_test
+        codes, factors, codes_test, factors_test, unseen=True
     )
     codes, codes_test = checks.comparable(codes, codes_test)
     mean, spread = codes.mean(0), codes.std(0)
@@ -118,6 +129,9 @@ def disentanglement_score(
     constant guess. The latter lets a category that is known exceed 1, by the published formula;
     `bounded` divides by `1 - M` there, the largest possible gain over guessing.
 
+    One code alone is compared with 0: for a quantity codes that know nothing then score about 0,
+    but for a category about 1, the accuracy of guessing over that of the best constant guess.
+
     Args:
         codes: `[N, D]` real codes.
         factors: `[N, F]` factor indices, or any numbers where not categorical.
@@ -131,9 +145,10 @@ def disentanglement_score(
     Raises:
         ValueError: see `checks.codes_and_factors`; too few rows, or a factor constant in a part.
     """
-    flags = np.asarray(categorical, bool)
+    factors = checks.varying(factors, "factors", "[N, F]")
+    flags = checks.flags(categorical, "categorical", factors.shape[1])
     codes, factors = checks.codes_and_factors(codes, factors, continuous=~flags)
-    flags = np.broadcast_to(flags, factors.shape[1:])
+    checks.whole(1, neighbours=neighbours)
     order = np.random.default_rng(seed).permutation(len(codes))
     fit, held = np.split(order, [int(0.8 * len(codes))])
     if len(fit) < neighbours or len(held) < 2:

@@ -22,7 +22,7 @@ def ari(masks, predicted) -> dict:
         `score` in [-0.5, 1], the mean over images; `per_image` `[N]`.
 
     Raises:
-        ValueError: wrong shapes or labels that are not integers.
+        ValueError: wrong shapes, labels that are not integers, or one-hot masks.
     """
     masks, predicted = _pair(masks, predicted)
     values = [_index(true, other) for true, other in zip(masks, predicted, strict=True)]

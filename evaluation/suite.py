@@ -1,12 +1,15 @@
 """Named suites of scores for one model on one data set."""
 
 import functools
+import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 import evaluation
+from evaluation import arrays, checks
 from evaluation.encoding import CachedCodes, images_in_unit_range
 
 SUITES: dict[str, tuple[str, ...]] = {
@@ -55,14 +58,17 @@ def evaluate(
     split of a data set (`numbers`) only its own images are drawn, but for `beta_vae_score` and
     `factor_vae_score`: they hold factors fixed and so need images of the whole grid. Each
     image is encoded at most once, and only if a score asks for it. A score that cannot be computed
-    (no decoder, no factors, a code of the wrong kind) is left out with its reason.
+    (no decoder, no factors, a code of the wrong kind) is left out with its reason. So is one that
+    fails with another exception than a ValueError, a defect of the model or of this package: the
+    exception is its reason, and its traceback is written to stderr and kept in `parts`.
 
     Args:
         model: a callable from images `[B, H, W, C]` float32 in [0, 1] to codes `[B, D]`, or an
             object with `encode` (and perhaps `decode`, whose Jacobians are scored at encoded
             points, and `posterior`, the distribution of codes given images, or its `mean` and
             `stddev` by name).
-        dataset: has `images` (indexed by number, with `maximum`), and `space` (the factor grid
+        dataset: has `images` (indexed by number, with `maximum`; or an array of integers in 0..255
+            or of floats in [0, 1]), and `space` (the factor grid
             that numbers the images) or `latents` `[N, K]`, or both. Where it has `numbers` `[n]`,
             rows are drawn from those images.
         metrics: the name of a suite (`fast`, `standard`, `full`, `slots`) or names of scores, as a
@@ -82,9 +88,13 @@ def evaluate(
         first to ask for, and `parts`, everything else the score returned.
 
     Raises:
-        ValueError: an unknown suite or score.
+        ValueError: an unknown suite or score, numbers of rows that are not positive, a seed that
+            is no number, a data set without images.
     """
     names = names_of(metrics, options)
+    checks.whole(0, seed=seed)
+    checks.whole(1, num_train=num_train, num_test=num_test, num_jacobian=num_jacobian)
+    checks.whole(1, num_masked=num_masked, batch_size=batch_size)
     sizes = num_train, num_test, num_jacobian, num_masked
     material = _Material(model, dataset, seed, sizes, batch_size)
     table = {}
@@ -96,11 +106,22 @@ def evaluate(
             row["score"], row["parts"] = float(parts.pop("score")), parts
         except ValueError as error:
             row["reason"] = str(error)
+        except Exception as error:
+            row["reason"], row["parts"] = _defect(error, table)
         encoding = material.codes_of.seconds - encoded_before
         row["seconds"] = time.perf_counter() - start - encoding
         row["encoding_seconds"] = encoding
         table[name] = row
     return table
+
+
+def _defect(error: Exception, table: Mapping[str, Mapping]) -> tuple[str, dict]:
+    """The reason and the parts of a score that failed; its traceback is shown, once in a table."""
+    trace = "".join(traceback.format_exception(error))
+    if all(row["parts"].get("traceback") != trace for row in table.values()):
+        sys.stderr.write(trace)
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}".rstrip(": "), {"traceback": trace}
 
 
 def names_of(
@@ -135,6 +156,8 @@ class _Material:
         self.seed, self._batch_size = seed, batch_size
         self._model, self._dataset = model, dataset
         self._num_train, self._num_test, self._num_jacobian, self._num_masked = sizes
+        if not len(getattr(dataset, "images", ())):
+            raise ValueError("the data set has no images")
         self.codes_of = CachedCodes(getattr(model, "encode", model), dataset.images, batch_size)
 
     @functools.cached_property
@@ -147,7 +170,10 @@ class _Material:
             return np.split(rows, [self._num_train])
         # A small set keeps the proportion of training to test rows.
         rows = numbers[generator.permutation(len(numbers))[:wanted]]
-        return np.split(rows, [round(len(rows) * self._num_train / wanted)])
+        train, test = np.split(rows, [round(len(rows) * self._num_train / wanted)])
+        if not (len(train) and len(test)):
+            raise ValueError(f"{len(rows)} images are too few to divide into training and test")
+        return train, test
 
     @property
     def _numbers(self) -> np.ndarray:
@@ -235,7 +261,7 @@ class _Material:
         if attention is None:
             raise ValueError("the model has no attention to slots")
         batches = self._batches(self._slots, _MASKED_BATCH)
-        return np.concatenate([np.asarray(attention(slots)) for slots in batches])
+        return np.concatenate([arrays.real(attention(slots), "attention") for slots in batches])
 
     @property
     def _slots(self) -> np.ndarray:
@@ -254,7 +280,7 @@ class _Material:
         masks = getattr(self._dataset, "extras", {}).get("masks")
         if masks is None:
             raise ValueError("the data set has no masks")
-        return np.asarray(masks[self._masked_rows])
+        return np.asarray(self._one_an_image(masks, "masks")[self._masked_rows])
 
     @functools.cached_property
     def posterior(self) -> tuple[np.ndarray, np.ndarray]:
@@ -279,8 +305,13 @@ class _Material:
         if self._latent_points(numbers[:1]).ndim == 3:
             numbers, size = self._masked_rows, _MASKED_BATCH
         batches = self._batches(numbers, size)
-        parts = [np.asarray(decode(self._latent_points(batch))) for batch in batches]
+        parts = [arrays.real(decode(self._latent_points(b)), "reconstructions") for b in batches]
         return images_in_unit_range(self._dataset.images, numbers), np.concatenate(parts)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the observations are images, in [0, 1], rather than vectors of any range."""
+        return images_in_unit_range(self._dataset.images, self._rows[1][:1]).ndim > 2
 
     def _latent_points(self, numbers: np.ndarray) -> np.ndarray:
         """What the decoder takes: codes in the shape that the encoder gave them, float32."""
@@ -311,10 +342,16 @@ class _Material:
     def _latents_of(self, numbers: np.ndarray) -> np.ndarray:
         latents = getattr(self._dataset, "latents", None)
         if latents is not None:
-            return np.asarray(latents[numbers])
+            return np.asarray(self._one_an_image(latents, "latents")[numbers])
         if not self._has_space:
             raise ValueError("the data set has neither latents nor a factor space")
         return self._factors_of(numbers)
+
+    def _one_an_image(self, values, name: str):
+        count = len(self._dataset.images)
+        if len(values) != count:
+            raise ValueError(f"the data set has {len(values)} {name} but {count} images")
+        return values
 
     def _factors_of(self, numbers: np.ndarray) -> np.ndarray:
         return self._space.factors(numbers)[:, self._varies]
@@ -367,5 +404,7 @@ _SCORES: dict[str, Callable[..., dict]] = {
         evaluation.attention_ari(m.slot_attention, m.masks, **o)
     ),
     "polarized_regime": lambda m, **o: evaluation.polarized_regime(*m.posterior, **o),
-    "reconstruction_rmse": lambda m, **o: evaluation.reconstruction_rmse(*m.reconstructed, **o),
+    "reconstruction_rmse": lambda m, **o: evaluation.reconstruction_rmse(
+        *m.reconstructed, **{"clamped": m.has_images} | o
+    ),
 }

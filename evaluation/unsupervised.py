@@ -28,7 +28,7 @@ def gaussian_total_correlation(codes) -> dict:
     Raises:
         ValueError: wrong shape, NaN.
     """
-    codes = checks.matrix(codes, "codes", "[N, D]")
+    codes = checks.varying(codes, "codes", "[N, D]")
     correlation = columns.correlations(codes, codes)
     kept = np.flatnonzero(np.diag(correlation))  # A constant code has no correlation with itself.
     floor = np.finfo(float).eps
@@ -59,7 +59,7 @@ def gaussian_wasserstein_correlation(codes) -> dict:
     Raises:
         ValueError: wrong shape, NaN.
     """
-    codes = checks.matrix(codes, "codes", "[N, D]")
+    codes = checks.varying(codes, "codes", "[N, D]")
     correlation = columns.correlations(codes, codes)
     std = np.sqrt(len(codes) / max(len(codes) - 1, 1)) * codes.std(0) * np.diag(correlation).round()
     # D^1/2 C D^1/2 has the entries std_i^2 corr_ij std_j^2.
@@ -86,7 +86,7 @@ def average_mutual_information(codes, num_bins: int = 20) -> dict:
     Raises:
         ValueError: wrong shape, NaN, fewer than 2 bins.
     """
-    codes = checks.matrix(codes, "codes", "[N, D]")
+    codes = checks.varying(codes, "codes", "[N, D]")
     information = mutual_information(codes, histogram_bins(codes, num_bins), num_bins)
     np.fill_diagonal(information, 0)
     size = codes.shape[1]
@@ -137,7 +137,7 @@ def udr(
         raise ValueError(f"there are {count} models but KL divergences of {len(kl_of_models)}")
     informative = []
     for m, codes in enumerate(codes_of_models):
-        codes = checks.matrix(codes, f"codes of model {m}", "[N, D]")
+        codes = checks.varying(codes, f"codes of model {m}", "[N, D]")
         if len(codes) != len(codes_of_models[0]):
             raise ValueError("the models' codes must be of the same observations, row by row")
         kept = ~checks.constant_columns(codes)

@@ -84,6 +84,27 @@ def test_evaluate_prints_and_keeps_the_scores(run, capsys, tmp_path):
     assert "dto" in page.lower() and "Traversals by variance" in page
 
 
+def test_evaluate_prints_the_table_of_a_defective_score_and_fails(
+    run, tmp_path, monkeypatch, capsys
+):
+    from evaluation import suite
+
+    def broken(material):
+        raise KeyError("not there")
+
+    monkeypatch.setitem(suite._SCORES, "sap", broken)
+    out = tmp_path / "scores.json"
+    with pytest.raises(SystemExit) as stopped:
+        evaluate_command.main([f"--run={run}", "--metrics=mig,sap,irs", f"--out={out}"])
+    assert "error: sap failed" in str(stopped.value.code)
+    shown = capsys.readouterr()
+    assert "KeyError" in shown.out and 'raise KeyError("not there")' in shown.err
+    written = json.loads(out.read_text())
+    assert written["sap"]["score"] is None and written["irs"]["score"] is not None
+    # What a user can mend is a reason, and no failure.
+    evaluate_command.main([f"--run={run}", "--metrics=mig,j_ari"])
+
+
 def test_report_shows_the_runs_of_a_folder_against_each_other(run, tmp_path):
     for name in ("one", "two"):
         shutil.copytree(run, tmp_path / name)

@@ -1,6 +1,7 @@
 """Scores a model: `python -m zoo.evaluate --run=DIR` or `--model=NAME`."""
 
 import pathlib
+import sys
 from collections.abc import Sequence
 
 from zoo import cli
@@ -37,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         from zoo import runs
 
         runs.write_text(pathlib.Path(options.out), scoring.text(scoring.flat(table)))
+    if failed := scoring.broken(table):
+        sys.exit(f"error: {', '.join(failed)} failed; see the traceback above")
 
 
 if __name__ == "__main__":

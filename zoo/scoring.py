@@ -57,6 +57,11 @@ def headline(table: Mapping[str, Mapping]) -> dict[str, float]:
     return {name: row["score"] for name, row in table.items() if row["score"] is not None}
 
 
+def broken(table: Mapping[str, Mapping]) -> list[str]:
+    """The names of the scores that failed by a defect, whose traceback has been shown."""
+    return [name for name, row in table.items() if "traceback" in row["parts"]]
+
+
 def keep(run_dir: pathlib.Path, table: Mapping[str, Mapping]) -> None:
     """Adds a table to a run: its scores.json, the card of its model, and its report."""
     with runs.opened(run_dir) as folder:

@@ -121,7 +121,92 @@ def test_rmse_is_averaged_over_batches_as_published():
     assert whole["score"] == pytest.approx(np.sqrt((0.01 + 0.09 + 0.36) / 3))
     np.testing.assert_allclose(whole["per_image"], [0.1, 0.3, 0.6], rtol=1e-6)
     batches = evaluation.reconstruction_rmse(images, again, batch_size=2)
-    assert batches["score"] == pytest.approx((np.sqrt(0.05) + 0.6) / 2)
+    assert batches["score"] == pytest.approx((2 * np.sqrt(0.05) + 0.6) / 3)
+
+
+def test_one_wrong_image_of_many_is_no_batch_of_its_own():
+    images = np.zeros((1025, 2, 2, 1), np.float32)
+    again = images.copy()
+    again[-1] = 1
+    score = evaluation.reconstruction_rmse(images, again)["score"]
+    assert score == pytest.approx(np.sqrt(1 / 1025))
+    outside = np.arange(1025) < 1
+    parts = evaluation.reconstruction_rmse(images, again, out_of_support=outside)
+    assert parts["in_support"] == pytest.approx(np.sqrt(1 / 1024))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.float32([[0, 30, 255]]), r"floats from 0 to 255; give floats in \[0, 1\]"),
+        (np.float32([[-1, 0, 1]]), "floats from -1 to 1"),
+        (np.array([[0, 30, 256]]), r"integers from 0 to 256; give integers in 0\.\.255"),
+        (np.array([[-1, 30, 25]], np.int16), "integers from -1"),
+        (np.array([[0.5, None, 0.5]]), "object"),
+        (np.array([["a", "b", "c"]]), "<U1"),
+        (np.array([[0.5, np.inf, 0.5]]), "image 0 holds NaN or infinity"),
+    ],
+)
+def test_images_of_another_range_or_type_are_refused(images, message):
+    again = np.full((1, 3), 0.5, np.float32)
+    for call in (
+        lambda: evaluation.reconstruction_rmse(images, again),
+        lambda: evaluation.reconstruction_rmse(images, lambda x: 0 * x),
+        lambda: evaluation.fid(np.repeat(images, 3, 0), np.repeat(again, 3, 0), _flat),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+def test_reconstructions_may_overshoot_but_not_be_infinite_or_of_another_type():
+    images = np.full((2, 3), 0.5, np.float32)
+    assert evaluation.reconstruction_rmse(images, images * 4 - 1)["score"] == pytest.approx(0.5)
+    for again, message in (
+        (images * np.inf, "holds NaN or infinity"),
+        (images.astype(str), "of type"),
+        (images.astype(object), "of type object"),
+    ):
+        for given in (again, lambda x, again=again: again):
+            with pytest.raises(ValueError, match=message):
+                evaluation.reconstruction_rmse(images, given)
+    with pytest.raises(ValueError, match="integers"):
+        evaluation.reconstruction_rmse(images, lambda x: np.full((2, 3), 128))
+    bits = np.eye(3, dtype=bool)
+    assert evaluation.reconstruction_rmse(bits, ~bits)["score"] == 1
+
+
+def test_vectors_are_compared_as_they_are():
+    vectors = np.float32([[-3, 0], [4, 1]])
+    moved = evaluation.reconstruction_rmse(vectors, vectors + 2, clamped=False)
+    assert moved["score"] == pytest.approx(2)
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        evaluation.reconstruction_rmse(vectors, vectors * np.nan, clamped=False)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, True])
+def test_batches_out_of_range(batch_size):
+    with pytest.raises(ValueError, match="batch_size"):
+        evaluation.reconstruction_rmse(_images(3), _images(3), batch_size=batch_size)
+    with pytest.raises(ValueError, match="batch_size"):
+        evaluation.fid(_images(3), _images(3), _flat, batch_size=batch_size)
+
+
+@pytest.mark.parametrize(
+    ("gaussians", "message"),
+    [
+        ((np.zeros(2), np.eye(3), np.zeros(3), np.eye(3)), "mean_1 of shape"),
+        ((np.zeros(3), np.eye(3), np.zeros(1), np.eye(1)), "mean_1 has 3 entries and mean_2 1"),
+        ((np.zeros(2), np.eye(2), np.zeros(2), np.ones(2)), "covariance_2 of shape"),
+        ((np.zeros(2), np.array([[1, 2], [0, 1]]), np.zeros(2), np.eye(2)), "not symmetric"),
+        ((np.zeros(2), -np.eye(2), np.zeros(2), np.eye(2)), "positive semidefinite"),
+        ((np.zeros(2), np.eye(2), np.zeros(2), np.diag([1.0, -0.5])), "eigenvalue -0.5"),
+        ((np.zeros(2), np.eye(2) * np.nan, np.zeros(2), np.eye(2)), "finite"),
+    ],
+)
+def test_what_is_no_gaussian_is_refused(gaussians, message):
+    with pytest.raises(ValueError, match=message):
+        generative.frechet_distance(*gaussians)
 
 
 def test_rmse_clamps_and_scales():

@@ -87,7 +87,7 @@ def test_neighbour_estimator_agrees_with_the_gaussian_closed_form():
     np.testing.assert_allclose(
         np.diag(mutual_information(codes, factor, estimator="knn")), expected, atol=0.06
     )
-    result = evaluation.mig(codes, factor, estimator="knn")
+    result = evaluation.mig(codes, factor, estimator="knn", categorical=False)
     np.testing.assert_allclose(result["per_factor"], correlation**2, atol=0.05)
 
 

@@ -122,9 +122,48 @@ def test_batches_are_averaged():
     ]
     whole = evaluation.mcc(codes, latents, batch_size=100)
     assert whole["per_batch"] == pytest.approx(parts)
-    assert whole["score"] == pytest.approx(np.mean(parts))
-    # A single last row has no correlation.
-    assert len(evaluation.mcc(codes, latents, batch_size=83)["per_batch"]) == 3
+    assert whole["score"] == pytest.approx(np.average(parts, weights=[100, 100, 50]))
+
+
+@pytest.mark.parametrize("score", [evaluation.mcc, evaluation.lms_spearman])
+def test_a_short_last_batch_makes_no_score_of_noise(score):
+    codes, latents = _normal(1026, 2), _normal(1026, 2, seed=1)
+    whole = score(codes, latents)
+    assert whole["score"] < 0.06
+    joined = score(codes, latents, batch_size=1024)
+    assert joined["score"] == pytest.approx(whole["score"], abs=1e-12)
+    assert len(joined["per_batch"]) == 1
+    # 150 rows of noise correlate more than 300, but count half as much.
+    parts = score(codes[:450], latents[:450], batch_size=300)
+    expected = np.average(parts["per_batch"], weights=[300, 150])
+    assert parts["score"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_rows_of_the_batches_of_trees_count_alike():
+    latents, latents_test = _normal(2000, 4), _normal(102, 4, seed=1)
+    rows = latents, latents, latents_test, latents_test
+    whole = evaluation.lms_tree(*rows, BLOCKS)
+    joined = evaluation.lms_tree(*rows, BLOCKS, batch_size=100)
+    for key in ("score", "per_block", "r2"):
+        np.testing.assert_allclose(joined[key], whole[key], atol=1e-12)
+    parts = [
+        evaluation.lms_tree(latents, latents, latents_test[i], latents_test[i], BLOCKS)
+        for i in (slice(0, 68), slice(68, 102))
+    ]
+    both = evaluation.lms_tree(*rows, BLOCKS, batch_size=68)
+    for key in ("score", "per_block", "r2"):
+        expected = np.average([part[key] for part in parts], axis=0, weights=[68, 34])
+        np.testing.assert_allclose(both[key], expected, atol=1e-12)
+
+
+def test_batches_hold_every_row_once():
+    from evaluation.batches import consecutive, lengths
+
+    for rows, size in itertools.product(range(1, 40), [None, *range(1, 50)]):
+        batches = consecutive(rows, size)
+        assert [i for batch in batches for i in range(rows)[batch]] == list(range(rows))
+        if size is not None and rows >= size:
+            assert (2 * lengths(batches) >= size).all() and (2 * lengths(batches) < 3 * size).all()
 
 
 @settings(max_examples=30, deadline=None)
@@ -248,6 +287,9 @@ def test_surplus_and_missing_slots():
         (lambda x: evaluation.mcc(x, np.ones_like(x)), "constant"),
         (lambda x: evaluation.mcc(x, x, "kendall"), "kendall"),
         (lambda x: evaluation.mcc(x, x, batch_size=1), "batch_size"),
+        (lambda x: evaluation.mcc(x, x, batch_size=2), "batch_size is 2: it must be at least 3"),
+        (lambda x: evaluation.mcc(x[:2], x[:2]), "2 rows"),
+        (lambda x: evaluation.lms_tree(x, x, x, x, 2, batch_size=1), "batch_size"),
         (lambda x: evaluation.lms_tree(x, x, x, x, [[0, 1], [2]]), "exactly once"),
         (lambda x: evaluation.lms_tree(x, x, x, x, [[0, 1], [1, 2, 3]]), "exactly once"),
         (lambda x: evaluation.lms_tree(x, x, x, x, 3), "equal blocks"),

@@ -109,10 +109,30 @@ def test_dead_latents_are_left_out():
         assert score(padded)["score"] == pytest.approx(score(jacobians)["score"], abs=1e-9)
     np.testing.assert_array_equal(evaluation.dto(padded)["permutation"][:, [1, 4]], -1)
     nothing = np.zeros((2, 7, 3))
-    assert evaluation.dto(nothing)["score"] == evaluation.ima_contrast(nothing)["score"] == 0
-    spectrum = evaluation.singular_values(nothing)
+    with pytest.warns(UserWarning, match="at most one live"):
+        assert evaluation.dto(nothing)["score"] == evaluation.ima_contrast(nothing)["score"] == 0
+        spectrum = evaluation.singular_values(nothing)
     assert spectrum["score"] == 1 and not spectrum["rank"].any()
     assert np.isfinite(spectrum["condition_number"]).all()
+
+
+@pytest.mark.parametrize(
+    "score", [evaluation.dto, evaluation.ima_contrast, evaluation.singular_values]
+)
+def test_how_many_latents_are_live(score):
+    jacobians = random_jacobians(2)
+    assert score(jacobians)["live"].tolist() == [4, 4, 4]
+    # What float32 leaves of a dead column has any direction.
+    padded = np.concatenate([jacobians, 1e-7 * random_jacobians(3)[:, :, :2]], axis=2)
+    nearly = score(padded)
+    assert nearly["live"].tolist() == [4, 4, 4]
+    assert nearly["score"] == pytest.approx(score(jacobians)["score"], abs=1e-9)
+    small = jacobians * [1e-5, 1.0, 1.0, 1.0]
+    assert score(1e-30 * small)["live"].tolist() == [4, 4, 4]
+    for count in (0, 1):
+        few = jacobians * (np.arange(4) < count)
+        with pytest.warns(UserWarning, match="at 3 of 3 latents .* at most one live column"):
+            assert score(few)["live"].tolist() == [count] * 3
 
 
 def test_dependent_columns_stay_finite():

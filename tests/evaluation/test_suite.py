@@ -229,5 +229,120 @@ def test_unknown_names_are_errors(metrics, options, message):
         evaluation.evaluate(Counting(), _dataset(), metrics, options=options)
 
 
+def test_a_defect_costs_one_row_and_shows_its_traceback(capsys):
+    class Defective(Autoencoder):
+        def decode(self, codes):
+            raise KeyError("not there")
+
+    names = ["mig", "dto", "singular_values", "reconstruction_rmse", "mcc"]
+    table = evaluation.evaluate(Defective(), _dataset(), names, **SMALL)
+    assert table["mig"]["score"] > 0.95 and table["mcc"]["score"] > 0.95
+    errors = capsys.readouterr().err
+    for name in ("dto", "singular_values", "reconstruction_rmse"):
+        assert table[name]["score"] is None
+        assert table[name]["reason"] == "KeyError: 'not there'"
+        assert "Traceback" in table[name]["parts"]["traceback"]
+    assert 'raise KeyError("not there")' in errors
+    assert "traceback" not in table["mig"]["parts"]
+
+
+def test_an_encoder_that_fails_is_shown_once(capsys):
+    def encode(images):
+        raise ZeroDivisionError
+
+    table = evaluation.evaluate(encode, _dataset(), "fast", **SMALL)
+    assert {row["reason"] for row in table.values()} == {"ZeroDivisionError"}
+    assert capsys.readouterr().err.count("Traceback") <= len(table)
+
+
+@pytest.mark.parametrize(
+    ("decode", "reason"),
+    [
+        ("stop_gradient", "not connected"),
+        ("nan", "not finite"),
+        ("dead", "no live latent"),
+        ("numpy", "ndarray, not a TensorFlow tensor"),
+    ],
+)
+def test_broken_decoders_have_reasons_instead_of_the_best_scores(decode, reason):
+    import tensorflow as tf
+
+    decoders = {
+        "stop_gradient": lambda z: tf.stop_gradient(z) * 2.0,
+        "nan": lambda z: z * np.nan,
+        "dead": lambda z: z * 0.0,
+        "numpy": np.tanh,
+    }
+    model = Autoencoder()
+    model.decode = decoders[decode]
+    table = evaluation.evaluate(
+        model, _dataset(), ["mig", "dto", "ima_contrast", "singular_values"], **SMALL
+    )
+    assert table["mig"]["score"] > 0.95
+    for name in ("dto", "ima_contrast", "singular_values"):
+        assert table[name]["score"] is None and reason in table[name]["reason"]
+        assert "traceback" not in table[name]["parts"]
+
+
+def test_plain_arrays_are_images():
+    dataset = _dataset()
+    pixels = dataset.images[np.arange(len(dataset))]
+    expected = evaluation.evaluate(Autoencoder(), dataset, "fast", **SMALL)["mig"]["score"]
+    for images in (pixels, (pixels / 255).astype(np.float32)):
+        plain = types.SimpleNamespace(images=images, space=dataset.space)
+        names = ["mig", "reconstruction_rmse"]
+        table = evaluation.evaluate(Autoencoder(), plain, names, **SMALL)
+        assert table["mig"]["score"] == expected
+        assert table["reconstruction_rmse"]["score"] > 0
+    floats = types.SimpleNamespace(images=pixels.astype(np.float32), space=dataset.space)
+    reason = evaluation.evaluate(Counting(), floats, ["mig"], **SMALL)["mig"]["reason"]
+    assert "floats from 0 to 255" in reason
+
+
+def test_vectors_are_not_clamped():
+    latents = np.random.default_rng(0).normal(scale=3, size=(200, 2)).astype(np.float32)
+
+    class Shift:
+        encode = staticmethod(lambda x: x)
+        decode = staticmethod(lambda z: z + 1)
+
+    dataset = Dataset("vectors", DenseImages(latents, maximum=1.0), latents=latents)
+    table = evaluation.evaluate(Shift(), dataset, ["reconstruction_rmse"], **SMALL)
+    assert table["reconstruction_rmse"]["score"] == pytest.approx(1)
+
+
+def test_latents_and_masks_of_another_length_are_named():
+    images = DenseImages(np.zeros((50, 2, 2, 1), np.uint8))
+    short = types.SimpleNamespace(images=images, latents=np.zeros((20, 2)))
+    reason = evaluation.evaluate(lambda x: x[:, 0, :, 0], short, ["mcc"], **SMALL)["mcc"]["reason"]
+    assert reason == "the data set has 20 latents but 50 images"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_train": 0}, "num_train is 0"),
+        ({"num_test": -5}, "num_test is -5"),
+        ({"num_jacobian": 2.5}, "num_jacobian is 2.5"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"seed": [0, 1, 2]}, r"seed is \[0, 1, 2\]: it must be a whole number"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_arguments_out_of_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        evaluation.evaluate(Counting(), _dataset(), "fast", **(SMALL | arguments))
+
+
+def test_too_few_images_are_named():
+    one = types.SimpleNamespace(images=DenseImages(np.zeros((1, 1, 3, 1), np.uint8)))
+    table = evaluation.evaluate(lambda x: x.reshape(len(x), 3), one, "fast", **SMALL)
+    assert all(row["score"] is None for row in table.values())
+    assert "too few" in table["gaussian_total_correlation"]["reason"]
+    none = types.SimpleNamespace(images=DenseImages(np.zeros((0, 1, 3, 1), np.uint8)))
+    with pytest.raises(ValueError, match="no images"):
+        evaluation.evaluate(lambda x: x.reshape(len(x), 3), none, "fast", **SMALL)
+
+
 def test_a_single_score_by_name():
     assert list(evaluation.evaluate(Counting(), _dataset(), "mig", **SMALL)) == ["mig"]

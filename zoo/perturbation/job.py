@@ -256,11 +256,7 @@ def _require_same(job: PerturbationJob, folder: runs.RunFolder) -> None:
         return
     before, precision = folder.config.read_text(), job.precision_in(folder).name
     now = config.operative({job._precision_name: precision})
-    changed = [
-        line
-        for line in config.differences(before, now)
-        if line.startswith("perturb.")
-    ]
+    changed = [line for line in config.differences(before, now) if line.startswith("perturb.")]
     if changed:
         raise runs.RunError(
             f"{folder.path} holds a perturbation of another configuration ({'; '.join(changed)}); "
