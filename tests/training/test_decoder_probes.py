@@ -104,6 +104,16 @@ def _toy_model(units=(8,)) -> BetaVAE:
     )
 
 
+def test_the_jacobian_probe_leaves_out_what_no_live_latent_defines():
+    import toy  # noqa: F401
+
+    model = _toy_model()
+    measure = jacobian_probe(model, catalog.load("toy"), images=4, codes=50)
+    assert set(measure()) == {"gram_diagonality", "curvature_diagonality", "dto", "mig"}
+    model.decoder.set_weights([np.zeros_like(weight) for weight in model.decoder.get_weights()])
+    assert set(measure()) == {"mig"}
+
+
 def test_the_jacobian_probe_gives_the_scores_of_the_same_codes():
     import toy  # noqa: F401
 

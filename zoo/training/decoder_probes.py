@@ -4,6 +4,7 @@ Every record of the log gets the values of the run's probe, so that `train.log_e
 it is asked.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import gin
@@ -28,7 +29,7 @@ def jacobian_probe(model: Model, dataset: Dataset, images: int = 64, codes: int 
     `gram_diagonality` and `curvature_diagonality` as in `evaluation.curvature_diagonality`, and
     `dto`, all at the codes of the same images each time; `mig` of further images, where the data
     set has a factor grid. Piecewise linear decoders have no curvature but at their kinks, which
-    then counts as diagonal.
+    then counts as diagonal. A record lacks what is not defined while no latent is live.
 
     Args:
         model: an autoencoder.
@@ -52,13 +53,14 @@ def jacobian_probe(model: Model, dataset: Dataset, images: int = 64, codes: int 
         observed = sampling.observations(dataset, numbers)
 
     def measure() -> dict[str, float]:
-        means = encode(observations).numpy()
-        parts = evaluation.curvature_diagonality(model.decode, means, observations.numpy())
-        found = {
-            "gram_diagonality": parts["gram"],
-            "curvature_diagonality": parts["score"],
-            "dto": evaluation.dto(triangular(means))["score"],
-        }
+        means, found = encode(observations).numpy(), {}
+        with contextlib.suppress(evaluation.UndefinedScoreError):
+            parts = evaluation.curvature_diagonality(model.decode, means, observations.numpy())
+            found = {
+                "gram_diagonality": parts["gram"],
+                "curvature_diagonality": parts["score"],
+                "dto": evaluation.dto(triangular(means))["score"],
+            }
         if factors is not None:
             found["mig"] = float(evaluation.mig(encode(observed).numpy(), factors)["score"])
         return found
