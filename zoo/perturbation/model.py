@@ -27,7 +27,7 @@ class Perturbation(Model):
     `l_disentangled - l_entangled`, by Gaussians of one variance s^2 it is
     `(d_disentangled - d_entangled) / s^2` for the mean images d: neither depends on x' itself, but
     logits are unbounded. In a background that both VAEs are sure of, logits of -9 and -12 pull with
-    a force of 3 while the mean images differ by 1e-4; the same force at all images is what drives
+    a force of 3 while the mean images differ by 1e-4; a force that is the same at all images pulls
     m to a constant there. With the variance `"optimal"` of `Gaussian` each VAE has its own, and the
     gradient, `(x' - d_entangled) / s_entangled^2 - (x' - d_disentangled) / s_disentangled^2`, does
     depend on x'.
