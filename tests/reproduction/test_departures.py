@@ -130,7 +130,7 @@ def test_reduced_budgets_leave_the_precision_to_the_processor_or_are_float32():
         ("tc_vae/dsprites_noisy", 1200, 256, 300_000, 64, "1.6 %"),
         ("weak_gan/shapes3d_rendered", 1200, 256, 500_000, 64, "0.96 %"),
         ("beta_vae/dsprites", 46_080, 64, 460_800, 64, "10 %"),
-        ("additive_decoders/l_shape_additive", 3000, 64, 1_878_000, 64, "0.16 %"),
+        ("additive_decoders/l_shape_additive", 3000, 32, 1_878_000, 64, "0.08 %"),
     ],
 )
 def test_images_of_the_paper(name, steps, batch, paper_steps, paper_batch, text):
