@@ -152,6 +152,7 @@ def layers(rounds: int, threads: int) -> None:
     import data
     from data import sampling
     from zoo.models.vae import BetaVAE
+    from zoo.networks.transposed import in_training
     from zoo.training.loop import Loop
     from zoo.training.optimizers import Adam
 
@@ -234,6 +235,10 @@ def layers(rounds: int, threads: int) -> None:
     functions |= {(name, "both"): function for name, function in rest.items()}
     functions["matrix product", "both"] = lambda: tf.linalg.matmul(square, square)
     functions["step", "both"] = lambda: loop.run(0, 1)
+    # Traced as the loop traces them.
+    with in_training():
+        for function in functions.values():
+            function()
     turns = {name: [] for name in functions}
     for number in range(rounds + 3):
         for name, function in functions.items():
