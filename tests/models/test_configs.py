@@ -90,7 +90,7 @@ def test_networks_of_celeba_are_those_of_the_table():
         ),
     }
     for kind, (network, wanted) in networks.items():
-        found = [layer for layer in network.layers if type(layer) is kind]
+        found = [layer for layer in network.layers if isinstance(layer, kind)]
         assert [(x.filters, x.kernel_size[0], x.strides[0]) for x in found] == wanted
     dense = [
         x.units
