@@ -7,12 +7,10 @@ from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"', (HERE / "zoo/__init__.py").read_text(), re.M)[1]
-GIN_FOLDERS = [p for p in [HERE / "gin", *(HERE / "gin").rglob("*")] if p.is_dir()]
-# The configs at gin/ are installed as zoo/gin/, so that an installed package finds them too.
-GIN_PACKAGES = {
-    ".".join(["zoo", *p.relative_to(HERE).parts]): p.relative_to(HERE).as_posix()
-    for p in GIN_FOLDERS
-}
+# Links in zoo/ lead to data/, evaluation/ and gin/. The folders of configs hold no __init__.py: a
+# checkout's own `gin` must stay gin-config's.
+CONFIGS = [p for p in [HERE / "gin", *(HERE / "gin").rglob("*")] if p.is_dir()]
+GIN_PACKAGES = [".".join(["zoo", *p.relative_to(HERE).parts]) for p in CONFIGS]
 
 setup(
     name="disentanglement-zoo",
@@ -22,15 +20,11 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=[
-        *find_packages(include=["zoo", "zoo.*", "data", "data.*", "evaluation", "evaluation.*"]),
-        *GIN_PACKAGES,
-    ],
-    package_dir=GIN_PACKAGES,
+    packages=[*find_packages(include=["zoo", "zoo.*"]), *GIN_PACKAGES],
     package_data={
         **{name: ["*.gin"] for name in GIN_PACKAGES},
         "zoo": ["**/*.json", "**/*.html", "hub/store/**/*"],
-        "data": ["**/*.md", "**/*.bib", "**/*.txt", "**/*.tsv", "**/*.npz", "**/*.json"],
+        "zoo.data": ["**/*.md", "**/*.bib", "**/*.txt", "**/*.tsv", "**/*.npz", "**/*.json"],
     },
     install_requires=[
         "absl-py>=2.0",

@@ -3,7 +3,7 @@
 Every part runs in a process of its own, with a cache and TFDS folder that are empty at first (the
 parts of one family share theirs), and reports its peak of resident memory, workers included where
 there are any. Without arguments all parts run; `clevr` needs the environment of
-`python -m data.render_clevr --setup`.
+`python -m zoo.data.render_clevr --setup`.
 """
 
 import argparse
@@ -38,7 +38,7 @@ TARGETS = {
 
 def tables(name: str) -> float:
     """Seconds until the images of a data set can be read by number."""
-    import data
+    from zoo import data
 
     start = time.perf_counter()
     data.load(name).images[np.arange(0, 100_000, 1000)]
@@ -49,7 +49,7 @@ def files(name: str) -> float:
     """Seconds to write the TFDS files of a data set whose tables are there."""
     import tensorflow_datasets as tfds
 
-    import data
+    from zoo import data
 
     data.load(name)
     builder = tfds.builder(name)
@@ -60,8 +60,8 @@ def files(name: str) -> float:
 
 def sprites(count: int = 20_000) -> float:
     """Images drawn a second."""
-    from data import cache
-    from data.zoo_sprites import memory, prepare
+    from zoo.data import cache
+    from zoo.data.zoo_sprites import memory, prepare
 
     config = prepare.Config({"train": count}, (2, 4), memory.SEED)
     start = time.perf_counter()
@@ -71,7 +71,7 @@ def sprites(count: int = 20_000) -> float:
 
 def balls(count: int = 20_000) -> float:
     """Images composed a second, by one thread."""
-    import data
+    from zoo import data
 
     images = data.load("zoo_balls/independent").images
     images[:100]
@@ -83,7 +83,7 @@ def balls(count: int = 20_000) -> float:
 
 def clevr(count: int = 60) -> float:
     """Images rendered a second by a worker a core, their start included."""
-    from data.zoo_clevr6 import environment, rendering
+    from zoo.data.zoo_clevr6 import environment, rendering
 
     worker, workers = rendering.command(environment.python()), len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
@@ -96,8 +96,8 @@ def sampled(name: str, batches: int = 60) -> float:
     """Images a second that the compiled part of a training loop takes from a sampler."""
     import tensorflow as tf
 
-    import data
-    from data import sampling
+    from zoo import data
+    from zoo.data import sampling
 
     dataset = data.load(name)
     sampler, tables = sampling.Independent(dataset, BATCH), sampling.tensors(dataset)
@@ -120,7 +120,7 @@ def prepared(name: str, batches: int = 300) -> float:
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    import data  # noqa: F401, registers the builder
+    from zoo import data  # noqa: F401, registers the builder
 
     builder = tfds.builder(name)
     builder.download_and_prepare()

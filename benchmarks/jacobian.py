@@ -3,11 +3,11 @@
     python -m benchmarks.jacobian [--repeats 7] [--part conv|slots|all] [--skip_batch_jacobian]
 
 `conv`: the deconvolutional decoder of disentanglement_lib (10 latents, 64x64x1), 64 examples in
-float32. Ours, compiled once by hand and kept by `evaluation.jacobian` itself, one forward pass of
-all columns, forward accumulators and, where PyTorch is installed, `torch.vmap(torch.func.jacfwd)`
-on the same weights take turns; medians are reported. `GradientTape.batch_jacobian`, called eagerly
-and inside a `tf.function`, is timed on one example and scaled to 64 (`--skip_batch_jacobian` leaves
-these minutes out).
+float32. Ours, compiled once by hand and kept by `zoo.evaluation.jacobian` itself, one forward pass
+of all columns, forward accumulators and, where PyTorch is installed,
+`torch.vmap(torch.func.jacfwd)` on the same weights take turns; medians are reported.
+`GradientTape.batch_jacobian`, called eagerly and inside a `tf.function`, is
+timed on one example and scaled to 64 (`--skip_batch_jacobian` leaves these minutes out).
 
 `slots`: slot-wise Jacobian magnitudes of a spatial broadcast decoder (7 slots of 64, 128x128x3) in
 a process of its own, with its peak resident memory, against a plain loop of one forward-mode pass
@@ -101,7 +101,7 @@ def conv(repeats: int, skip_batch_jacobian: bool = False) -> None:
     """Prints the comparison on the convolutional decoder."""
     import tensorflow as tf
 
-    from evaluation.jacobians import jacobian, jacobian_function
+    from zoo.evaluation.jacobians import jacobian, jacobian_function
 
     decoder = conv_decoder()
     latents = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
@@ -123,7 +123,7 @@ def conv(repeats: int, skip_batch_jacobian: bool = False) -> None:
         "forward pass": lambda: forward_pass(batch).numpy(),
         "forward pass of all columns": lambda: forward_pass(columns).numpy(),
         "ours": lambda: ours(latents),
-        "evaluation.jacobian again": lambda: jacobian(decoder, latents),
+        "zoo.evaluation.jacobian again": lambda: jacobian(decoder, latents),
         "ours, mode forward": lambda: forward_mode(latents),
     }
     peer = torch_jacobian(decoder.get_weights(), latents)
@@ -141,7 +141,8 @@ def conv(repeats: int, skip_batch_jacobian: bool = False) -> None:
 
     print(f"conv decoder, 10 latents, 64x64x1, 64 examples, float32; median of {repeats} turns")
     print(
-        f"first call of ours, with compiling: {compiling:.2f} s; of evaluation.jacobian {first:.2f}"
+        f"first call of ours, with compiling: {compiling:.2f} s; "
+        f"of zoo.evaluation.jacobian {first:.2f}"
     )
     print(f"{'':32} {'elapsed ms':>12} {'x ours':>8} {'processor ms':>14} {'x ours':>8}")
     for name, (elapsed, used) in medians.items():
@@ -151,7 +152,7 @@ def conv(repeats: int, skip_batch_jacobian: bool = False) -> None:
         )
     elapsed, used = medians["ours"] / medians["forward pass"] / 10
     print(f"ours / ten forward passes: {elapsed:.2f} elapsed, {used:.2f} processor time")
-    for name in ("ours", "evaluation.jacobian again"):
+    for name in ("ours", "zoo.evaluation.jacobian again"):
         elapsed, used = medians[name] / medians["forward pass of all columns"]
         print(
             f"{name} / one forward pass of all 640 columns: {elapsed:.2f} elapsed, {used:.2f} "
@@ -190,8 +191,8 @@ def slots(examples: int = 1, sampled: int = 8) -> None:
     """Prints time and peak memory of the slot Jacobian; meant for a process of its own."""
     import tensorflow as tf
 
-    from evaluation.jacobians import jacobian_function
-    from evaluation.tangents import push_forward
+    from zoo.evaluation.jacobians import jacobian_function
+    from zoo.evaluation.tangents import push_forward
 
     decoder = broadcast_decoder()
     codes = np.random.default_rng(0).normal(size=(examples, 7, 64)).astype(np.float32)

@@ -21,7 +21,7 @@ import warnings
 import numpy as np
 import threadpoolctl
 
-import evaluation
+from zoo import evaluation
 
 SIZES = (3, 6, 40, 32, 32)
 TRAIN, TEST = 10_000, 5_000
@@ -101,10 +101,10 @@ def compare_encoding(name: str, rounds: int = 5, count: int = 8192, batch: int =
     """Prints the images a second of each way from images to codes, and of a training step."""
     import tensorflow as tf
 
-    import data
     import zoo
-    from data import sampling
-    from evaluation.encoding import CachedCodes, images_in_unit_range
+    from zoo import data
+    from zoo.data import sampling
+    from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
     from zoo.models.vae import BetaVAE
     from zoo.training.loop import Loop
     from zoo.training.optimizers import Adam
@@ -172,7 +172,7 @@ def main() -> None:
             compare_dci(cases[kind], kind)
         return
 
-    # The grid's codes in a table, as `evaluation.represent` keeps them once encoded.
+    # The grid's codes in a table, as `zoo.evaluation.represent` keeps them once encoded.
     grid = np.stack(np.unravel_index(np.arange(np.prod(SIZES)), SIZES), axis=1)
     table = codes_of(grid, "partial").astype(np.float32)
     strides = np.cumprod((1, *SIZES[:0:-1]))[::-1]

@@ -209,7 +209,7 @@ def main() -> None:
     import tensorflow as tf
     import torch
 
-    from evaluation.jacobians import jacobian_function
+    from zoo.evaluation.jacobians import jacobian_function
 
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     torch.set_num_threads(arguments.threads)

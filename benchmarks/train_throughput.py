@@ -40,8 +40,8 @@ def ours(precision: str, connection) -> None:
     import keras
     import tensorflow as tf
 
-    import data
-    from data import sampling
+    from zoo import data
+    from zoo.data import sampling
     from zoo.models.vae import BetaVAE
     from zoo.training.loop import Loop
     from zoo.training.optimizers import Adam
@@ -81,7 +81,7 @@ def pytorch(precision: str, connection) -> None:
     import torch
     from torch import nn
 
-    import data
+    from zoo import data
 
     torch.set_num_threads(THREADS)
     dataset = data.load("zoo_dsprites/rendered")
@@ -149,8 +149,8 @@ def layers(rounds: int, threads: int) -> None:
     """Prints a table of the layers of a step, and of the rest of it, in one process."""
     import tensorflow as tf
 
-    import data
-    from data import sampling
+    from zoo import data
+    from zoo.data import sampling
     from zoo.models.vae import BetaVAE
     from zoo.networks.transposed import in_training
     from zoo.training.loop import Loop

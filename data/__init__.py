@@ -1,14 +1,17 @@
 """Data sets of disentanglement research: renderers, TFDS builders, in-memory tables, samplers.
 
-    data.load("zoo_dsprites/rendered")   a data set in memory; `data.names()` lists them
+    zoo.data.load("zoo_dsprites/rendered")   a data set in memory; `zoo.data.names()` lists them
 
 Importing this package registers the builders with `tensorflow_datasets`, as soon as that package
-is imported: `tfds.load("zoo_dsprites/rendered")` works after `import data`.
+is imported: `tfds.load("zoo_dsprites/rendered")` works after `import zoo`.
 """
 
 import importlib
 
 import wrapt
+
+if __name__ != "zoo.data":
+    raise ImportError("this package is zoo.data: `from zoo import data`")
 
 _HOMES = {
     "catalog": ["load", "names"],
@@ -22,11 +25,11 @@ __all__ = sorted(_MODULE_OF)
 
 @wrapt.when_imported("tensorflow_datasets")
 def _register(_) -> None:
-    from data.catalog import FAMILIES
+    from zoo.data.catalog import FAMILIES
 
     for family, module in FAMILIES.items():
-        if module.startswith("data."):
-            importlib.import_module(f"data.{family}.{family}_dataset_builder")
+        if module.startswith(f"{__name__}."):
+            importlib.import_module(f"{__name__}.{family}.{family}_dataset_builder")
 
 
 def __getattr__(name: str):

@@ -1,4 +1,4 @@
-"""TFDS files written by Apache Beam, for clusters; `data.building` does without on one machine.
+"""TFDS files written by Apache Beam, for clusters; `zoo.data.building` does without on one machine.
 
 Workers are told the builder and the ranges of examples, a file each, and load the data set by its
 name: give them one `ZOO_CACHE`, or they prepare its tables each for themselves. The files are the
@@ -9,8 +9,8 @@ import apache_beam as beam
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import py_utils
 
-from data import building, catalog
-from data.dataset import Dataset
+from zoo.data import building, catalog
+from zoo.data.dataset import Dataset
 
 _BYTES = "example_bytes"
 

@@ -27,9 +27,9 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from tensorflow_datasets.core.utils import shard_utils
 
-from data import catalog, perturbation, png, splits
-from data.dataset import Dataset
-from data.space import FactorSpace
+from zoo.data import catalog, perturbation, png, splits
+from zoo.data.dataset import Dataset
+from zoo.data.space import FactorSpace
 
 __all__ = ["FileReaderBuilder", "MemoryBuilder", "SceneBuilder", "configs", "vector"]
 
@@ -197,7 +197,7 @@ class SceneBuilder(MemoryBuilder):
 
 def _beam_writing() -> ModuleType:
     try:
-        from data import beam_writing
+        from zoo.data import beam_writing
     except ImportError as error:
         raise ValueError(
             "a Beam runner was given and Apache Beam cannot be imported: install the extra `beam`"

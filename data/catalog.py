@@ -9,24 +9,24 @@ from types import ModuleType
 
 import numpy as np
 
-from data import splits
-from data.dataset import Dataset
+from zoo.data import splits
+from zoo.data.dataset import Dataset
 
 # Family name -> module with `CONFIGS` (config name -> one-line description, the default first) and
 # `load(config, directory) -> Dataset`, `directory` being a cache folder of the family's own. A
 # family with splits of its own has them as the extra `split`, `[N]` numbers in `splits.NAMES`. One
 # with perturbed images takes `network` as a third argument.
 FAMILIES = {
-    "zoo_dsprites": "data.zoo_dsprites.memory",
-    "zoo_shapes3d": "data.zoo_shapes3d.memory",
-    "zoo_sprites": "data.zoo_sprites.memory",
-    "zoo_clevr6": "data.zoo_clevr6.memory",
-    "zoo_balls": "data.zoo_balls.memory",
-    "zoo_synthetic": "data.zoo_synthetic.memory",
-    "zoo_domains": "data.zoo_domains.memory",
+    "zoo_dsprites": "zoo.data.zoo_dsprites.memory",
+    "zoo_shapes3d": "zoo.data.zoo_shapes3d.memory",
+    "zoo_sprites": "zoo.data.zoo_sprites.memory",
+    "zoo_clevr6": "zoo.data.zoo_clevr6.memory",
+    "zoo_balls": "zoo.data.zoo_balls.memory",
+    "zoo_synthetic": "zoo.data.zoo_synthetic.memory",
+    "zoo_domains": "zoo.data.zoo_domains.memory",
 }
 # The same contract, one config a data set, but no builder: these are TFDS's own, by TFDS's names.
-WRAPPED = "data.tfds_wrapped"
+WRAPPED = "zoo.data.tfds_wrapped"
 
 
 def names() -> list[str]:
@@ -53,7 +53,7 @@ def load(
         ValueError: there is no such data set, the message names the nearest; or no such split,
             or the data set takes no network.
     """
-    from data import cache
+    from zoo.data import cache
 
     if name.endswith("]"):
         name, _, written = name[:-1].partition("[")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from data.space import FactorSpace
+from zoo.data.space import FactorSpace
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -47,7 +47,7 @@ class Dataset:
     """A data set in memory.
 
     Attributes:
-        name: as given to `data.load`, for example `zoo_dsprites/rendered[train]`.
+        name: as given to `zoo.data.load`, for example `zoo_dsprites/rendered[train]`.
         images: the observations by number; of a split too they are all those of the whole set.
         space: the factor grid whose numbering is that of the images, or None.
         latents: `[N, K]` float32 continuous ground-truth latents, or None.

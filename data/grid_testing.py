@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data import catalog, perturbation
-from data.dataset import Dataset, DenseImages
-from data.noise import NoisyImages
+from zoo.data import catalog, perturbation
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.noise import NoisyImages
 
 
 class GridTests:
@@ -43,7 +43,7 @@ class GridTests:
             self.addCleanup(patch.stop)
 
     def _first_five(self, name: str) -> Dataset:
-        """The first five images of a config, in place of `data.load`."""
+        """The first five images of a config, in place of `zoo.data.load`."""
         self.loaded = name
         images = DenseImages(self.IMAGES, maximum=self.MAXIMUM)
         if name.endswith("noisy"):

@@ -15,7 +15,7 @@ class NoisyImages:
     All arithmetic is on integers, with 16 random bits a pixel, so that numpy, TensorFlow and XLA
     give the same bytes: n comes from a 32-bit mixing function of the image number and the pixel.
 
-    Implements `data.dataset.Images`.
+    Implements `zoo.data.dataset.Images`.
 
     Args:
         base: the images without noise.

@@ -7,7 +7,7 @@ data mislead models into an entangled code. Here m is any SavedModel with a func
   takes their physical values (`FactorSpace.values`), `factors` their grid indices;
 - it gives `[B, H, W, C]` float32 in [-1, 1].
 
-Networks are found by path, or by name in the hub of the package `zoo` once that is imported.
+Networks are found by path, or by name in the hub of the package `zoo`.
 """
 
 import hashlib
@@ -18,23 +18,26 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from data import cache, npy
-from data.dataset import Dataset, DenseImages
+from zoo.data import cache, npy
+from zoo.data.dataset import Dataset, DenseImages
 
 ENVIRONMENT = "ZOO_PERTURBATION"
 # Part of the digest; the outputs of a network may differ in the last bit with another batch.
 _BATCH = 256
 
 
-class Hub:
-    """How names become folders; `zoo` puts its own `fetch` here, which `data` knows nothing of.
+_fetch: Callable[[str], pathlib.Path] | None = None
 
-    Attributes:
+
+def find_in_hub_with(fetch: Callable[[str], pathlib.Path]) -> None:
+    """Says how names become folders; `zoo` does so, as nothing here knows its hub.
+
+    Args:
         fetch: a name to the folder of a verified SavedModel; it raises a ValueError if there is no
-            such model. None until `zoo` is imported.
+            such model.
     """
-
-    fetch: Callable[[str], pathlib.Path] | None = None
+    global _fetch
+    _fetch = fetch
 
 
 def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
@@ -58,10 +61,8 @@ def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
         raise ValueError(f"{folder} is no SavedModel: it has no saved_model.pb")
     what = f"{family}/perturbed needs the network {chosen!r}, which is no folder here"
     advice = f"name a SavedModel's folder in {ENVIRONMENT} (data/README.md says what it computes)"
-    if Hub.fetch is None:
-        raise ValueError(f"{what}: `import zoo`, for the networks of its hub, or {advice}")
     try:
-        return pathlib.Path(Hub.fetch(chosen))
+        return pathlib.Path(_fetch(chosen))
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{what} and not in the hub ({reason}): {advice}") from error

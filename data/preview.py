@@ -1,4 +1,4 @@
-"""Contact sheets: `python -m data.preview NAME [--out FILE.png] [--seed N]`.
+"""Contact sheets: `python -m zoo.data.preview NAME [--out FILE.png] [--seed N]`.
 
 A data set with a factor space gets one row a factor: that factor over its range, the others fixed
 at a random combination. Others get a random grid, with the masks beside the images where there are
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from data import cache, catalog
-from data.dataset import Dataset
+from zoo.data import cache, catalog
+from zoo.data.dataset import Dataset
 
 _COLUMNS = 16
 _GRID = 8
@@ -146,7 +146,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command; see the module."""
-    parser = _Parser(prog="python -m data.preview", description="Draws a contact sheet.")
+    parser = _Parser(prog="python -m zoo.data.preview", description="Draws a contact sheet.")
     parser.add_argument("name", help="a data set, for example zoo_shapes3d/rendered")
     parser.add_argument("--out", type=pathlib.Path, help="the PNG file (default: by the name)")
     parser.add_argument("--seed", type=int, default=0, help="which images (default: 0)")

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from data.dataset import Dataset
-from data.sampling import Independent
+from zoo.data.dataset import Dataset
+from zoo.data.sampling import Independent
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """Renders the images of `zoo_clevr6/rendered` with Blender.
 
-    python -m data.render_clevr --setup           makes an environment with Blender (bpy), once
-    python -m data.render_clevr                   500 images, with two processes
-    python -m data.render_clevr --count 53483     more; what is there is kept
+    python -m zoo.data.render_clevr --setup           makes an environment with Blender (bpy), once
+    python -m zoo.data.render_clevr                   500 images, with two processes
+    python -m zoo.data.render_clevr --count 53483     more; what is there is kept
 
 A run that was interrupted goes on where it stopped.
 """
@@ -13,11 +13,11 @@ import sys
 
 def main(arguments: list[str] | None = None) -> int:
     """Parses, sets up or renders, prints; returns the exit status."""
-    from data import cache
-    from data.zoo_clevr6 import environment, rendering
+    from zoo.data import cache
+    from zoo.data.zoo_clevr6 import environment, rendering
 
     parser = argparse.ArgumentParser(
-        prog="python -m data.render_clevr",
+        prog="python -m zoo.data.render_clevr",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -9,9 +9,9 @@ Every batch holds `image` `[B, ...]` float32 and `index` `[B]` int32, the number
 pairs also `partner` and `partner_index`, of the same shapes. A data set with continuous latents
 adds `latents` `[B, K]` float32.
 
-Of a split (`data.load(name, split="train")`) only its own images are drawn. Pairs start from them
-too, but a partner that is made from its first image's factors is any image of the grid: almost no
-two images of a random part of a grid differ in one factor only.
+Of a split (`zoo.data.load(name, split="train")`) only its own images are drawn. Pairs start from
+them too, but a partner that is made from its first image's factors is any image of the grid: almost
+no two images of a random part of a grid differ in one factor only.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from data.dataset import Dataset
+from zoo.data.dataset import Dataset
 
 _LATENTS, _NUMBERS = "dataset/latents", "dataset/numbers"
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from data import cache, npy, splits
-from data.dataset import Dataset, DenseImages
-from data.space import Factor, FactorSpace
+from zoo.data import cache, npy, splits
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.space import Factor, FactorSpace
 
 # Part of the file names: what an older version kept is read again, not taken for the new.
 VERSION = 1
@@ -104,7 +104,7 @@ CONFIGS = {name: wrapped.description for name, wrapped in SETS.items()}
 
 
 def load(config: str, directory: pathlib.Path) -> Dataset:
-    """One of TFDS's data sets; see `data.load`.
+    """One of TFDS's data sets; see `zoo.data.load`.
 
     Its `extras` are `split` `[N]` (numbers in `splits.NAMES`) and the labels `[N]`: `label` of the
     two MNISTs; the 40 attributes (bool) and `identity` of CelebA; the indices of the five factors

@@ -4,10 +4,10 @@ import os
 import pathlib
 from collections.abc import Callable
 
-from data import perturbation
-from data.dataset import Dataset, Images
-from data.noise import NoisyImages
-from data.space import FactorSpace
+from zoo.data import perturbation
+from zoo.data.dataset import Dataset, Images
+from zoo.data.noise import NoisyImages
+from zoo.data.space import FactorSpace
 
 
 def load(

@@ -3,10 +3,13 @@
 Every score returns a dict with the headline number under `score`. Bad input is a ValueError of one
 line; where a score has no value, as for a decoder without derivatives, it is the subclass
 `UndefinedScoreError`. Modules are imported on first
-use, so that `import evaluation` costs nothing and needs no TensorFlow.
+use, so that importing this package costs nothing and needs no TensorFlow.
 """
 
 import importlib
+
+if __name__ != "zoo.evaluation":
+    raise ImportError("this package is zoo.evaluation: `from zoo import evaluation`")
 
 # Public name -> module that holds it. A score is added by one name here and a function there.
 _HOMES = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation import arrays
+from zoo.evaluation import arrays
 
 # Solvers square what they are given, and some never end on what overflows.
 _LARGEST = 1e100

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation import checks
+from zoo.evaluation import checks
 
 
 def standardized(values: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from evaluation import arrays, usable
-from evaluation.precision import in_float64, inlined
+from zoo.evaluation import arrays, usable
+from zoo.evaluation.precision import in_float64, inlined
 
 
 def checked_latents(latents, dtype: str) -> np.ndarray:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import arrays
-from evaluation.traces import kept, may_be_kept
+from zoo.evaluation import arrays
+from zoo.evaluation.traces import kept, may_be_kept
 
 # Images whose activations stay in the caches of a core, which works on them alone: larger batches
 # wait for memory, and for the other cores at the end of every layer.
@@ -18,7 +18,7 @@ _CHUNK = 64
 class CachedCodes:
     """Codes of the images of a data set, encoded when first asked for and then kept.
 
-    Encoders whose traces may be kept (`evaluation.traces`: methods of Keras models, modules and
+    Encoders whose traces may be kept (`zoo.evaluation.traces`: methods of Keras models, modules and
     loaded models) are compiled and take images in chunks, several at the same time; they run in the
     precision that they have. Other callables, and what cannot be compiled, are called as they are.
 

@@ -7,5 +7,5 @@ class UndefinedScoreError(ValueError):
     Raised for decoders without a gradient path from outputs to latents, whose outputs or
     derivatives are not finite, whose Jacobian is zero throughout ("no live latent"), or that treat
     an example by the others of its batch. The best value of a score is often that of a broken
-    decoder; in a table (`evaluation.evaluate`) such a score has a reason instead of a number.
+    decoder; in a table (`zoo.evaluation.evaluate`) such a score has a reason instead of a number.
     """

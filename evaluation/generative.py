@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation import arrays, checks
-from evaluation.batches import consecutive, lengths
+from zoo.evaluation import arrays, checks
+from zoo.evaluation.batches import consecutive, lengths
 
 Features = Callable[[np.ndarray], np.ndarray]
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from evaluation import usable
-from evaluation.decoders import checked_latents, prepared, probe
-from evaluation.jacobians import jacobian
-from evaluation.tangents import linearise, push_forward
+from zoo.evaluation import usable
+from zoo.evaluation.decoders import checked_latents, prepared, probe
+from zoo.evaluation.jacobians import jacobian
+from zoo.evaluation.tangents import linearise, push_forward
 
 
 def hessian_penalty(
@@ -39,14 +39,14 @@ def hessian_penalty(
         epsilon: the step of the differences.
         seed: of the directions.
         exact: compute 2 sum_{i != j} H_ij^2 by automatic differentiation instead.
-        dtype: as in `evaluation.jacobian`.
+        dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:
         `score`, the maximum over outputs and samples, as in the authors' code; `per_sample` `[N]`,
         the maxima over outputs; `mean` over outputs and samples.
 
     Raises:
-        ValueError: fewer than two directions, or what `evaluation.jacobian` raises.
+        ValueError: fewer than two directions, or what `zoo.evaluation.jacobian` raises.
     """
     if directions < 2 or not epsilon > 0:
         raise ValueError("the Hessian penalty needs directions >= 2 and epsilon > 0")
@@ -109,15 +109,15 @@ def block_hessian(
         latents: `[N, *latent_shape]`.
         blocks: a partition of the positions 0, 1, ... of the flattened latents; without it, the
             first axis of `latent_shape`: each latent, or each slot, is a block.
-        dtype: as in `evaluation.jacobian`.
+        dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:
         `score`, the maximum over samples; `per_sample` `[N]`; `mean` of these; `pairs` `[blocks,
         blocks]`, maxima over samples.
 
     Raises:
-        ValueError: blocks that are not a partition, fewer than two, or what `evaluation.jacobian`
-            raises.
+        ValueError: blocks that are not a partition, fewer than two, or what
+            `zoo.evaluation.jacobian` raises.
     """
     latents = checked_latents(latents, dtype)
     owner = block_owners(blocks, latents.shape[1:])
@@ -159,7 +159,7 @@ def interaction_order(
         latents: as in `block_hessian`.
         blocks: as in `block_hessian`.
         tolerance: relative.
-        dtype: as in `evaluation.jacobian`.
+        dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:
         `score`, the order 0, 1 or 2, or 3 for more; `first`: the largest

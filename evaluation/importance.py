@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from evaluation import boosting, checks
-from evaluation.parallel import over_factors
+from zoo.evaluation import boosting, checks
+from zoo.evaluation.parallel import over_factors
 
 
 def dci(
@@ -24,7 +24,7 @@ def dci(
         factors_test: `[M, F]` their factor indices.
         predictor: `gbt`, or `sklearn`: scikit-learn's `GradientBoostingClassifier` with its
             defaults, which `gbt` reproduces in a small part of the time, above 4,096 rows up to
-            the binning of codes (see `evaluation.boosting`), which lowers
+            the binning of codes (see `zoo.evaluation.boosting`), which lowers
             `informativeness_train` most.
         seed: of scikit-learn's choice between equal splits; `gbt` has no randomness.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation import checks
+from zoo.evaluation import checks
 
 
 def mig(

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation.arrays import finite, labels
-from evaluation.segmentation import foreground_ari
+from zoo.evaluation.arrays import finite, labels
+from zoo.evaluation.segmentation import foreground_ari
 
 
 def slot_jacobian(
@@ -28,17 +28,17 @@ def slot_jacobian(
     Args:
         decoder: a TensorFlow callable from `[n, slots, slot_dim]` to images `[n, H, W, channels]`.
         slots: `[N, slots, slot_dim]`.
-        mode: as in `evaluation.jacobian`.
-        dtype: as in `evaluation.jacobian`.
-        memory: as in `evaluation.jacobian`.
+        mode: as in `zoo.evaluation.jacobian`.
+        dtype: as in `zoo.evaluation.jacobian`.
+        memory: as in `zoo.evaluation.jacobian`.
 
     Returns:
         `[N, H, W, slots]`, what `j_ari` and `jis` take.
 
     Raises:
-        ValueError: wrong shapes, or what `evaluation.jacobian` raises.
+        ValueError: wrong shapes, or what `zoo.evaluation.jacobian` raises.
     """
-    from evaluation.jacobians import jacobian
+    from zoo.evaluation.jacobians import jacobian
 
     if np.ndim(slots) != 3:
         raise ValueError(f"slots of shape {np.shape(slots)}: must be [N, slots, slot_dim]")
@@ -134,16 +134,16 @@ def compositional_contrast(
             callable from `[n, slots, slot_dim]`, whose Jacobians are then never held.
         slots: `[N, slots, slot_dim]`, where the decoder is differentiated.
         weighted: see above.
-        **engine: `mode`, `dtype` and `memory` of `evaluation.jacobian`.
+        **engine: `mode`, `dtype` and `memory` of `zoo.evaluation.jacobian`.
 
     Returns:
         `score`, at least 0; `per_sample` `[N]`.
 
     Raises:
-        ValueError: wrong shapes, or what `evaluation.jacobian` raises.
+        ValueError: wrong shapes, or what `zoo.evaluation.jacobian` raises.
     """
     if callable(decoder_or_jacobians):
-        from evaluation.jacobians import jacobian
+        from zoo.evaluation.jacobians import jacobian
 
         if np.ndim(slots) != 3:
             raise ValueError(f"slots of shape {np.shape(slots)}: must be [N, slots, slot_dim]")

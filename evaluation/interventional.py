@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import checks
-from evaluation.encoding import CachedCodes
-from evaluation.information import histogram_bins
-from evaluation.parallel import one_thread
+from zoo.evaluation import checks
+from zoo.evaluation.encoding import CachedCodes
+from zoo.evaluation.information import histogram_bins
+from zoo.evaluation.parallel import one_thread
 
 # Rows of factors asked of `represent` at a time: bounds the memory of the voting scores.
 _CHUNK_ROWS = 1 << 17
@@ -26,7 +26,7 @@ def represent(
             tensor; it is always called with `batch_size` images, so it is traced once.
         dataset: has `images`, where `images[numbers]` gives arrays whose value `images.maximum`
             means 1, and `space`, where `space.index(rows)` numbers the images, as the data sets
-            of `data.load` have.
+            of `zoo.data.load` have.
         batch_size: B.
 
     Returns:
@@ -61,7 +61,7 @@ def factor_vae_score(
     below the threshold do not take part; where none is left the score is 0.
 
     Args:
-        represent: maps `[n, F]` factor indices to `[n, D]` codes; see `evaluation.represent`.
+        represent: maps `[n, F]` factor indices to `[n, D]` codes; see `zoo.evaluation.represent`.
         space: the factor grid: the F numbers of values, or an object that has them as `sizes`.
         seed: of the sampling.
         num_train: votes that make the classifier.
@@ -123,7 +123,7 @@ def beta_vae_score(
     logistic regression predicts which. The score is its accuracy on fresh points.
 
     Args:
-        represent: maps `[n, F]` factor indices to `[n, D]` codes; see `evaluation.represent`.
+        represent: maps `[n, F]` factor indices to `[n, D]` codes; see `zoo.evaluation.represent`.
         space: the factor grid: the F numbers of values, or an object that has them as `sizes`.
         seed: of the sampling.
         num_train: points that the regression is fitted on.

@@ -6,7 +6,7 @@ all columns, so that ten columns cost less than ten forward passes. Chunks of ex
 reductions folded over columns, keep the memory bounded.
 
 The file is not called `jacobian.py`, because importing a module of that name would replace the
-function `evaluation.jacobian` by the module.
+function `zoo.evaluation.jacobian` by the module.
 """
 
 import dataclasses
@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from evaluation import checks, tangents, usable
-from evaluation.decoders import checked_latents, prepared, probe
-from evaluation.traces import kept
+from zoo.evaluation import checks, tangents, usable
+from zoo.evaluation.decoders import checked_latents, prepared, probe
+from zoo.evaluation.traces import kept
 
 MODES = ("auto", "double_gradient", "batch_jacobian", "forward")
 _MATRICES = {
@@ -52,7 +52,7 @@ def jacobian(
     - `"gram"`: J^T J with flat latents, `[N, d, d]` float64;
     - `"triangular"`: the factor R of J = QR, `[N, min(outputs, d), d]` float64. It has the singular
       values, right singular vectors and column norms of J, so that every score of
-      `evaluation.orthogonality` takes it in place of J;
+      `zoo.evaluation.orthogonality` takes it in place of J;
     - `"column_norms"`: the Euclidean norms of the columns, `[N, *latent_shape]` float64;
     - `"slot_sums"`, `"slot_norms"`: for latents `[N, slots, slot_dim]`, the sum of absolute values,
       or the Euclidean norm, over each slot's latents, `[N, *output_shape, slots]`. J is not held;
@@ -60,9 +60,9 @@ def jacobian(
 
     The first call for a Keras object, a `tf.Module`, a function of a loaded SavedModel or a method
     of one traces and compiles the decoder, further calls of the same shape and settings do not:
-    `evaluation.traces` says what they see of changes to the object. Other callables are traced at
-    every call, as are float64 and reductions that are callables; `jacobian_function` compiles them
-    once.
+    `zoo.evaluation.traces` says what they see of changes to the object. Other callables are traced
+    at every call, as are float64 and reductions that are callables; `jacobian_function` compiles
+    them once.
 
     Args:
         decoder: any TensorFlow callable from `[n, *latent_shape]` to `[n, *output_shape]` that
@@ -75,7 +75,7 @@ def jacobian(
             outputs are fewer than the latents or a second derivative is missing, else the first.
         reduction: see the list.
         dtype: `"float32"`, or `"float64"`, which also runs a decoder with float32 weights in
-            float64 (see `evaluation.precision`).
+            float64 (see `zoo.evaluation.precision`).
         memory: bytes that a chunk of examples may take, as estimated from the decoder's graph; one
             example is always processed, whatever it takes.
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from evaluation import usable
-from evaluation.arrays import finite
-from evaluation.decoders import checked_latents, prepared, probe
-from evaluation.jacobians import jacobian
+from zoo.evaluation import usable
+from zoo.evaluation.arrays import finite
+from zoo.evaluation.decoders import checked_latents, prepared, probe
+from zoo.evaluation.jacobians import jacobian
 
 
 def reconstruction_split(
@@ -39,14 +39,14 @@ def reconstruction_split(
         images: `[N, *output_shape]`, in the decoder's units.
         samples: how many z are drawn for each x.
         seed: of the draws.
-        dtype: as in `evaluation.jacobian`.
+        dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:
         `score`: the stochastic share of the two, in [0, 1]; `deterministic`; `stochastic`; `total`,
         E ||d(z) - x||^2; `linear`, the first-order stochastic part tr(J Sigma J^T) (3.13).
 
     Raises:
-        ValueError: wrong shapes, negative variances, or what `evaluation.jacobian` raises.
+        ValueError: wrong shapes, negative variances, or what `zoo.evaluation.jacobian` raises.
     """
     means, images, decode = _inputs(decoder, means, images, dtype)
     covariances, roots = _covariances(variances, means)
@@ -101,7 +101,7 @@ def deterministic_elbo(
         variance: variance of the likelihood.
         posterior: `"full"` or `"diagonal"`, which of the two `score` is.
         curvature: include C; without it the precision is always positive definite.
-        dtype: as in `evaluation.jacobian`.
+        dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:
         `score` in nats a sample; `full` and `diagonal`, both values; `gap` = full - diagonal, at
@@ -159,7 +159,7 @@ def curvature_diagonality(
         decoder: a TensorFlow callable from `[n, d]` to `[n, *output_shape]`.
         means: posterior means `[N, d]`.
         images: `[N, *output_shape]`.
-        dtype: as in `evaluation.jacobian`.
+        dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:
         `score`: mean over samples of the diagonality of C; `gram`: that of J^T J; `precision_term`:
@@ -167,7 +167,7 @@ def curvature_diagonality(
         the matrices averaged over samples, `mean_gram` and `mean_curvature` `[d, d]`.
 
     Raises:
-        ValueError: wrong shapes, or what `evaluation.jacobian` raises.
+        ValueError: wrong shapes, or what `zoo.evaluation.jacobian` raises.
     """
     grams, bends, _, _ = _second_order(decoder, means, images, True, dtype)
     parts = {"curvature": bends, "gram": grams, "precision_term": grams - bends}

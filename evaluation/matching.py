@@ -7,8 +7,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
-from evaluation import arrays, checks, columns
-from evaluation.batches import consecutive, lengths
+from zoo.evaluation import arrays, checks, columns
+from zoo.evaluation.batches import consecutive, lengths
 
 Blocks = Sequence[Sequence[int]]
 

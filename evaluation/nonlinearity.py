@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evaluation.decoders import checked_latents
-from evaluation.hessian import block_owners, derivatives
+from zoo.evaluation.decoders import checked_latents
+from zoo.evaluation.hessian import block_owners, derivatives
 
 
 def sufficient_nonlinearity(
@@ -31,15 +31,15 @@ def sufficient_nonlinearity(
         latents: `[N, *latent_shape]`.
         blocks: a partition of the positions 0, 1, ... of the flattened latents; without it, the
             first axis of `latent_shape`: each latent, or each slot, is a block.
-        dtype: as in `evaluation.jacobian`.
+        dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:
         `score`, the least over latents, in [0, 1]; `largest`; `per_sample` `[N]`; `columns`, the
         latents that each column of W is differentiated by.
 
     Raises:
-        ValueError: blocks that are not a partition, fewer than two, or what `evaluation.jacobian`
-            raises.
+        ValueError: blocks that are not a partition, fewer than two, or what
+            `zoo.evaluation.jacobian` raises.
     """
     latents = checked_latents(latents, dtype)
     owner = block_owners(blocks, latents.shape[1:])

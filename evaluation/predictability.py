@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation import checks
-from evaluation.information import top_two_gap
-from evaluation.parallel import over_factors
+from zoo.evaluation import checks
+from zoo.evaluation.information import top_two_gap
+from zoo.evaluation.parallel import over_factors
 
 # The solver of support vector machines never ends on squares that overflow.
 _LARGEST_IN_MACHINES = 1e60

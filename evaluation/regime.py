@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation import checks
+from zoo.evaluation import checks
 
 # A latent is clear-cut when this share of the data agrees on it.
 _AGREEMENT = 0.95

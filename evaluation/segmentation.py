@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from evaluation.arrays import finite, labels
+from zoo.evaluation.arrays import finite, labels
 
 
 def ari(masks, predicted) -> dict:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-import evaluation
-from evaluation import arrays, checks
-from evaluation.encoding import CachedCodes, images_in_unit_range
+from zoo import evaluation
+from zoo.evaluation import arrays, checks
+from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
 
 SUITES: dict[str, tuple[str, ...]] = {
     "fast": ("mig", "modularity", "mcc", "lms_spearman", "gaussian_total_correlation"),
@@ -236,7 +236,7 @@ class _Material:
         """Triangular factors `[n, D, D]` of the decoder's Jacobians at codes of test images."""
         decode = self.decode
         # Here, because nothing else needs TensorFlow.
-        from evaluation.jacobians import jacobian
+        from zoo.evaluation.jacobians import jacobian
 
         points = self._latent_points(self._rows[1][: self._num_jacobian])
         return jacobian(decode, points, reduction="triangular")
@@ -244,7 +244,7 @@ class _Material:
     @functools.cached_property
     def slot_jacobian(self) -> np.ndarray:
         """How strongly pixels depend on slots, `[n, H, W, slots]`, of the first test images."""
-        from evaluation.interaction import slot_jacobian
+        from zoo.evaluation.interaction import slot_jacobian
 
         _ = self.masks  # Said before hours of derivatives.
         return slot_jacobian(self.decode, self._slots)

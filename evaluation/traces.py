@@ -76,7 +76,7 @@ def _target(function: Callable) -> tuple[Any, Callable | None] | None:
         if tf is None or not isinstance(owner, tf.__internal__.tracking.Trackable):
             return None
         if isinstance(owner, tf.types.experimental.ConcreteFunction):
-            # Signatures are inlined with copies of their weights: see `evaluation.precision`.
+            # Signatures are inlined with copies of their weights: see `zoo.evaluation.precision`.
             return None
     return owner, function.__func__ if bound else None
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from evaluation import checks, columns
-from evaluation.information import histogram_bins, mutual_information
+from zoo.evaluation import checks, columns
+from zoo.evaluation.information import histogram_bins, mutual_information
 
 
 def gaussian_total_correlation(codes) -> dict:

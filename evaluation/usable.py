@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
-from evaluation.errors import UndefinedScoreError
+from zoo.evaluation.errors import UndefinedScoreError
 
 _HALVES = (types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)
 # Found again in TensorFlow's report of an assertion, which escapes quotes.

@@ -12,7 +12,7 @@ Run: python examples/score_numpy.py
 
 import numpy as np
 
-import evaluation
+from zoo import evaluation
 
 SIZES = (3, 6, 8)
 """The numbers of values of the factors."""

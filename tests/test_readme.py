@@ -43,7 +43,7 @@ def test_every_shell_command_is_run_somewhere(tmp_path):
                 path, text = ELSEWHERE[command]
                 assert text in (ROOT / path).read_text(), f"{path} does not run {command!r}"
             else:
-                assert command.startswith("python -m data.preview "), f"{command!r} is not run"
+                assert command.startswith("python -m zoo.data.preview "), f"{command!r} is not run"
                 arguments = command.split()[1:]
                 subprocess.run([sys.executable, *arguments], cwd=tmp_path, check=True)
                 assert (tmp_path / "preview.png").stat().st_size > 1000

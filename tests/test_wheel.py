@@ -1,6 +1,7 @@
 """The wheel holds everything a user needs outside a checkout."""
 
 import pathlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -23,9 +24,9 @@ def wheel(tmp_path_factory) -> pathlib.Path:
     if listed.returncode:
         pytest.skip("the files of the project are listed by git, and this is no checkout")
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_symlink() or (ROOT / name).is_file():
+            shutil.copy(ROOT / name, source / name, follow_symlinks=False)
     built = subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source],
         capture_output=True,
@@ -40,15 +41,23 @@ def wheel(tmp_path_factory) -> pathlib.Path:
 
 def test_everything_of_the_checkout_is_in_the_wheel(wheel):
     files = {p.relative_to(wheel).as_posix() for p in wheel.rglob("*") if p.is_file()}
-    for pattern, home in (("gin/**/*.gin", "zoo/"), ("zoo/**/*", ""), ("evaluation/**/*", "")):
+    for pattern, home in (
+        ("zoo/**/*", ""),
+        ("gin/**/*.gin", "zoo/"),
+        ("data/**/*.py", "zoo/"),
+        ("evaluation/**/*", "zoo/"),
+    ):
         for path in ROOT.glob(pattern):
             name = path.relative_to(ROOT).as_posix()
             if path.is_file() and "__pycache__" not in name:
                 assert home + name in files, f"{name} is not in the wheel"
     for folder in (ROOT / "data").glob("zoo_*"):
         for name in ("README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv"):
-            assert f"data/{folder.name}/{name}" in files
-    assert not any(name.split("/")[0] in ("tests", "gin", "benchmarks") for name in files)
+            assert f"zoo/data/{folder.name}/{name}" in files
+
+
+def test_nothing_else_reaches_site_packages(wheel):
+    assert {path.name for path in wheel.iterdir() if path.suffix != ".dist-info"} == {"zoo"}
 
 
 def test_gin_files_are_found_from_anywhere(wheel, tmp_path):
@@ -66,15 +75,34 @@ def test_gin_files_are_found_from_anywhere(wheel, tmp_path):
     assert found.stdout.split() == [str(wheel / "zoo/gin/beta_vae.gin"), "True"], found
 
 
-def test_a_stranger_called_data_is_named(wheel, tmp_path):
-    (tmp_path / "data.py").write_text("")
+def test_a_project_with_packages_of_the_same_names(wheel, tmp_path):
+    """Both are theirs, and ours work beside them."""
+    for name in ("data", "evaluation"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"OWNER = 'their {name}'\n")
+    code = (
+        "import data, evaluation, zoo\n"
+        "print(data.OWNER, evaluation.OWNER, sep=', ')\n"
+        "print(len(zoo.data.load('zoo_synthetic/linear').images) > 0)\n"
+        "print(zoo.evaluation.mig([[0.0], [1.0]] * 10, [[0], [1]] * 10)['score'])\n"
+        "import tensorflow_datasets as tfds\n"
+        "print(tfds.builder('zoo_dsprites/noisy', data_dir='.').name)\n"
+    )
     answer = subprocess.run(
-        [sys.executable, "-c", "import zoo"],
+        [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={"PYTHONPATH": f"{tmp_path}:{wheel}", "PATH": ""},
+        env={"PYTHONPATH": f"{tmp_path}:{wheel}", "PATH": "", "ZOO_CACHE": str(tmp_path / "cache")},
         capture_output=True,
         text=True,
     )
+    lines = ["their data, their evaluation", "True", "1.0", "zoo_dsprites"]
+    assert answer.stdout.splitlines() == lines, answer.stderr
+
+
+@pytest.mark.parametrize("name", ["data", "evaluation"])
+def test_a_bare_name_is_refused(name):
+    answer = subprocess.run(
+        [sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True
+    )
     last = answer.stderr.strip().splitlines()[-1]
-    assert last.startswith("ImportError: zoo needs its own package 'data'"), answer
-    assert str(tmp_path / "data.py") in last
+    assert last == f"ImportError: this package is zoo.{name}: `from zoo import {name}`"

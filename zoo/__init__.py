@@ -2,6 +2,8 @@
 
     zoo.load("beta_vae/dsprites")    a pretrained model, by name or by the path of a run
     zoo.names()                      the names there are
+    zoo.data.load("zoo_dsprites/rendered")    a data set in memory (`zoo.data`)
+    zoo.evaluation.mig(codes, factors)        a score of arrays or callables (`zoo.evaluation`)
 
 Training and scoring are commands: `python -m zoo.train --help`, `python -m zoo.evaluate --help`.
 Importing this package registers its data sets with `tensorflow_datasets` and loads no TensorFlow;
@@ -9,29 +11,11 @@ on processors where TensorFlow leaves oneDNN off although it helps, it turns it 
 """
 
 import importlib
-import importlib.util
 import pathlib
 
 __version__ = "0.1.0"
-__all__ = ["load", "names"]
+__all__ = ["data", "evaluation", "load", "names"]
 
-
-def _refuse_strangers() -> None:
-    """`data` and `evaluation` are common names: another module of that name must not be taken."""
-    ours = pathlib.Path(__file__).resolve().parent.parent
-    for name in ("data", "evaluation"):
-        spec = importlib.util.find_spec(name)
-        found = pathlib.Path(spec.origin).resolve() if spec and spec.origin else None
-        if found is None and spec is not None:
-            found = pathlib.Path(next(iter(spec.submodule_search_locations))).resolve()
-        if found != ours / name / "__init__.py":
-            raise ImportError(
-                f"zoo needs its own package {name!r} ({ours / name}), but Python finds "
-                f"{found or 'none'}; rename or move that one, or change the order of sys.path"
-            )
-
-
-_refuse_strangers()
 
 # Before TensorFlow is imported, which reads its settings then.
 importlib.import_module("zoo.machine").prepare()
@@ -41,13 +25,16 @@ def _fetch(name: str) -> pathlib.Path:
     return importlib.import_module("zoo.hub.fetch").fetch(name)
 
 
-# Perturbed data sets take their networks from the hub, which `data` knows nothing of.
-importlib.import_module("data.perturbation").Hub.fetch = staticmethod(_fetch)
+# Importing the data sets registers their builders. Perturbed ones take their networks from the hub,
+# which they know nothing of.
+importlib.import_module("zoo.data.perturbation").find_in_hub_with(_fetch)
 
 
 def __getattr__(name: str):
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "evaluation":
+        return importlib.import_module("zoo.evaluation")
     return getattr(importlib.import_module("zoo.hub"), name)
 
 

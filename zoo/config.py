@@ -13,9 +13,8 @@ from gin import config_parser
 
 from zoo.errors import UserError
 
-# Where relative paths of gin files are looked up after the working directory: an installed package
-# holds them in zoo/gin, a checkout beside the package.
-ROOTS = (pathlib.Path(__file__).parent, pathlib.Path(__file__).parent.parent)
+# Where relative paths of gin files are looked up after the working directory: they are in zoo/gin.
+ROOT = pathlib.Path(__file__).parent
 
 
 # The bindings of the last `parse`, as given on the command line.
@@ -32,7 +31,7 @@ def find(path: str) -> pathlib.Path:
     Raises:
         ConfigError: there is none; the message names the nearest.
     """
-    for candidate in (pathlib.Path(path), *(root / path for root in ROOTS)):
+    for candidate in (pathlib.Path(path), ROOT / path):
         if candidate.is_file():
             return candidate
     known = shipped()
@@ -43,8 +42,7 @@ def find(path: str) -> pathlib.Path:
 
 def shipped() -> list[str]:
     """The gin files that come with the package, as given to `--gin_file`."""
-    root = next((r for r in ROOTS if (r / "gin").is_dir()), ROOTS[-1])
-    return sorted(p.relative_to(root).as_posix() for p in (root / "gin").rglob("*.gin"))
+    return sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "gin").glob("**/*.gin"))
 
 
 def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
@@ -58,9 +56,8 @@ def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
 
     paths = [find(file) for file in files]
     gin.clear_config()
-    for root in ROOTS:
-        if str(root) not in gin.config._LOCATION_PREFIXES:
-            gin.add_config_file_search_path(str(root))
+    if str(ROOT) not in gin.config._LOCATION_PREFIXES:
+        gin.add_config_file_search_path(str(ROOT))
     for path in paths:
         _guarded(gin.parse_config_file, str(path))
     for binding in bindings:

@@ -3,8 +3,6 @@
 import gin
 import keras
 
-import data.ranking
-import data.sampling
 import zoo.models.additive
 import zoo.models.annealed_vae
 import zoo.models.autoencoder
@@ -35,15 +33,16 @@ import zoo.training.job
 import zoo.training.optimizers
 import zoo.training.probes
 import zoo.training.schedules  # noqa: F401
+from zoo.data import ranking, sampling
 
 for _optimizer in (keras.optimizers.Adagrad, keras.optimizers.SGD):
     gin.external_configurable(_optimizer, module="keras.optimizers")
 for _sampler in (
-    data.sampling.Domains,
-    data.sampling.Independent,
-    data.sampling.LaplacePairs,
-    data.sampling.MatchedPairs,
-    data.sampling.UniformPairs,
-    data.ranking.RankedPairs,
+    sampling.Domains,
+    sampling.Independent,
+    sampling.LaplacePairs,
+    sampling.MatchedPairs,
+    sampling.UniformPairs,
+    ranking.RankedPairs,
 ):
-    gin.external_configurable(_sampler, module="data.sampling")
+    gin.external_configurable(_sampler, module="zoo.data.sampling")

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from data import cache
+from zoo.data import cache
 from zoo.errors import UserError
 
 AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "mixed_bfloat16"

@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     family = manifest["dataset"].partition("/")[0]
     print(
         f"report: {options.run_dir}/report/index.html\n"
-        f"use it: ZOO_PERTURBATION={options.run_dir}/{EXPORTED} for data.load('{family}/perturbed')"
+        f"use it: ZOO_PERTURBATION={options.run_dir}/{EXPORTED} for "
+        f"zoo.data.load('{family}/perturbed')"
     )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import filelock
 
-from data.cache import atomic
 from zoo import config
+from zoo.data.cache import atomic
 from zoo.errors import UserError
 
 

@@ -6,20 +6,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
-import data
-import evaluation
-from zoo import runs
+from zoo import data, evaluation, runs
 from zoo.errors import UserError
 from zoo.hub import load, package
 from zoo.report import figures, page
 
 
 def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str, dict]:
-    """The table of `evaluation.evaluate` for a pretrained model, an exported folder or a run.
+    """The table of `zoo.evaluation.evaluate` for a pretrained model, an exported folder or a run.
 
     Args:
         model: as `zoo.load` takes it.
-        dataset: a name for `data.load`; by default the one its training was to be scored on.
+        dataset: a name for `zoo.data.load`; by default the one its training was to be scored on.
         metrics: a suite, or scores with commas between.
         seed: of everything sampled.
 

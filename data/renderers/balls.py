@@ -59,7 +59,7 @@ BUMP = Style(_bump, (SIDE - 1) / 5, SIDE - 1, ((69, 154, 145), (203, 107, 102)),
 
 
 class BallImages:
-    """Images of two balls, composed when asked for; see `data.dataset.Images`."""
+    """Images of two balls, composed when asked for; see `zoo.data.dataset.Images`."""
 
     def __init__(self, positions: np.ndarray, style: Style = DISC, steps: int | None = None):
         """Makes the tables of rows.

@@ -1,7 +1,7 @@
 """Draws CLEVR-like scenes with Blender's Cycles: scenes in by standard input, pixels out.
 
-Run by the interpreter of an environment that has `bpy` (`data.render_clevr --setup` makes one), in
-a process of its own; never imported by this package. Every line of the input is a scene as JSON:
+Run by the interpreter of an environment that has `bpy` (`zoo.data.render_clevr --setup` makes one),
+in a process of its own; never imported by this package. Every line of the input is a scene as JSON:
 `seed`, `camera` `[3]`, `lamps` `[3][3]` and `objects`, each with `shape`, `metal`, `rgb` `[3]`,
 `size` (its half height), `centre` `[3]` and `rotation` in degrees. For every scene `[side, side,
 4]` bytes are written: red, green, blue, and the number of the object (from 1) or 0.

@@ -15,7 +15,7 @@ import os
 
 import numpy as np
 
-from data.space import Factor, FactorSpace
+from zoo.data.space import Factor, FactorSpace
 
 SPACE = FactorSpace(
     (

@@ -23,8 +23,8 @@ import os
 
 import numpy as np
 
-from data.renderers import solids
-from data.space import Factor, FactorSpace
+from zoo.data.renderers import solids
+from zoo.data.space import Factor, FactorSpace
 
 _TENTHS = tuple(i / 10 for i in range(10))
 SPACE = FactorSpace(

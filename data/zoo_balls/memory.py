@@ -4,11 +4,11 @@ import pathlib
 
 import numpy as np
 
-from data import splits
-from data.dataset import Dataset
-from data.renderers import balls
-from data.space import Factor, FactorSpace
-from data.zoo_balls import supports
+from zoo.data import splits
+from zoo.data.dataset import Dataset
+from zoo.data.renderers import balls
+from zoo.data.space import Factor, FactorSpace
+from zoo.data.zoo_balls import supports
 
 VERSION = "1.0.0"
 SEED = 100_000

@@ -1,15 +1,15 @@
-"""Images of two balls for TFDS: `tfds.load("zoo_balls/l_shape")` after `import data`."""
+"""Images of two balls for TFDS: `tfds.load("zoo_balls/l_shape")` after `import zoo`."""
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data import building
-from data.dataset import Dataset
-from data.zoo_balls import memory
+from zoo.data import building
+from zoo.data.dataset import Dataset
+from zoo.data.zoo_balls import memory
 
 
 class Builder(building.MemoryBuilder, building.FileReaderBuilder):
-    """The configs of `data.zoo_balls.memory`, with latents and positions."""
+    """The configs of `zoo.data.zoo_balls.memory`, with latents and positions."""
 
     VERSION = tfds.core.Version(memory.VERSION)
     RELEASE_NOTES = {memory.VERSION: "Initial release."}

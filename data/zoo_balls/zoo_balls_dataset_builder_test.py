@@ -6,7 +6,7 @@ from unittest import mock
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data.zoo_balls import memory, zoo_balls_dataset_builder
+from zoo.data.zoo_balls import memory, zoo_balls_dataset_builder
 
 _SIZES = {"train": 6, "validation": 3, "test": 2}
 

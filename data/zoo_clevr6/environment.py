@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 
-from data import cache
+from zoo.data import cache
 
 BPY = "5.0.1"
 PYTHON = "3.11"
@@ -44,7 +44,7 @@ def python() -> pathlib.Path:
     if not (folder() / _READY).exists():
         raise OSError(
             f"there is no environment with Blender in {folder()}: "
-            "run `python -m data.render_clevr --setup`"
+            "run `python -m zoo.data.render_clevr --setup`"
         )
     return _inside(folder())
 

@@ -4,9 +4,9 @@ import pathlib
 
 import filelock
 
-from data import splits
-from data.dataset import Dataset, DenseImages
-from data.zoo_clevr6 import records, rendering, store
+from zoo.data import splits
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.zoo_clevr6 import records, rendering, store
 
 VERSION = rendering.VERSION
 OFFICIAL_FILE = "clevr_with_masks_train.tfrecords"
@@ -64,7 +64,7 @@ def _folder(config: str, directory: pathlib.Path) -> pathlib.Path:
         if folder is None:
             raise ValueError(
                 f"zoo_clevr6/rendered was not rendered yet (nothing in {directory}): run "
-                "`python -m data.render_clevr --setup`, then `python -m data.render_clevr`"
+                "`python -m zoo.data.render_clevr --setup`, then `python -m zoo.data.render_clevr`"
             )
         return folder
     total = sum(OFFICIAL_SIZES.values())

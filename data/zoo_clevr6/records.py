@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data.renderers import clevr
+from zoo.data.renderers import clevr
 
 ENTITIES = 11
 HEIGHT, WIDTH = 240, 320

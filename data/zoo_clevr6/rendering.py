@@ -14,9 +14,9 @@ import filelock
 import numpy as np
 from tqdm import tqdm
 
-from data import cache
-from data.renderers import clevr
-from data.zoo_clevr6 import store
+from zoo.data import cache
+from zoo.data.renderers import clevr
+from zoo.data.zoo_clevr6 import store
 
 # Part of the folder's name: what an older version rendered is not taken for the new.
 VERSION = "1.1.0"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from data.renderers import clevr
+from zoo.data.renderers import clevr
 
 _ROW = {
     "images": ((clevr.SIDE, clevr.SIDE, 3), np.uint8),

@@ -1,14 +1,14 @@
-"""CLEVR6 for TFDS: `tfds.load("zoo_clevr6/rendered")` after `import data`."""
+"""CLEVR6 for TFDS: `tfds.load("zoo_clevr6/rendered")` after `import zoo`."""
 
 import tensorflow_datasets as tfds
 
-from data import building
-from data.renderers import clevr
-from data.zoo_clevr6 import memory
+from zoo.data import building
+from zoo.data.renderers import clevr
+from zoo.data.zoo_clevr6 import memory
 
 
 class Builder(building.SceneBuilder, building.FileReaderBuilder):
-    """The configs of `data.zoo_clevr6.memory`, with masks and the factors of every object."""
+    """The configs of `zoo.data.zoo_clevr6.memory`, with masks and the factors of every object."""
 
     VERSION = tfds.core.Version(memory.VERSION)
     RELEASE_NOTES = {memory.VERSION: "Initial release."}

@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data.zoo_clevr6 import memory, store, zoo_clevr6_dataset_builder
+from zoo.data.zoo_clevr6 import memory, store, zoo_clevr6_dataset_builder
 
 _SIZES = {"train": 8, "validation": 1, "test": 1}
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from data.dataset import Images
+from zoo.data.dataset import Images
 
 
 class PickedImages:
     """Images of another data set, in the order of given numbers, which may repeat.
 
-    Implements `data.dataset.Images`.
+    Implements `zoo.data.dataset.Images`.
 
     Args:
         base: the images to pick from.
@@ -39,7 +39,7 @@ class ColouredImages:
 
     A channel c of a pixel is grey * colour[c] / 255, rounded down.
 
-    Implements `data.dataset.Images`.
+    Implements `zoo.data.dataset.Images`.
 
     Args:
         base: `[N, H, W, 1]` uint8 with 255 for white.

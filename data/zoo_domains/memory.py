@@ -6,12 +6,12 @@ from types import ModuleType
 
 import numpy as np
 
-from data import splits, tfds_wrapped
-from data.dataset import Dataset
-from data.space import FactorSpace
-from data.zoo_domains.images import ColouredImages, PickedImages
-from data.zoo_dsprites import memory as zoo_dsprites
-from data.zoo_shapes3d import memory as zoo_shapes3d
+from zoo.data import splits, tfds_wrapped
+from zoo.data.dataset import Dataset
+from zoo.data.space import FactorSpace
+from zoo.data.zoo_domains.images import ColouredImages, PickedImages
+from zoo.data.zoo_dsprites import memory as zoo_dsprites
+from zoo.data.zoo_shapes3d import memory as zoo_shapes3d
 
 VERSION = "1.0.0"
 SEED = 2503

@@ -1,15 +1,15 @@
-"""Two-domain images for TFDS: `tfds.load("zoo_domains/dsprites_two")` after `import data`."""
+"""Two-domain images for TFDS: `tfds.load("zoo_domains/dsprites_two")` after `import zoo`."""
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data import building
-from data.dataset import Dataset
-from data.zoo_domains import memory
+from zoo.data import building
+from zoo.data.dataset import Dataset
+from zoo.data.zoo_domains import memory
 
 
 class Builder(building.MemoryBuilder, building.FileReaderBuilder):
-    """The configs of `data.zoo_domains.memory`, with the domain and the factors or the digit."""
+    """The configs of `memory`, with the domain and the factors or the digit."""
 
     VERSION = tfds.core.Version(memory.VERSION)
     RELEASE_NOTES = {memory.VERSION: "Initial release."}

@@ -7,9 +7,9 @@ from unittest import mock
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data import splits, tfds_wrapped
-from data.dataset import Dataset, DenseImages
-from data.zoo_domains import memory, zoo_domains_dataset_builder
+from zoo.data import splits, tfds_wrapped
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.zoo_domains import memory, zoo_domains_dataset_builder
 
 _SIZES = {"train": 3, "test": 2}
 

@@ -6,9 +6,9 @@ import pathlib
 
 import numpy as np
 
-from data import cache, official, variants
-from data.dataset import Dataset
-from data.renderers import dsprites
+from zoo.data import cache, official, variants
+from zoo.data.dataset import Dataset
+from zoo.data.renderers import dsprites
 
 CONFIGS = {
     "rendered": "The 737,280 images drawn from the measured geometry; nothing is downloaded.",
@@ -25,7 +25,7 @@ OFFICIAL_URL = f"https://github.com/deepmind/dsprites-dataset/blob/master/{OFFIC
 
 
 def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None = None) -> Dataset:
-    """A config of the family; see `data.load`, and `perturbation.find` for `network`.
+    """A config of the family; see `zoo.data.load`, and `perturbation.find` for `network`.
 
     Raises:
         ValueError: the official file cannot be downloaded, or is not the original; or there is no
@@ -38,7 +38,7 @@ def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None
 class SpriteImages:
     """Images on the dSprites grid kept as windows, 116 bytes each (`renderers.dsprites.windows`).
 
-    Implements `data.dataset.Images`.
+    Implements `zoo.data.dataset.Images`.
     """
 
     def __init__(self, windows: np.ndarray):

@@ -1,14 +1,14 @@
-"""dSprites for TFDS: `tfds.load("zoo_dsprites/rendered")` after `import data`."""
+"""dSprites for TFDS: `tfds.load("zoo_dsprites/rendered")` after `import zoo`."""
 
 import tensorflow_datasets as tfds
 
-from data import building, cache
-from data.dataset import Dataset
-from data.zoo_dsprites import memory
+from zoo.data import building, cache
+from zoo.data.dataset import Dataset
+from zoo.data.zoo_dsprites import memory
 
 
 class Builder(building.PerturbedMixin, building.MemoryBuilder, building.FileReaderBuilder):
-    """The configs of `data.zoo_dsprites.memory`, with the features of TFDS's own `dsprites`."""
+    """The configs of `zoo.data.zoo_dsprites.memory`, with the features of TFDS's own `dsprites`."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}

@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data import grid_testing
-from data.renderers import dsprites
-from data.zoo_dsprites import memory, zoo_dsprites_dataset_builder
+from zoo.data import grid_testing
+from zoo.data.renderers import dsprites
+from zoo.data.zoo_dsprites import memory, zoo_dsprites_dataset_builder
 
 
 class BuilderTest(grid_testing.GridTests, tfds.testing.DatasetBuilderTestCase):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data import cache, npy, official, variants
-from data.dataset import Dataset, DenseImages, Images
-from data.renderers import shapes3d
+from zoo.data import cache, npy, official, variants
+from zoo.data.dataset import Dataset, DenseImages, Images
+from zoo.data.renderers import shapes3d
 
 CONFIGS = {
     "rendered": "The 480,000 images ray-traced from the measured geometry; no download.",
@@ -28,7 +28,7 @@ OFFICIAL_URL = f"https://storage.googleapis.com/3d-shapes/{OFFICIAL_FILE}"
 
 
 def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None = None) -> Dataset:
-    """A config of the family; see `data.load`, and `perturbation.find` for `network`.
+    """A config of the family; see `zoo.data.load`, and `perturbation.find` for `network`.
 
     Raises:
         ValueError: the official file cannot be downloaded, or is not the original; or there is no
@@ -41,7 +41,7 @@ def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None
 class ComposedImages:
     """Images on the 3D Shapes grid whose channels are sums of planes (`renderers.shapes3d`).
 
-    Implements `data.dataset.Images`.
+    Implements `zoo.data.dataset.Images`.
 
     Args:
         planes: `[480 * P, 64, 64]` uint8, P planes a geometry.

@@ -1,17 +1,17 @@
-"""3D Shapes for TFDS: `tfds.load("zoo_shapes3d/rendered")` after `import data`."""
+"""3D Shapes for TFDS: `tfds.load("zoo_shapes3d/rendered")` after `import zoo`."""
 
 import pathlib
 import tempfile
 
 import tensorflow_datasets as tfds
 
-from data import building, cache
-from data.dataset import Dataset
-from data.zoo_shapes3d import memory
+from zoo.data import building, cache
+from zoo.data.dataset import Dataset
+from zoo.data.zoo_shapes3d import memory
 
 
 class Builder(building.PerturbedMixin, building.MemoryBuilder, building.FileReaderBuilder):
-    """The configs of `data.zoo_shapes3d.memory`, with the features of TFDS's own `shapes3d`."""
+    """The configs of `zoo.data.zoo_shapes3d.memory`, with the features of TFDS's own `shapes3d`."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}

@@ -5,9 +5,9 @@ from unittest import mock
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data import grid_testing
-from data.renderers import shapes3d
-from data.zoo_shapes3d import memory, zoo_shapes3d_dataset_builder
+from zoo.data import grid_testing
+from zoo.data.renderers import shapes3d
+from zoo.data.zoo_shapes3d import memory, zoo_shapes3d_dataset_builder
 
 
 class BuilderTest(grid_testing.GridTests, tfds.testing.DatasetBuilderTestCase):

@@ -4,10 +4,10 @@ import pathlib
 
 import numpy as np
 
-from data import splits
-from data.dataset import Dataset, DenseImages
-from data.renderers import sprites
-from data.zoo_sprites import prepare
+from zoo.data import splits
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.renderers import sprites
+from zoo.data.zoo_sprites import prepare
 
 # Part of the folder's name: what an older version drew is drawn again, not taken for the new.
 VERSION = "1.0.0"

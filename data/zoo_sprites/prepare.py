@@ -19,7 +19,8 @@ import filelock
 import numpy as np
 from tqdm import tqdm
 
-from data.renderers import sprites
+import zoo
+from zoo.data.renderers import sprites
 
 BLOCK = 500
 SIDE = 64
@@ -57,12 +58,12 @@ def draw(config: Config, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]
     return images, masks
 
 
-# A module run with `-m` could be shadowed by a `data` folder in the working directory, and
+# A module run with `-m` could be shadowed by a folder in the working directory, and
 # multiprocessing would run a user's script again, or fork a process with TensorFlow's threads.
 _WORKER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from data.zoo_sprites import prepare
+from zoo.data.zoo_sprites import prepare
 prepare.work(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
 """
 
@@ -118,7 +119,7 @@ def _allocate(partial: pathlib.Path, total: int) -> None:
 
 def _run(partial: pathlib.Path, config: Config, workers: int) -> None:
     workers = min(workers, -(-config.total // BLOCK))
-    root = str(pathlib.Path(__file__).resolve().parents[2])
+    root = str(pathlib.Path(zoo.__file__).resolve().parents[1])
     argument = json.dumps(dataclasses.asdict(config))
     command = [sys.executable, "-c", _WORKER, root, str(partial), argument]
     processes = [

@@ -1,14 +1,14 @@
-"""Multi-object Sprites for TFDS: `tfds.load("zoo_sprites/full")` after `import data`."""
+"""Multi-object Sprites for TFDS: `tfds.load("zoo_sprites/full")` after `import zoo`."""
 
 import tensorflow_datasets as tfds
 
-from data import building
-from data.renderers import sprites
-from data.zoo_sprites import memory
+from zoo.data import building
+from zoo.data.renderers import sprites
+from zoo.data.zoo_sprites import memory
 
 
 class Builder(building.SceneBuilder, building.FileReaderBuilder):
-    """The configs of `data.zoo_sprites.memory`, with masks and the factors of every object."""
+    """The configs of `zoo.data.zoo_sprites.memory`, with masks and the factors of every object."""
 
     VERSION = tfds.core.Version(memory.VERSION)
     RELEASE_NOTES = {memory.VERSION: "Initial release."}

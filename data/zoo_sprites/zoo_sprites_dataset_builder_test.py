@@ -8,8 +8,8 @@ from unittest import mock
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data.renderers import sprites
-from data.zoo_sprites import memory, zoo_sprites_dataset_builder
+from zoo.data.renderers import sprites
+from zoo.data.zoo_sprites import memory, zoo_sprites_dataset_builder
 
 _SIZES = {"train": 6, "validation": 3, "test": 2}
 

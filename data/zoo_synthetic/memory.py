@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data import splits
-from data.dataset import Dataset, DenseImages
-from data.renderers import synthetic
-from data.zoo_balls.supports import SUPPORTS
-from data.zoo_synthetic import sources
+from zoo.data import splits
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.renderers import synthetic
+from zoo.data.zoo_balls.supports import SUPPORTS
+from zoo.data.zoo_synthetic import sources
 
 VERSION = "1.0.0"
 SOURCES = 4

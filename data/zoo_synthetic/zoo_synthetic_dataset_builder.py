@@ -1,15 +1,15 @@
-"""Synthetic vectors for TFDS: `tfds.load("zoo_synthetic/linear")` after `import data`."""
+"""Synthetic vectors for TFDS: `tfds.load("zoo_synthetic/linear")` after `import zoo`."""
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data import building
-from data.dataset import Dataset
-from data.zoo_synthetic import memory
+from zoo.data import building
+from zoo.data.dataset import Dataset
+from zoo.data.zoo_synthetic import memory
 
 
 class Builder(building.MemoryBuilder, building.FileReaderBuilder):
-    """The configs of `data.zoo_synthetic.memory`; every sample has a domain, 0 if there is one."""
+    """The configs of `memory`; every sample has a domain, 0 if there is one."""
 
     VERSION = tfds.core.Version(memory.VERSION)
     RELEASE_NOTES = {memory.VERSION: "Initial release."}

@@ -6,7 +6,7 @@ from unittest import mock
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data.zoo_synthetic import memory, zoo_synthetic_dataset_builder
+from zoo.data.zoo_synthetic import memory, zoo_synthetic_dataset_builder
 
 _SIZES = {"train": 6, "validation": 3, "test": 2}
 

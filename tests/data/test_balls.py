@@ -11,9 +11,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import data
-from data.renderers import balls
-from data.zoo_balls import memory, supports
+from zoo import data
+from zoo.data.renderers import balls
+from zoo.data.zoo_balls import memory, supports
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WHITE = 255.0
@@ -220,7 +220,7 @@ def test_splits_are_parts_of_the_whole():
 
 def test_another_process_gives_the_same_bytes():
     code = (
-        "import hashlib; from data.zoo_balls import memory;"
+        "import hashlib; from zoo.data.zoo_balls import memory;"
         "d = memory.load('dependent_nonlinear_subpixel', None);"
         "print(hashlib.sha256(d.images[::5000].tobytes() + d.latents.tobytes()).hexdigest())"
     )

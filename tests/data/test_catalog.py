@@ -6,9 +6,9 @@ import inspect
 import numpy as np
 import pytest
 
-import data
-from data import catalog, tfds_wrapped
-from data.dataset import Dataset, DenseImages
+from zoo import data
+from zoo.data import catalog, tfds_wrapped
+from zoo.data.dataset import Dataset, DenseImages
 
 IMAGES = DenseImages(np.zeros((2, 1, 1, 1), np.uint8))
 
@@ -90,7 +90,7 @@ def test_every_name_is_its_own_and_described():
 
 @pytest.mark.parametrize("module", [*catalog.FAMILIES.values(), catalog.WRAPPED])
 def test_families_keep_the_contract(module):
-    if not module.startswith("data."):
+    if not module.startswith("zoo.data."):
         pytest.skip("made by another test")
     parameters = [*inspect.signature(importlib.import_module(module).load).parameters]
     assert parameters in (["config", "directory"], ["config", "directory", "network"])

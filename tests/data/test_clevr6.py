@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from data import catalog, render_clevr
-from data.renderers import clevr
-from data.zoo_clevr6 import environment, memory, records, rendering, store
+from zoo.data import catalog, render_clevr
+from zoo.data.renderers import clevr
+from zoo.data.zoo_clevr6 import environment, memory, records, rendering, store
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -189,7 +189,9 @@ def test_all_of_the_paper_s_number_has_the_paper_s_splits(tmp_path):
 
 
 def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"run `python -m data.render_clevr --setup`, then") as e:
+    with pytest.raises(
+        ValueError, match=r"run `python -m zoo.data.render_clevr --setup`, then"
+    ) as e:
         memory.load("rendered", tmp_path)
     assert "\n" not in str(e.value)
     with pytest.raises(ValueError, match=r"needs .*/clevr_with_masks_train.tfrecords: get it from"):
@@ -227,7 +229,7 @@ def test_setup_names_the_missing_interpreter_and_wheel(tmp_path, monkeypatch, ca
     assert "pip could not install the wheel of bpy==5.0.1" in error
     assert error.endswith("ERROR: No matching distribution found for bpy\n")
     assert render_clevr.main(["--count", "20"]) == 2
-    assert "run `python -m data.render_clevr --setup`" in capsys.readouterr().err
+    assert "run `python -m zoo.data.render_clevr --setup`" in capsys.readouterr().err
 
 
 def example(objects, seed):
@@ -330,7 +332,7 @@ def test_too_few_scenes_are_refused(official, tmp_path):
 
 
 def test_another_process_samples_the_same_scenes():
-    code = "from data.zoo_clevr6 import rendering; print(rendering.message(1234)[1], end='')"
+    code = "from zoo.data.zoo_clevr6 import rendering; print(rendering.message(1234)[1], end='')"
     theirs = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT)
     assert theirs == rendering.message(1234)[1]
 
@@ -338,7 +340,9 @@ def test_another_process_samples_the_same_scenes():
 def test_blender_draws_what_the_scene_says():
     python = os.environ.get("ZOO_BLENDER_PYTHON")
     if not python:
-        pytest.skip("ZOO_BLENDER_PYTHON names no interpreter with bpy (data.render_clevr --setup)")
+        pytest.skip(
+            "ZOO_BLENDER_PYTHON names no interpreter with bpy: zoo.data.render_clevr --setup"
+        )
     with rendering._Worker(rendering.command(python)) as worker:
         frames = [worker.draw(number) for number in (3, 5, 3)]
     np.testing.assert_array_equal(frames[0], frames[2])  # another scene in between leaves nothing

@@ -12,11 +12,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-import data
-from data import catalog, preview, sampling, splits
-from data.zoo_clevr6 import memory as zoo_clevr6
-from data.zoo_clevr6 import store
-from data.zoo_sprites import memory as zoo_sprites
+from zoo import data
+from zoo.data import catalog, preview, sampling, splits
+from zoo.data.zoo_clevr6 import memory as zoo_clevr6
+from zoo.data.zoo_clevr6 import store
+from zoo.data.zoo_sprites import memory as zoo_sprites
 
 ROOT = pathlib.Path(data.__file__).resolve().parents[1]
 # The config of each family that takes the least time to make.
@@ -65,7 +65,9 @@ def dataset(request):
 
 
 def test_the_table_has_every_family():
-    assert {*SMALL} == {f for f, module in catalog.FAMILIES.items() if module.startswith("data.")}
+    assert {*SMALL} == {
+        f for f, module in catalog.FAMILIES.items() if module.startswith("zoo.data.")
+    }
 
 
 def test_the_images_are_as_they_say(dataset):
@@ -90,9 +92,9 @@ def test_another_process_reads_the_same_bytes(cached):
     # That tables are drawn alike is tested with every family's renderer.
     names = [name for name in NAMES if not name.startswith("zoo_sprites")]
     code = f"""
-import hashlib, data
+import hashlib, zoo
 for name in {names}:
-    dataset = data.load(name)
+    dataset = zoo.data.load(name)
     print(hashlib.sha256(dataset.images[dataset.some(40)].tobytes()).hexdigest())
 """
     environment = {"ZOO_CACHE": str(cached), "PYTHONPATH": str(ROOT)}

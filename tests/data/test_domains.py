@@ -7,11 +7,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from scipy import stats
 
-import data
-from data import sampling, tfds_wrapped
-from data.dataset import Dataset, DenseImages
-from data.renderers import dsprites, shapes3d
-from data.zoo_domains import images, memory
+from zoo import data
+from zoo.data import sampling, tfds_wrapped
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.renderers import dsprites, shapes3d
+from zoo.data.zoo_domains import images, memory
 
 RENDERERS = {"dsprites_two": dsprites, "shapes3d_two": shapes3d}
 

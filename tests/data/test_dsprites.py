@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-import data
-from data.zoo_dsprites import memory
+from zoo import data
+from zoo.data.zoo_dsprites import memory
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DUMMY = ROOT / "data/zoo_dsprites/dummy_data" / memory.OFFICIAL_FILE
@@ -92,7 +92,7 @@ def test_truncated_official_file_is_refused(tmp_path):
 LOADER = """
 import pathlib, sys, time
 import numpy as np
-from data.zoo_dsprites import memory
+from zoo.data.zoo_dsprites import memory
 
 def write_slowly(path):
     with path.open("wb") as file:

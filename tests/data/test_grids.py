@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import data
+from zoo import data
 
 FAMILIES = ("zoo_dsprites", "zoo_shapes3d")
 
 
 def renderer(family):
     """The module that draws a family's images from their factors."""
-    return importlib.import_module(f"data.renderers.{family.removeprefix('zoo_')}")
+    return importlib.import_module(f"zoo.data.renderers.{family.removeprefix('zoo_')}")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

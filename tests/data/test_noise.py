@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from data.dataset import DenseImages
-from data.noise import NoisyImages
+from zoo.data.dataset import DenseImages
+from zoo.data.noise import NoisyImages
 
 
 def flat(value, count=400, maximum=255.0, shape=(16, 16, 1)):

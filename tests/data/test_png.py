@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from data import png
+from zoo.data import png
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

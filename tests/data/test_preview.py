@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import catalog, preview
-from data.dataset import Dataset, DenseImages
-from data.space import Factor, FactorSpace
+from zoo.data import catalog, preview
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.space import Factor, FactorSpace
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SPACE = FactorSpace((Factor("shade", tuple(range(20))), Factor("row", (0.5, 1.5, 2.5))))
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capsys
 
 HELP = """
 import sys
-from data import preview
+from zoo.data import preview
 try:
     preview.main(["--help"])
 except SystemExit as stopped:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import catalog, ranking, sampling
+from zoo.data import catalog, ranking, sampling
 
 
 def test_ranks_are_those_of_the_factors_of_two_independent_images():

@@ -1,4 +1,4 @@
-"""The builders are known to TFDS after `import data`, outside the checkout, in both orders."""
+"""The builders are known to TFDS after `import zoo`, outside the checkout, in both orders."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("modules", ["data, tensorflow_datasets", "tensorflow_datasets, data"])
+@pytest.mark.parametrize("modules", ["zoo, tensorflow_datasets", "tensorflow_datasets, zoo"])
 def test_registered_in_a_fresh_process(tmp_path, modules):
     code = f"""
 import {modules}
@@ -29,7 +29,7 @@ print(builder.info.full_name, "value_x_position" in builder.info.features)
 
 
 def test_importing_data_leaves_tensorflow_alone(tmp_path):
-    code = "import sys, data; data.names(); print('tensorflow' in sys.modules)"
+    code = "import sys, zoo; zoo.data.names(); print('tensorflow' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
     output = subprocess.check_output(command, cwd=tmp_path, env=environment, text=True)

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from data import sampling
-from data.dataset import Dataset, DenseImages
-from data.space import Factor, FactorSpace
+from zoo.data import sampling
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.space import Factor, FactorSpace
 
 SPACE = FactorSpace(
     (

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import data
-from data.renderers import shapes3d
-from data.zoo_shapes3d import memory
+from zoo import data
+from zoo.data.renderers import shapes3d
+from zoo.data.zoo_shapes3d import memory
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DUMMY = ROOT / "data/zoo_shapes3d/dummy_data" / memory.OFFICIAL_FILE

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import data
-import evaluation
-from data import catalog, sampling, splits
-from data.dataset import Dataset, DenseImages
-from data.space import Factor, FactorSpace
+from zoo import data, evaluation
+from zoo.data import catalog, sampling, splits
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.space import Factor, FactorSpace
 
 SPACE = FactorSpace((Factor("x", tuple(range(8))), Factor("y", tuple(range(25)))))
 LABELS = np.repeat(np.array([0, 2, 0], np.uint8), [50, 30, 120])

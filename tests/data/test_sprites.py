@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from data.dataset import DenseImages
-from data.renderers import sprites
-from data.zoo_sprites import memory, prepare
+from zoo.data.dataset import DenseImages
+from zoo.data.renderers import sprites
+from zoo.data.zoo_sprites import memory, prepare
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMALL = prepare.Config({"train": 500, "validation": 30, "test": 20}, (2, 4), seed=1)
@@ -173,7 +173,7 @@ def test_load_gives_images_masks_and_factors(prepared, monkeypatch):
 
 def test_another_process_draws_the_same_bytes():
     code = (
-        "import hashlib; from data.zoo_sprites import memory, prepare;"
+        "import hashlib; from zoo.data.zoo_sprites import memory, prepare;"
         "print(hashlib.sha256(b''.join(a.tobytes() for a in"
         " prepare.draw(memory.SETS['full'], 90_000, 90_050))).hexdigest())"
     )

@@ -11,9 +11,9 @@ import tensorflow as tf
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import evaluation
-from data.renderers import synthetic
-from data.zoo_synthetic import memory, sources
+from zoo import evaluation
+from zoo.data.renderers import synthetic
+from zoo.data.zoo_synthetic import memory, sources
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MIXINGS = {
@@ -255,7 +255,7 @@ def test_every_config_is_its_mixing_of_its_latents(config):
 
 def test_another_process_gives_the_same_bytes():
     code = (
-        "import hashlib; from data.zoo_synthetic import memory;"
+        "import hashlib; from zoo.data.zoo_synthetic import memory;"
         "print([hashlib.sha256(memory.load(c, None).images[:].tobytes()).hexdigest()"
         " for c in ('nonlinear', 'gaussian', 'domains_3')])"
     )

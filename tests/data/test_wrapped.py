@@ -6,9 +6,9 @@ import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-import data
-from data import npy, splits, tfds_wrapped
-from data.space import Factor, FactorSpace
+from zoo import data
+from zoo.data import npy, splits, tfds_wrapped
+from zoo.data.space import Factor, FactorSpace
 
 SHAPES = {
     "mnist": (28, 28, 1),

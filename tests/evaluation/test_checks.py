@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluation
-from evaluation import arrays
+from zoo import evaluation
+from zoo.evaluation import arrays
 
 RNG = np.random.default_rng(0)
 FACTORS = RNG.integers(4, size=(600, 2))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.dataset import DenseImages
-from evaluation.encoding import CachedCodes
+from zoo.data.dataset import DenseImages
+from zoo.evaluation.encoding import CachedCodes
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 3)).astype(np.uint8)
 IMAGES = DenseImages(PIXELS)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import evaluation
-from evaluation import generative
+from zoo import evaluation
+from zoo.evaluation import generative
 
 
 def _images(count, seed=0, channels=3):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluation
-from evaluation.hessian import interaction_order
+from zoo import evaluation
+from zoo.evaluation.hessian import interaction_order
 
 LATENTS = np.random.default_rng(0).normal(size=(6, 3))
 

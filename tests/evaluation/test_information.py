@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from representations import KINDS, factor_rows, representation
 from sklearn.metrics import mutual_info_score
 
-import evaluation
-from evaluation.information import histogram_bins, mutual_information
+from zoo import evaluation
+from zoo.evaluation.information import histogram_bins, mutual_information
 
 REFERENCE = pathlib.Path(__file__).resolve().parents[2] / "../shared/reference"
 SIZES = (3, 4, 6)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-import evaluation
+from zoo import evaluation
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "../shared/reference"
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from representations import factor_rows, representation
 
-import evaluation
-from evaluation import interventional
+from zoo import evaluation
+from zoo.evaluation import interventional
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "../shared/reference"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluation
-from evaluation import jacobians
+from zoo import evaluation
+from zoo.evaluation import jacobians
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LATENTS = np.random.default_rng(0).normal(size=(5, 4))
@@ -43,7 +43,7 @@ def central_differences(function, latents, step=1e-5):
 
 @pytest.mark.parametrize("mode", ["auto", "double_gradient", "forward", "batch_jacobian"])
 def test_every_mode_matches_float64_differences(mode):
-    from evaluation.precision import in_float64
+    from zoo.evaluation.precision import in_float64
 
     decoder = smooth_decoder()
     expected = central_differences(in_float64(decoder, (4,)), LATENTS)
@@ -211,25 +211,25 @@ def test_bad_input_is_named(arguments, message):
 def test_jacobian_is_the_function_after_any_import():
     """Every order starts without any module of the package, in a process that is not this one."""
     orders = [
-        "import evaluation",
-        "import evaluation.jacobians, evaluation",
-        "import evaluation; evaluation.slot_jacobian; import evaluation.interaction",
-        "from evaluation import jacobians; import evaluation",
-        "from evaluation import jacobian; import evaluation.jacobians, evaluation.hessian",
+        "from zoo import evaluation",
+        "import zoo.evaluation.jacobians; from zoo import evaluation",
+        "from zoo import evaluation; evaluation.slot_jacobian; import zoo.evaluation.interaction",
+        "from zoo.evaluation import jacobians; from zoo import evaluation",
+        "from zoo.evaluation import jacobian; import zoo.evaluation.hessian",
     ]
     script = f"""
         import sys
         for order in {orders!r}:
-            for name in [name for name in sys.modules if name.partition(".")[0] == "evaluation"]:
+            for name in [name for name in sys.modules if name.startswith("zoo")]:
                 del sys.modules[name]
             space = {{}}
             exec(order, space)
             for _ in range(2):
-                function = space["evaluation"].jacobian
+                function = (space.get("evaluation") or space["zoo"].evaluation).jacobian
                 assert type(function).__name__ == "function", order
                 assert function.__name__ == "jacobian", order
                 assert space.get("jacobian", function) is function, order
-                import evaluation.jacobians
+                import zoo.evaluation.jacobians
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, cwd=ROOT)
 

@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 from scipy.stats import multivariate_normal, ortho_group
 
-import evaluation
-from evaluation.likelihood import diagonality, optimal_linear_vae
+from zoo import evaluation
+from zoo.evaluation.likelihood import diagonality, optimal_linear_vae
 
 GENERATOR = np.random.default_rng(0)
 WEIGHTS = GENERATOR.normal(size=(6, 3))

@@ -10,7 +10,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import evaluation
+from zoo import evaluation
 
 REFERENCE = pathlib.Path(__file__).resolve().parents[2] / "../shared/reference"
 BLOCKS = [[0, 1], [2, 3]]
@@ -157,7 +157,7 @@ def test_rows_of_the_batches_of_trees_count_alike():
 
 
 def test_batches_hold_every_row_once():
-    from evaluation.batches import consecutive, lengths
+    from zoo.evaluation.batches import consecutive, lengths
 
     for rows, size in itertools.product(range(1, 40), [None, *range(1, 50)]):
         batches = consecutive(rows, size)
@@ -218,7 +218,7 @@ def test_lms_tree_finds_the_best_partition():
 
 
 def test_partitions_are_all_and_each_once():
-    from evaluation.matching import _partitions
+    from zoo.evaluation.matching import _partitions
 
     for sizes, count in (((2, 2), 3), ((2, 2, 2), 15), ((1, 2), 3), ((3, 1, 1), 10), ((4,), 1)):
         blocks = [tuple(range(size)) for size in sizes]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluation
+from zoo import evaluation
 
 GRID = np.linspace(0, 5, 64)
 COLOURS = np.array([[69, 154, 145], [203, 107, 102]]) - 255.0

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
-import evaluation
+from zoo import evaluation
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "../shared/reference"
 # Columns (4, -3, 5) and (1, 1, -1); turning the latents by 45 degrees entangles them.

@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import LinearSVC
 
-import evaluation
-from evaluation import boosting
+from zoo import evaluation
+from zoo.evaluation import boosting
 
 REFERENCE = pathlib.Path(__file__).resolve().parents[2] / "../shared/reference"
 SIZES = (2, 3, 4)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import evaluation
-from evaluation.regime import polarized_share
+from zoo import evaluation
+from zoo.evaluation.regime import polarized_share
 
 
 def _posteriors(rows=4000, seed=0):

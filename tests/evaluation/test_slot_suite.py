@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluation
+from zoo import evaluation
 
 
 class _Images:

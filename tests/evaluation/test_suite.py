@@ -5,10 +5,10 @@ import types
 import numpy as np
 import pytest
 
-import evaluation
-from data.dataset import Dataset, DenseImages
-from data.space import Factor, FactorSpace
-from evaluation import suite
+from zoo import evaluation
+from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.space import Factor, FactorSpace
+from zoo.evaluation import suite
 
 SMALL = {"num_train": 600, "num_test": 300, "num_jacobian": 20, "batch_size": 64}
 FEW_VOTES = {

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluation
-from evaluation import traces
+from zoo import evaluation
+from zoo.evaluation import traces
 
 LATENTS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 MATRIX = np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)

@@ -7,7 +7,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import evaluation
+from zoo import evaluation
 
 TOTAL = evaluation.gaussian_total_correlation
 WASSERSTEIN = evaluation.gaussian_wasserstein_correlation

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluation
-from evaluation import UndefinedScoreError
+from zoo import evaluation
+from zoo.evaluation import UndefinedScoreError
 
 LATENTS = np.random.default_rng(0).random((4, 4)).astype(np.float32) + 0.1
 OUTPUTS = np.tanh(LATENTS)

@@ -12,8 +12,7 @@ import pytest
 import tensorflow as tf
 from gradients import slopes
 
-import evaluation
-from zoo import config, hub
+from zoo import config, evaluation, hub
 from zoo.models.additive import NORMALIZATIONS, AdditiveAutoencoder
 from zoo.networks.additive import moment_encoder, object_decoder, resnet18_encoder
 from zoo.networks.dense import mlp_encoder

@@ -6,8 +6,7 @@ import gin
 import keras
 import pytest
 
-import data
-from zoo import config
+from zoo import config, data
 from zoo.models.base import Model
 from zoo.training.job import Job
 

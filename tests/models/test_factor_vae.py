@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import catalog, sampling
+from zoo.data import catalog, sampling
 from zoo.models.factor_vae import FactorVAE, discriminator_adam, permute_latents
 from zoo.models.vae import BetaVAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder

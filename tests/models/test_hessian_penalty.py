@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from gradients import slopes
 
-import evaluation
+from zoo import evaluation
 from zoo.models.additive import AdditiveAutoencoder
 from zoo.models.hessian_penalty import BlockHessian
 from zoo.networks.additive import object_decoder

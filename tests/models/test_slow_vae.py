@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from data import catalog, sampling
+from zoo.data import catalog, sampling
 from zoo.models.slow_vae import SlowVAE, laplace_cross_entropy
 from zoo.networks.convolutional import slow_decoder, slow_encoder
 from zoo.networks.dense import mlp_decoder, mlp_encoder

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import catalog, ranking, sampling
+from zoo.data import catalog, ranking, sampling
 from zoo.models.weak_gan import WeakGAN, critic_adam
 from zoo.networks.dense import mlp_decoder
 from zoo.networks.pair_discriminators import (

@@ -17,9 +17,9 @@ import tensorflow as tf
 import toy
 from PIL import Image
 
-from data import perturbation
 from zoo import config
 from zoo import perturb as command
+from zoo.data import perturbation
 from zoo.errors import UserError
 from zoo.hub import package
 from zoo.perturbation import choice

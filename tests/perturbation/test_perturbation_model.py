@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 import toy
 
-from data import sampling
-from data.space import Factor, FactorSpace
+from zoo.data import sampling
+from zoo.data.space import Factor, FactorSpace
 from zoo.models.likelihoods import Bernoulli, Gaussian, Laplace, Logistic
 from zoo.models.vae import BetaVAE
 from zoo.networks.convolutional import conv_decoder

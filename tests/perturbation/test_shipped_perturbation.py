@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import zoo
-from data import perturbation
-from data.zoo_dsprites.memory import SPACE
+from zoo.data import perturbation
+from zoo.data.zoo_dsprites.memory import SPACE
 from zoo.errors import UserError
 
 

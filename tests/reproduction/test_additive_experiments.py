@@ -11,8 +11,7 @@ import tensorflow as tf
 import toy_tables
 from PIL import Image
 
-import data
-from zoo import config
+from zoo import config, data
 from zoo.reproduction import additive_pictures, tasks
 from zoo.reproduction.papers import additive_decoders, additive_figures
 from zoo.reproduction.reading import Result

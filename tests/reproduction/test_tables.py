@@ -3,9 +3,9 @@
 import gin
 import pytest
 
-import data.catalog
-from evaluation import suite
 from zoo import config
+from zoo.data import catalog as data_catalog
+from zoo.evaluation import suite
 from zoo.reproduction import catalog, settings
 from zoo.reproduction.spec import BUDGETS
 from zoo.training.job import Job
@@ -34,12 +34,12 @@ def test_config_of_every_run_parses(name):
     job = Job()
     assert job.seed == 3
     for dataset in (job.dataset, job.test_dataset or job.dataset):
-        data.catalog._find(dataset.partition("[")[0])
+        data_catalog._find(dataset.partition("[")[0])
     if job.select:
         trained, selected = (x.partition("[")[0] for x in (job.dataset, job.validation_dataset))
         assert selected == trained
     for extra in run.evaluations:
-        data.catalog._find(extra.dataset.partition("[")[0])
+        data_catalog._find(extra.dataset.partition("[")[0])
         suite.names_of(extra.scores)
 
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluation
-from data import catalog, sampling
-from data.dataset import Dataset, DenseImages
-from zoo import config
+from zoo import config, evaluation
+from zoo.data import catalog, sampling
+from zoo.data.dataset import Dataset, DenseImages
 from zoo.errors import UserError
 from zoo.models.full_covariance import FullCovarianceVAE
 from zoo.models.likelihoods import Bernoulli, Gaussian

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 import toy  # noqa: F401  registers the data set
 
-import data
-from data import sampling
+from zoo import data
+from zoo.data import sampling
 from zoo.errors import UserError
 from zoo.models.base import Model
 from zoo.models.vae import BetaVAE
@@ -176,7 +176,7 @@ def test_pure_loop_exports_to_a_program_that_jax_can_run(tmp_path, monkeypatch):
 
 
 def test_a_step_on_a_processor_takes_the_product_and_the_same_losses(monkeypatch):
-    from data.dataset import Dataset, DenseImages
+    from zoo.data.dataset import Dataset, DenseImages
     from zoo.networks import transposed
 
     images = np.random.default_rng(0).integers(0, 2, (64, 32, 32, 1)).astype(np.uint8)

@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import data
-import evaluation
-from zoo import config, train
+from zoo import config, data, evaluation, train
 from zoo.models.vae import BetaVAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.training.job import Job

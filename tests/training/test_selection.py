@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import data
-from data import sampling
-from zoo import runs
+from zoo import data, runs
+from zoo.data import sampling
 from zoo.errors import UserError
 from zoo.models.additive import AdditiveAutoencoder
 from zoo.models.autoencoder import AE

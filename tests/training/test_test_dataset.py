@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-import evaluation
+from zoo import evaluation
 from zoo import train as command
 
 SPLITS = ["train.dataset = 'toy[train]'", "train.test_dataset = 'toy[test]'"]

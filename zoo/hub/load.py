@@ -34,7 +34,7 @@ class Pretrained:
         model: what `tf.saved_model.load` gave.
     """
 
-    # See `evaluation.traces`: a method does the same at every call.
+    # See `zoo.evaluation.traces`: a method does the same at every call.
     keeps_traces = True
 
     def __init__(self, path: pathlib.Path, card: dict[str, Any], model: Any):

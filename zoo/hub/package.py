@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from data import cache
+from zoo.data import cache
 from zoo.errors import UserError
 
 CARD = "card.json"

@@ -19,7 +19,7 @@ from typing import Any
 
 import filelock
 
-from data import cache
+from zoo.data import cache
 from zoo.errors import UserError
 from zoo.hub import package
 

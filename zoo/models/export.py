@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import keras
 import tensorflow as tf
 
-from evaluation import jacobians
 from zoo import runs
+from zoo.evaluation import jacobians
 from zoo.hub import package
 from zoo.models.base import Autoencoder, Encoder
 

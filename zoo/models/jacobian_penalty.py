@@ -5,7 +5,7 @@ from collections.abc import Callable
 import gin
 import tensorflow as tf
 
-from evaluation import jacobians, tangents
+from zoo.evaluation import jacobians, tangents
 
 
 @gin.register

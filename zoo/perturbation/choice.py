@@ -6,8 +6,8 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from data.dataset import Dataset
 from zoo import config, runs
+from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 
 _SEED = "train.seed"

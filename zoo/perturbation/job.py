@@ -12,8 +12,8 @@ import gin
 import keras
 import tensorflow as tf
 
-from data.dataset import Dataset
 from zoo import config, runs
+from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 from zoo.models.base import Model
 from zoo.models.export import export

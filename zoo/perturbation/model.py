@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from data.space import FactorSpace
+from zoo.data.space import FactorSpace
 from zoo.models.base import Batch, Model
 from zoo.models.vae import BetaVAE
 from zoo.perturbation.network import PerturbationNetwork, folded

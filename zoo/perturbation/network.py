@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from data.space import FactorSpace
+from zoo.data.space import FactorSpace
 from zoo.networks.convolutional import conv_decoder
 
 
@@ -90,7 +90,7 @@ class PerturbationNetwork(keras.Model):
 
 
 class Endpoints(tf.Module):
-    """The functions of an exported network; `data.perturbation` reads `perturb`.
+    """The functions of an exported network; `zoo.data.perturbation` reads `perturb`.
 
     `perturb` `[B, F]` physical values to `[B, H, W, C]` in [-1, 1]; `scalar`, the same values to
     what the single neuron gives, `[B, 1]`; `render`, that to images.

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from data import cache, perturbation, sampling
-from data.dataset import Dataset
+from zoo.data import cache, perturbation, sampling
+from zoo.data.dataset import Dataset
 from zoo.perturbation.network import PerturbationNetwork
 from zoo.report import charts, figures
 

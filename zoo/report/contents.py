@@ -21,7 +21,7 @@ FROM_0_TO_1 = {"ari", "beta_vae_score", "dci", "disentanglement_score", "explici
                "factor_vae_score", "foreground_ari", "irs", "j_ari", "jis", "lms_spearman",
                "lms_tree", "mcc", "mig", "modularity", "sap",
                "slot_identifiability_score"}  # fmt: skip
-# What a row of `evaluation.evaluate` says about the scoring rather than the model.
+# What a row of `zoo.evaluation.evaluate` says about the scoring rather than the model.
 ABOUT = ("score", "reason", "seconds", "encoding_seconds")
 HEADINGS = {
     "mutual_information": "mutual information in nats",

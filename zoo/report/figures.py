@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from data import cache
+from zoo.data import cache
 
 GROUND, INK, FAINT = (38, 43, 52), (236, 239, 244), (134, 144, 160)
 GAP = 3

@@ -17,8 +17,8 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from data import cache
 from zoo import runs
+from zoo.data import cache
 from zoo.errors import UserError
 from zoo.report import charts, contents, figures
 
@@ -65,7 +65,7 @@ def write(
         config: the operative gin config.
         metrics: the rows of `metrics.jsonl`.
         scores: by name what an evaluation function returns, `score` and its parts; or a row of
-            `evaluation.evaluate`, or a number.
+            `zoo.evaluation.evaluate`, or a number.
         figures: pictures by name in their order: PNG files, `[H, W, 3]` uint8 arrays, or the SVG
             text of `zoo.report.charts`, which is trusted.
         load: the path of the run as a user would type it; names it in the code that loads it.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-import evaluation
+from zoo import evaluation
 from zoo.report import figures
 
 # Rows of a picture; Jacobians take seconds an image.
@@ -25,7 +25,7 @@ def draw(
         images: `[N, H, W, C]` float32 in [0, 1]; the first six are shown.
         masks: `[N, H, W]` integers, 0 for the background.
         jacobian: slots `[n, K, D]` to magnitudes `[n, H, W, K]`, by default those of
-            `evaluation.slot_jacobian`.
+            `zoo.evaluation.slot_jacobian`.
     """
     images = np.asarray(images[:_IMAGES])
     masks = None if masks is None else np.asarray(masks[:_IMAGES])

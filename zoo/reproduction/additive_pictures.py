@@ -5,9 +5,8 @@ import pathlib
 import numpy as np
 from matplotlib.figure import Figure
 
-import data
-import evaluation
-from evaluation.encoding import CachedCodes
+from zoo import data, evaluation
+from zoo.evaluation.encoding import CachedCodes
 from zoo.report import figures
 from zoo.reproduction import pictures
 

@@ -5,11 +5,9 @@ import pathlib
 import numpy as np
 from matplotlib.figure import Figure
 
-import data
-import evaluation
-from evaluation.encoding import CachedCodes
-from zoo import hub
+from zoo import data, evaluation, hub
 from zoo.errors import UserError
+from zoo.evaluation.encoding import CachedCodes
 from zoo.report import figures
 from zoo.reproduction import reading
 

@@ -94,7 +94,7 @@ def series(folder: pathlib.Path, column: Column) -> tuple[list[int], list[float]
 
 def share_of_training(errors: Sequence[float], steps: Sequence[int]) -> float:
     """The share of training from which the relative KL error stays below 3 %."""
-    import evaluation
+    from zoo import evaluation
 
     return evaluation.polarized_share(errors, steps)["score"]
 

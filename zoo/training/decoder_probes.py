@@ -11,9 +11,9 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-import evaluation
-from data import sampling
-from data.dataset import Dataset
+from zoo import evaluation
+from zoo.data import sampling
+from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 from zoo.models.base import Model
 from zoo.models.likelihoods import Gaussian
@@ -26,7 +26,7 @@ Probe = Callable[[], dict[str, float]]
 def jacobian_probe(model: Model, dataset: Dataset, images: int = 64, codes: int = 2000) -> Probe:
     """How diagonal the decoder's J^T J and its curvature are, and what comes of it (Allen 2024).
 
-    `gram_diagonality` and `curvature_diagonality` as in `evaluation.curvature_diagonality`, and
+    `gram_diagonality` and `curvature_diagonality` as in `zoo.evaluation.curvature_diagonality`, and
     `dto`, all at the codes of the same images each time; `mig` of further images, where the data
     set has a factor grid. Piecewise linear decoders have no curvature but at their kinks, which
     then counts as diagonal. A record lacks what is not defined while no latent is live.

@@ -13,13 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import data
-import evaluation
-from data import sampling
-from data.dataset import Dataset
-from evaluation import suite
-from zoo import config, machine, runs, scoring, versions
+from zoo import config, data, evaluation, machine, runs, scoring, versions
+from zoo.data import sampling
+from zoo.data.dataset import Dataset
 from zoo.errors import UserError
+from zoo.evaluation import suite
 from zoo.models.base import Encoder, Model
 from zoo.models.export import export
 from zoo.report import page
@@ -44,7 +42,7 @@ class Job:
     Attributes:
         name: what the model is called in reports and cards.
         model: observation shape -> model.
-        dataset: a name for `data.load`.
+        dataset: a name for `zoo.data.load`.
         optimizer: makes the optimiser.
         steps: the number of updates.
         sampler: (data set, batch size) -> sampler.
@@ -58,7 +56,7 @@ class Job:
         devices: `auto` (all GPUs) or `one`.
         compiled: what XLA compiles: `auto` (the loop, on a GPU), `always`, `update` (each update by
             itself) or `never`.
-        scores: the suite of `evaluation.evaluate` run at the end, or scores with commas between.
+        scores: the suite of `zoo.evaluation.evaluate` run at the end, or scores with commas.
         score_options: keyword arguments of single scores, `{"dto": {"solver": "milp"}}`.
         probe: (model, data set) -> a function of no arguments that gives further values of each
             record of the log.

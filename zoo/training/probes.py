@@ -5,9 +5,9 @@ from collections.abc import Callable
 import gin
 import tensorflow as tf
 
-import evaluation
-from data import sampling
-from data.dataset import Dataset
+from zoo import evaluation
+from zoo.data import sampling
+from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 from zoo.models.base import Model
 
@@ -18,15 +18,15 @@ def kl_error_probe(
 ) -> Callable[[], dict[str, float]]:
     """The relative error of the polarised KL (Zietlow 2022, eq. 3.38; Table 3.2).
 
-    Every record of the log gets `relative_kl_error`, the score of `evaluation.polarized_regime` on
-    the posteriors of the same images each time, and `varying_latents`, the number of latents whose
-    posterior means vary.
+    Every record of the log gets `relative_kl_error`, the score of
+    `zoo.evaluation.polarized_regime` on the posteriors of the same images each time, and
+    `varying_latents`, the number of latents whose posterior means vary.
 
     Args:
         model: has a posterior with independent entries.
         dataset: what the images are drawn from, without replacement.
         images: how many.
-        threshold: see `evaluation.polarized_regime`.
+        threshold: see `zoo.evaluation.polarized_regime`.
 
     Raises:
         UserError: the model has no posterior.

@@ -7,12 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-import evaluation
-from data import sampling
-from data.dataset import Dataset
-from evaluation import suite
-from zoo import runs
+from zoo import evaluation, runs
+from zoo.data import sampling
+from zoo.data.dataset import Dataset
 from zoo.errors import UserError
+from zoo.evaluation import suite
 from zoo.models.base import Model
 from zoo.training.checkpoints import Checkpoints
 
@@ -98,7 +97,7 @@ class Selection:
         scores: 1 or -1 (it is to be low) by name.
         every: steps between evaluations.
         images: how many images models with slots are scored on (`num_masked` of
-            `evaluation.evaluate`).
+            `zoo.evaluation.evaluate`).
         seed: of what the scores sample, the same each time.
 
     Attributes:

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from data import sampling
-from data.dataset import Dataset
 from zoo import runs
+from zoo.data import sampling
+from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Model
 from zoo.report import figures, slot_figures

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.renderers import dsprites
+from zoo.data.renderers import dsprites
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 FRAMES = ROOT / "../shared/reference/dsprites_frames.npz"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.renderers import shapes3d, solids
+from zoo.data.renderers import shapes3d, solids
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "../shared/reference/shapes3d_samples.npz"
@@ -147,7 +147,7 @@ def test_planes_and_images_are_the_same_everywhere(planes):
 
 HASH = """
 import hashlib
-from data.renderers import shapes3d
+from zoo.data.renderers import shapes3d
 print(hashlib.sha256(shapes3d.planes()).hexdigest())
 """
 

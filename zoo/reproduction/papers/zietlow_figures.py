@@ -2,7 +2,7 @@
 
 import functools
 
-from data.renderers import dsprites, shapes3d
+from zoo.data.renderers import dsprites, shapes3d
 from zoo.reproduction import figures, pictures
 from zoo.reproduction.papers.zietlow_chapter_4 import COLUMNS, PRIMARY, run, scaled
 from zoo.reproduction.reading import last
