@@ -5,7 +5,13 @@ import pathlib
 
 import pytest
 
-import zoo  # noqa: F401  before TensorFlow, whose settings it chooses
+# Before TensorFlow: workers that test side by side share the cores, and so do their children.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+    threads = str(max(1, len(os.sched_getaffinity(0)) // workers))
+    for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(variable, threads)
+
+import zoo  # noqa: E402, F401  before TensorFlow, too, whose settings it chooses
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
