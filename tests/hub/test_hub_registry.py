@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from zoo.hub import __main__ as command
-from zoo.hub import fetch, package, registry
+from zoo.hub import download, package, registry
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 
@@ -101,7 +101,7 @@ def test_a_hostile_registry_cannot_name_outside_paths(entry, path, tmp_path):
     files[path] = files["saved_model.pb"]
     registry.PATH.write_text(json.dumps(document))
     with pytest.raises(package.PackageError, match="not allowed in a package"):
-        fetch.fetch(NAME)
+        download.fetch(NAME)
     assert not (tmp_path / "cache").joinpath("models").exists()
 
 

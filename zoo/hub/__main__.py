@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from zoo.errors import UserError
-from zoo.hub import fetch, package, registry
+from zoo.hub import download, package, registry
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def _run(chosen: argparse.Namespace) -> None:
                 size = f"{entry.size / 1e6:.1f} MB"
                 print(f"{name}  {version}  {size}  {entry.licence}  {entry.description}")
     elif chosen.command == "fetch":
-        print(fetch.fetch(chosen.name, chosen.version))
+        print(download.fetch(chosen.name, chosen.version))
     elif chosen.command == "verify":
         card = package.verify(chosen.directory)
         print(f"{chosen.directory}: {len(card['files'])} files as recorded")
