@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from zoo.data import cache, npy
+from zoo.data import npy
 from zoo.data.dataset import Dataset, DenseImages
+from zoo.files import atomic
 
 ENVIRONMENT = "ZOO_PERTURBATION"
 # Part of the digest; the outputs of a network may differ in the last bit with another batch.
@@ -102,7 +103,7 @@ def perturbed(
     if not path.exists():
         perturb = _loaded(folder, base)
         _require_space(directory, int(np.prod(base.images.shape)))
-        with cache.atomic(path) as temporary:
+        with atomic(path) as temporary:
             npy.write(temporary, _blocks(perturb, base, epsilon, folder))
     return DenseImages(np.load(path, mmap_mode="r"))
 

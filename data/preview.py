@@ -6,23 +6,20 @@ any; data sets of vectors get scatter plots of their latents and their observati
 """
 
 import argparse
-import colorsys
 import dataclasses
 import pathlib
 import sys
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from zoo.data import cache, catalog
+from zoo.data import catalog
 from zoo.data.dataset import Dataset
+from zoo.drawing import palette, sheets
 
 _COLUMNS = 16
 _GRID = 8
-_MARGIN, _CAPTION, _FONT = 6, 14, 11
 _POINTS, _PLOT = 4000, 128
-_PAPER = (225, 225, 225)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,27 +53,16 @@ def rows(dataset: Dataset, seed: int = 0) -> list[Row]:
     return [_varied(dataset, base, i) for i in range(len(base))]
 
 
-def sheet(content: Sequence[Row]) -> Image.Image:
-    """Draws rows of tiles under their captions."""
-    font = ImageFont.load_default(_FONT)
-    height, width = content[0].tiles.shape[1:3]
-    zoom = max(1, 64 // height)
-    height, width = height * zoom, width * zoom
-    left = 2 * _MARGIN + int(max(font.getlength(row.title) for row in content))
-    across, down = width + _MARGIN, height + _CAPTION + _MARGIN
+def sheet(content: Sequence[Row]) -> np.ndarray:
+    """Draws rows of tiles under their captions: `[height, width, 3]` uint8."""
     columns = max(len(row.tiles) for row in content)
-    size = (left + columns * across, _MARGIN + len(content) * down)
-    picture = Image.new("RGB", size, _PAPER)
-    draw = ImageDraw.Draw(picture)
-    for r, row in enumerate(content):
-        top = _MARGIN + r * down
-        draw.text((_MARGIN, top + _CAPTION + height // 2), row.title, "black", font, anchor="lm")
-        for c, (caption, tile) in enumerate(zip(row.captions, row.tiles, strict=True)):
-            x = left + c * across
-            draw.text((x + width // 2, top), caption, "dimgray", font, anchor="ma")
-            tile = Image.fromarray(tile).resize((width, height), Image.Resampling.NEAREST)
-            picture.paste(tile, (x, top + _CAPTION))
-    return picture
+    cells = np.empty((len(content), columns, *content[0].tiles.shape[1:]), np.uint8)
+    cells[:] = palette.GROUND
+    for places, row in zip(cells, content, strict=True):
+        places[: len(row.tiles)] = row.tiles
+    return sheets.sheet(
+        cells, [row.title for row in content], captions=[row.captions for row in content]
+    )
 
 
 def _varied(dataset: Dataset, base: np.ndarray, which: int) -> Row:
@@ -102,17 +88,11 @@ def _tiles(dataset: Dataset, numbers: np.ndarray) -> np.ndarray:
     images = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     tiles = np.broadcast_to(images, (*images.shape[:-1], 3))
     if "masks" in dataset.extras:
-        masks = np.asarray(dataset.extras["masks"][numbers]).astype(int)
-        masks = _palette()[masks.reshape(images.shape[:-1]) % 12]
-        gap = np.broadcast_to(np.uint8(_PAPER), (*masks.shape[:2], 2, 3))
+        masks = np.asarray(dataset.extras["masks"][numbers])
+        masks = palette.of_objects(masks.reshape(images.shape[:-1]))
+        gap = np.broadcast_to(np.uint8(palette.GROUND), (*masks.shape[:2], 2, 3))
         tiles = np.concatenate([tiles, gap, masks], axis=2)
     return tiles
-
-
-def _palette() -> np.ndarray:
-    """`[12, 3]` uint8: black for the background, then hues far apart."""
-    hues = [colorsys.hsv_to_rgb(i * 0.618 % 1, 0.75, 1) for i in range(11)]
-    return (255 * np.array([(0, 0, 0), *hues])).astype(np.uint8)
 
 
 def _plots(dataset: Dataset, rng: np.random.Generator) -> list[Row]:
@@ -154,9 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         dataset = catalog.load(args.name)
         out = args.out or pathlib.Path(dataset.name.replace("/", "-") + ".png")
-        picture = sheet(rows(dataset, args.seed))
-        with cache.atomic(out) as temporary:
-            picture.save(temporary, format="PNG")
+        sheets.write(out, sheet(rows(dataset, args.seed)))
     except (ValueError, OSError) as error:
         parser.error(" ".join(str(error).split()))
     print(out)

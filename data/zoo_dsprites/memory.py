@@ -6,9 +6,10 @@ import pathlib
 
 import numpy as np
 
-from zoo.data import cache, official, variants
+from zoo.data import official, variants
 from zoo.data.dataset import Dataset
 from zoo.data.renderers import dsprites
+from zoo.files import atomic
 
 CONFIGS = {
     "rendered": "The 737,280 images drawn from the measured geometry; nothing is downloaded.",
@@ -164,6 +165,6 @@ def _convert(path: pathlib.Path) -> None:
 def _mapped(path: pathlib.Path, make) -> np.ndarray:
     """The memory-mapped array of a file, which `make(path)` writes if there is none."""
     if not path.exists():
-        with cache.atomic(path) as temporary:
+        with atomic(path) as temporary:
             make(temporary)
     return np.load(path, mmap_mode="r")

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from zoo.data import cache, npy, official, variants
+from zoo.data import npy, official, variants
 from zoo.data.dataset import Dataset, DenseImages, Images
 from zoo.data.renderers import shapes3d
+from zoo.files import atomic
 
 CONFIGS = {
     "rendered": "The 480,000 images ray-traced from the measured geometry; no download.",
@@ -98,11 +99,11 @@ def read_official(path: pathlib.Path, directory: pathlib.Path) -> Images:
     """
     count = _length(path)
     try:
-        with cache.atomic(directory / _TABLE) as temporary:
+        with atomic(directory / _TABLE) as temporary:
             npy.write(temporary, _empty_planes())
             _tabulate(path, temporary)
     except _NotComposedError:
-        with cache.atomic(directory / _DENSE) as temporary:
+        with atomic(directory / _DENSE) as temporary:
             npy.write(temporary, (block for _, block in _blocks(path, slice(None))))
     return _kept(directory, count)
 
@@ -245,6 +246,6 @@ def _require_order(labels, count: int) -> None:
 
 def _rendered(path: pathlib.Path) -> Images:
     if not path.exists():
-        with cache.atomic(path) as temporary:
+        with atomic(path) as temporary:
             npy.write(temporary, [shapes3d.planes()])
     return ComposedImages(np.lib.format.open_memmap(path, mode="r"), shapes3d.rows())

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zoo import data, evaluation, hub
+from zoo.drawing import sheets
 from zoo.errors import UserError
 from zoo.evaluation.encoding import CachedCodes
-from zoo.report import figures
 from zoo.reproduction import reading
 
 EIGENFACES, FACES, FACE_SPAN = 5, 300, (-2.5, 2.5)
@@ -116,7 +116,7 @@ def _eigenfaces(model, dataset, steps: int = 9) -> np.ndarray:
     for row, latent in enumerate(latents):
         varied[row, :, latent] = values
     images = np.asarray(model.decode(varied.reshape(-1, len(mean))))
-    return figures.sheet(
+    return sheets.sheet(
         images.reshape(*varied.shape[:2], *images.shape[1:]),
         [f"z{k}\nsigma {deviation[k]:.2f}" for k in latents],
         [f"{value:.1f}" for value in values],
@@ -137,7 +137,7 @@ def _plane(model, dataset, pair: tuple[str, str]) -> tuple[np.ndarray, tuple[flo
     latents = chosen if told[chosen[0], 0] >= told[chosen[1], 0] else chosen[::-1]
     # The code of an image: between the images a decoder's output may be none.
     middle = np.square(codes - codes.mean(axis=0)).sum(axis=1).argmin()
-    picture = figures.plane(
+    picture = sheets.plane(
         lambda z: np.asarray(model.decode(z)),
         codes[middle],
         tuple(int(k) for k in latents),
