@@ -8,14 +8,15 @@ any; data sets of vectors get scatter plots of their latents and their observati
 import argparse
 import dataclasses
 import pathlib
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 
+from zoo import cli
 from zoo.data import catalog
 from zoo.data.dataset import Dataset
 from zoo.drawing import palette, sheets
+from zoo.errors import UserError
 
 _COLUMNS = 16
 _GRID = 8
@@ -119,26 +120,25 @@ def _scatter(title: str, symbol: str, points: np.ndarray, colours: np.ndarray) -
     return Row(title, [f"{symbol}{i + 1}, {symbol}{j + 1}" for i, j in pairs], tiles)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see the module."""
-    parser = _Parser(prog="python -m zoo.data.preview", description="Draws a contact sheet.")
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = cli.Parser(prog="python -m zoo.data.preview", description="Draws a contact sheet.")
     parser.add_argument("name", help="a data set, for example zoo_shapes3d/rendered")
     parser.add_argument("--out", type=pathlib.Path, help="the PNG file (default: by the name)")
     parser.add_argument("--seed", type=int, default=0, help="which images (default: 0)")
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+@cli.command(_parse)
+def main(options: argparse.Namespace) -> None:
+    """Draws a contact sheet and says where it is; see the module."""
     try:
-        dataset = catalog.load(args.name)
-        out = args.out or pathlib.Path(dataset.name.replace("/", "-") + ".png")
-        sheets.write(out, sheet(rows(dataset, args.seed)))
+        dataset = catalog.load(options.name)
+        out = options.out or pathlib.Path(dataset.name.replace("/", "-") + ".png")
+        sheets.write(out, sheet(rows(dataset, options.seed)))
     except (ValueError, OSError) as error:
-        parser.error(" ".join(str(error).split()))
+        raise UserError(" ".join(str(error).split())) from error
     print(out)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    cli.run(main)
