@@ -157,10 +157,9 @@ def _loaded(folder: pathlib.Path, base: Dataset) -> Callable[[np.ndarray], np.nd
 def _blocks(perturb, base: Dataset, epsilon: float, folder: pathlib.Path) -> Iterator[np.ndarray]:
     from tqdm import tqdm
 
-    numbers = np.arange(len(base))
     scale = np.float32(1 / base.images.maximum)
     for start in tqdm(range(0, len(base), _BATCH), desc=f"perturbing {base.name}", disable=None):
-        some = numbers[start : start + _BATCH]
+        some = base.ids[start : start + _BATCH]
         # Always a full batch, so that the last one is computed as all others are.
         change = perturb(base.space.factors(np.resize(some, _BATCH)))[: len(some)]
         images = base.images[some] * scale

@@ -73,23 +73,23 @@ def _varied(dataset: Dataset, base: np.ndarray, which: int) -> Row:
     factors = np.tile(base, (len(places), 1))
     factors[:, which] = places
     captions = [f"{factor.values[i]:.3g}" for i in places]
-    return Row(factor.name, captions, _tiles(dataset, dataset.space.index(factors)))
+    return Row(factor.name, captions, _tiles(dataset.whole, dataset.space.index(factors)))
 
 
 def _grid(dataset: Dataset, rng: np.random.Generator) -> list[Row]:
     count = min(len(dataset), _GRID * _GRID)
-    numbers = np.sort(dataset.number(rng.choice(len(dataset), count, replace=False)))
-    parts = [numbers[i : i + _GRID] for i in range(0, count, _GRID)]
-    return [Row("", [str(n) for n in part], _tiles(dataset, part)) for part in parts]
+    ids = np.sort(dataset.ids[rng.choice(len(dataset), count, replace=False)])
+    parts = [ids[i : i + _GRID] for i in range(0, count, _GRID)]
+    return [Row("", [str(n) for n in part], _tiles(dataset.whole, part)) for part in parts]
 
 
-def _tiles(dataset: Dataset, numbers: np.ndarray) -> np.ndarray:
+def _tiles(dataset: Dataset, ids: np.ndarray) -> np.ndarray:
     """Images of any channels and range as colour images, masks beside them."""
-    scaled = dataset.images[numbers] * np.float32(255 / dataset.images.maximum)
+    scaled = dataset.images[ids] * np.float32(255 / dataset.images.maximum)
     images = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     tiles = np.broadcast_to(images, (*images.shape[:-1], 3))
     if "masks" in dataset.extras:
-        masks = np.asarray(dataset.extras["masks"][numbers])
+        masks = np.asarray(dataset.extras["masks"][ids])
         masks = palette.of_objects(masks.reshape(images.shape[:-1]))
         gap = np.broadcast_to(np.uint8(palette.GROUND), (*masks.shape[:2], 2, 3))
         tiles = np.concatenate([tiles, gap, masks], axis=2)
@@ -99,10 +99,9 @@ def _tiles(dataset: Dataset, numbers: np.ndarray) -> np.ndarray:
 def _plots(dataset: Dataset, rng: np.random.Generator) -> list[Row]:
     """Scatter plots of consecutive dimensions; colours show the first two latents."""
     positions = rng.choice(len(dataset), min(len(dataset), _POINTS), replace=False)
-    numbers = dataset.number(positions)
-    observations = dataset.images[numbers]
-    latents = observations if dataset.latents is None else dataset.latents[numbers]
-    ranks = latents[:, :2].argsort(0).argsort(0) / len(numbers)
+    observations = dataset.images[positions]
+    latents = observations if dataset.latents is None else dataset.latents[positions]
+    ranks = latents[:, :2].argsort(0).argsort(0) / len(positions)
     colours = (255 * np.stack([ranks[:, 0], ranks[:, -1], 1 - ranks[:, 0]], -1)).astype(np.uint8)
     return [
         _scatter("latents", "z", latents, colours),

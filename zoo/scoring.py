@@ -81,7 +81,7 @@ def _draw_traversals(folder: runs.RunFolder) -> None:
     slotted = hasattr(model.model, "slot_images")
     if slotted or len(model.image_shape) != 3 or not hasattr(model.model, "posterior"):
         return
-    posterior = model.posterior(dataset.images[dataset.some(256)])
+    posterior = model.posterior(dataset.whole.images[dataset.some(256)])
     picture = sheets.traversals(
         model.decode,
         np.asarray(posterior["mean"]),

@@ -63,7 +63,7 @@ def block_renderings(found: dict, columns, beyond: str) -> Figure:
     for name, folder in _first(found):
         model, dataset = pictures.opened(folder)
         sets = (dataset, data.load(beyond))
-        images = np.concatenate([s.images[s.some(SHOWN)] for s in sets])
+        images = np.concatenate([s.whole.images[s.some(SHOWN)] for s in sets])
         codes = model.encode(images)
         parts = np.asarray(model.model.block_images(codes))
         if parts.shape[1] > 1:
@@ -106,8 +106,8 @@ def responses(found: dict, columns, traversal: str) -> Figure:
 def coded(model, dataset) -> tuple[np.ndarray, np.ndarray]:
     """Codes `[n, D]` and latents `[n, K]` of up to 10,000 images."""
     numbers = dataset.some(CODED)
-    codes = CachedCodes(model.encode, dataset.images, 512)(numbers)
-    return codes, np.asarray(dataset.latents[numbers])
+    codes = CachedCodes(model.encode, dataset.whole.images, 512)(numbers)
+    return codes, np.asarray(dataset.whole.latents[numbers])
 
 
 def aligned_grid(codes: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,9 +182,8 @@ def _nearest_images(wanted: np.ndarray, datasets) -> np.ndarray:
     """The images whose latents are nearest to `[n, K]`, `[n, H, W, 3]` uint8."""
     images, distances = [], []
     for dataset in datasets:
-        numbers = dataset.number(np.arange(len(dataset)))
-        apart = np.square(dataset.latents[numbers] - wanted[:, None]).sum(axis=-1)
-        images.append(dataset.images[numbers[apart.argmin(axis=1)]])
+        apart = np.square(dataset.latents - wanted[:, None]).sum(axis=-1)
+        images.append(dataset.images[apart.argmin(axis=1)])
         distances.append(apart.min(axis=1))
     best = np.argmin(distances, axis=0)
     return np.stack(images)[best, np.arange(len(wanted))]

@@ -108,7 +108,7 @@ def _shares(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def _eigenfaces(model, dataset, steps: int = 9) -> np.ndarray:
-    posterior = model.posterior(dataset.images[dataset.some(FACES)])
+    posterior = model.posterior(dataset.whole.images[dataset.some(FACES)])
     mean, deviation = (np.mean(np.asarray(posterior[k]), axis=0) for k in ("mean", "stddev"))
     latents = np.argsort(deviation, kind="stable")[:EIGENFACES]
     values = np.linspace(*FACE_SPAN, steps)
@@ -128,7 +128,7 @@ def _plane(model, dataset, pair: tuple[str, str]) -> tuple[np.ndarray, tuple[flo
     if dataset.space is None or not {*pair} <= {*dataset.space.names}:
         raise UserError(f"{dataset.name} has no factors {' and '.join(pair)}")
     numbers = dataset.some(JUDGED)
-    codes = CachedCodes(model.encode, dataset.images, 512)(numbers)
+    codes = CachedCodes(model.encode, dataset.whole.images, 512)(numbers)
     columns = [dataset.space.names.index(name) for name in pair]
     factors = dataset.space.factors(numbers)[:, columns]
     told = _shares(codes, factors)

@@ -28,7 +28,7 @@ class Pictures:
     def __init__(self, folder: runs.RunFolder, model: Model, dataset: Dataset, log: MetricsLog):
         self._folder, self._model, self._log = folder, model, log
         numbers = dataset.some(16)
-        masks = dataset.extras.get("masks")
+        masks = dataset.whole.extras.get("masks")
         self._masks = None if masks is None else masks[numbers]
         self._images = sampling.observations(dataset, numbers)
         self._drawn = isinstance(model, Autoencoder) and self._images.shape.rank == 4
