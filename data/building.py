@@ -27,13 +27,11 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from tensorflow_datasets.core.utils import shard_utils
 
-from zoo.data import catalog, perturbation, png, splits
+from zoo.data import catalog, perturbation, shards, splits
 from zoo.data.dataset import Dataset
 from zoo.data.space import FactorSpace
 
 __all__ = ["FileReaderBuilder", "MemoryBuilder", "SceneBuilder", "configs", "vector"]
-
-_BATCH = 2048
 
 
 def configs(descriptions: Mapping[str, str]) -> list[tfds.core.BuilderConfig]:
@@ -121,9 +119,9 @@ class MemoryBuilder:
             features[f"value_{factor.name}"] = tfds.features.Scalar(np.float32)
         return features
 
-    def _columns(self, dataset: Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    def _columns(self, dataset: Dataset, ids: np.ndarray) -> dict[str, np.ndarray]:
         """`[B, ...]` values of every feature that is neither label nor value, by name."""
-        return {"image": dataset.images[numbers]}
+        return {"image": dataset.images[ids]}
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
@@ -146,21 +144,21 @@ class MemoryBuilder:
         config: tfds.download.DownloadConfig,
         pool: concurrent.futures.Executor,
     ) -> tfds.core.SplitInfo:
-        order = order_of(dataset)[: config.max_examples_per_split]
-        encode = Encoder(self, dataset)
+        order = shards.order_of(dataset)[: config.max_examples_per_split]
+        encode = shards.Encoder(self, dataset)
         size = np.mean([len(example) for example in encode(order[:256])])
-        shards = config.get_shard_config().get_number_shards(int(size * len(order)), len(order))
-        bounds = [0, *shard_utils.get_shard_boundaries(len(order), shards)]
+        count = config.get_shard_config().get_number_shards(int(size * len(order)), len(order))
+        bounds = [0, *shard_utils.get_shard_boundaries(len(order), count)]
         template = self._get_filename_template(split)
         parts = [
-            (os.fspath(template.sharded_filepath(shard_index=i, num_shards=shards)), start, stop)
+            (os.fspath(template.sharded_filepath(shard_index=i, num_shards=count)), start, stop)
             for i, (start, stop) in enumerate(itertools.pairwise(bounds))
         ]
         if config.beam_runner or config.beam_options:
-            total = _beam_writing().write(self, dataset, parts, config)
+            total = _beam_shards().write(self, dataset, parts, config)
         else:
             ahead = functools.partial(_ahead, pool)
-            total = sum(write_shard(self, encode, p, order[i:j], ahead) for p, i, j in parts)
+            total = sum(shards.write_shard(self, encode, p, order[i:j], ahead) for p, i, j in parts)
         return tfds.core.SplitInfo(
             name=split,
             shard_lengths=np.diff(bounds).tolist(),
@@ -187,22 +185,22 @@ class SceneBuilder(MemoryBuilder):
             "count": vector(dtype=np.uint8),
         }
 
-    def _columns(self, dataset: Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        return super()._columns(dataset, numbers) | {
-            "mask": dataset.extras["masks"][numbers][..., None],
-            "factors": dataset.extras["factors"][numbers],
-            "count": dataset.extras["count"][numbers],
+    def _columns(self, dataset: Dataset, ids: np.ndarray) -> dict[str, np.ndarray]:
+        return super()._columns(dataset, ids) | {
+            "mask": dataset.extras["masks"][ids][..., None],
+            "factors": dataset.extras["factors"][ids],
+            "count": dataset.extras["count"][ids],
         }
 
 
-def _beam_writing() -> ModuleType:
+def _beam_shards() -> ModuleType:
     try:
-        from zoo.data import beam_writing
+        from zoo.data import beam_shards
     except ImportError as error:
         raise ValueError(
             "a Beam runner was given and Apache Beam cannot be imported: install the extra `beam`"
         ) from error
-    return beam_writing
+    return beam_shards
 
 
 def _parts(dataset: Dataset) -> dict[str, Dataset]:
@@ -211,91 +209,9 @@ def _parts(dataset: Dataset) -> dict[str, Dataset]:
     if own is None:
         return {"train": dataset}
     return {
-        split: dataclasses.replace(dataset, name=f"{dataset.name}[{split}]", numbers=numbers)
-        for split, numbers in splits.labelled(own).items()
+        split: dataset.part(f"{dataset.name}[{split}]", ids)
+        for split, ids in splits.labelled(own).items()
     }
-
-
-def order_of(dataset: Dataset) -> np.ndarray:
-    """The numbers of the images of a data set in the order of writing, always the same."""
-    return dataset.number(np.random.Generator(np.random.Philox(0)).permutation(len(dataset)))
-
-
-def write_shard(builder, encode, path: str, numbers: np.ndarray, mapping=map) -> int:
-    """Writes examples as one file.
-
-    Args:
-        builder: whose files they are.
-        encode: the `Encoder`.
-        path: of the file.
-        numbers: `[N]` which images, in this order.
-        mapping: like `map`; calls `encode` on batches.
-
-    Returns:
-        The number of bytes of all examples.
-    """
-    total = 0
-
-    def examples() -> Iterator[tuple[int, bytes]]:
-        nonlocal total
-        batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
-        for batch, encoded in zip(batches, mapping(encode, batches), strict=True):
-            total += sum(map(len, encoded))
-            yield from zip(batch.tolist(), encoded, strict=True)
-
-    tfds.core.ExampleWriter(builder.info.file_format).write(path, examples())
-    return total
-
-
-class Encoder:
-    """Image numbers to serialised `tf.train.Example`s."""
-
-    def __init__(self, builder: MemoryBuilder, dataset: Dataset):
-        self._dataset, self._columns = dataset, builder._columns
-        self._space, self._features = builder.SPACE, builder.info.features
-        self._factors = []
-        for factor in self._space.axes if self._space else ():
-            label, value = f"label_{factor.name}", f"value_{factor.name}"
-            records = [{label: i, value: v} for i, v in enumerate(factor.values)]
-            self._factors.append([self._serialised(record) for record in records])
-
-    def __call__(self, numbers: np.ndarray) -> list[bytes]:
-        parts = []
-        for name, column in self._columns(self._dataset, numbers).items():
-            if isinstance(self._features[name], tfds.features.Image):
-                parts.append([_image_feature(name, image) for image in png.encode(column)])
-            else:
-                parts.append([self._serialised({name: item}) for item in column])
-        if self._space:
-            for table, indices in zip(self._factors, self._space.factors(numbers).T, strict=True):
-                parts.append([table[i] for i in indices.tolist()])
-        return [_field(1, b"".join(pieces)) for pieces in zip(*parts, strict=True)]
-
-    def _serialised(self, record: dict) -> bytes:
-        """Some features of an example as a serialised `tf.train.Features`.
-
-        Joined, several are one: concatenated Protocol Buffers are read as their union.
-        """
-        names = {name: self._features[name] for name in record}
-        encoded = {name: feature.encode_example(record[name]) for name, feature in names.items()}
-        specs = {name: feature.get_serialized_info() for name, feature in names.items()}
-        example = tfds.core.example_serializer.ExampleSerializer(specs).get_tf_example(encoded)
-        return example.features.SerializeToString()
-
-
-def _image_feature(name: str, image: bytes) -> bytes:
-    """A serialised `tf.train.Features` of one bytes feature; the library takes 6 us for it."""
-    return _field(1, _field(1, name.encode()) + _field(2, _field(1, _field(1, image))))
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited field of a Protocol Buffers message."""
-    size, prefix = len(content), bytearray([number << 3 | 2])
-    while size > 127:
-        prefix.append(size & 127 | 128)
-        size >>= 7
-    prefix.append(size)
-    return bytes(prefix) + content
 
 
 def _ahead(pool: concurrent.futures.Executor, function, items: list) -> Iterator:

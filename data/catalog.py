@@ -1,6 +1,5 @@
 """Which data sets there are. A data set is added by one line here and a folder of its own."""
 
-import dataclasses
 import difflib
 import importlib
 import inspect
@@ -47,7 +46,7 @@ def load(
         directory: where prepared tables are cached; the user cache directory if None.
         split: `train`, `validation` or `test`, or a slice of one by number, `train[:20000]`; all
             images if None. A data set without splits of its own is divided by `splits.random`.
-            Of a split, `numbers` says which images belong to it; `images` are still all.
+            Its images are those of the split, and `ids` their places in the whole set.
 
     Raises:
         ValueError: there is no such data set, the message names the nearest; or no such split,
@@ -70,14 +69,14 @@ def load(
     if split is None:
         return dataset
     try:
-        chosen = splits.numbers(split, members(dataset))
+        chosen = splits.ids(split, members(dataset))
     except ValueError as error:
         raise ValueError(f"{dataset.name}: {error}") from error
-    return dataclasses.replace(dataset, name=f"{dataset.name}[{split}]", numbers=chosen)
+    return dataset.part(f"{dataset.name}[{split}]", chosen)
 
 
 def members(dataset: Dataset) -> dict[str, np.ndarray]:
-    """The numbers of the images of every split of a whole data set."""
+    """The ids of the images of every split of a whole data set."""
     own = dataset.extras.get("split")
     return splits.random(len(dataset)) if own is None else splits.labelled(own)
 

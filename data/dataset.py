@@ -1,6 +1,7 @@
-"""A data set in memory: images by number, and what is known about each."""
+"""A data set in memory: images, and what is known about each."""
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Images(Protocol):
-    """Observations by number, never all of them decoded at once.
+    """Observations, never all of them decoded at once.
 
     `images[i]` with an integer, a slice or an integer array gives numpy arrays `[..., *shape[1:]]`
     of `dtype`. Inside a TensorFlow graph the same observations come from `gather(tables, index)`,
@@ -38,21 +39,26 @@ class Images(Protocol):
     def __getitem__(self, index) -> np.ndarray: ...
 
     def gather(self, tables: Mapping[str, "tf.Tensor"], index: "tf.Tensor") -> "tf.Tensor":
-        """`[B]` integer numbers to `[B, *shape[1:]]` observations of `dtype`, XLA-compilable."""
+        """`[B]` integers to `[B, *shape[1:]]` observations of `dtype`, XLA-compilable."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set in memory.
+    """A data set in memory, or a part of one.
+
+    `images`, `latents` and `extras` go together: entry i of each belongs to the i-th image, and
+    there are `len(dataset)` of them. An image's id is its place in the whole data set, which is
+    also its place in the factor grid: `dataset.space.factors(dataset.ids)` are the factors of all
+    images, and `dataset.whole.images[ids]` the images of some ids.
 
     Attributes:
         name: as given to `zoo.data.load`, for example `zoo_dsprites/rendered[train]`.
-        images: the observations by number; of a split too they are all those of the whole set.
-        space: the factor grid whose numbering is that of the images, or None.
+        images: the observations, `N` of them.
+        space: the factor grid whose numbering is that of the ids, or None.
         latents: `[N, K]` float32 continuous ground-truth latents, or None.
         extras: further arrays with one entry an image (masks, domain labels, object counts).
-        numbers: `[n]` int32, the numbers of the images that belong to the split; None: all.
+        of: the whole data set that this is a part of; None if it is whole.
     """
 
     name: str
@@ -60,29 +66,52 @@ class Dataset:
     space: FactorSpace | None = None
     latents: np.ndarray | None = None
     extras: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    numbers: np.ndarray | None = None
+    of: "Dataset | None" = None
 
     def __len__(self) -> int:
-        """The number of images that belong to the split."""
-        return len(self.images if self.numbers is None else self.numbers)
+        """The number of images."""
+        return len(self.images)
 
-    def number(self, positions) -> np.ndarray:
-        """The numbers of the images at positions 0..len(self)-1 of the split."""
-        return np.asarray(positions if self.numbers is None else self.numbers[positions])
+    @property
+    def whole(self) -> "Dataset":
+        """The data set that this is a part of, or itself: there ids are places."""
+        return self if self.of is None else self.of
+
+    @functools.cached_property
+    def ids(self) -> np.ndarray:
+        """`[N]` int32, the ids of the images."""
+        return np.arange(len(self), dtype=np.int32) if self.of is None else self.images.ids
+
+    def part(self, name: str, ids: np.ndarray) -> "Dataset":
+        """The images of some ids, `[n]`, in their order.
+
+        Arrays are views where the ids are consecutive, as in a set with splits of its own.
+        """
+        ids, whole = np.asarray(ids, np.int32), self.whole
+        consecutive = len(ids) > 0 and (np.diff(ids) == 1).all()
+        rows = slice(ids[0], ids[-1] + 1) if consecutive else ids
+        return Dataset(
+            name,
+            PickedImages(whole.images, ids),
+            whole.space,
+            None if whole.latents is None else whole.latents[rows],
+            {key: values[rows] for key, values in whole.extras.items()},
+            whole,
+        )
 
     def some(self, count: int, seed: int = 0) -> np.ndarray:
-        """The numbers of `count` images of the split, or of all if there are fewer; ascending."""
+        """The ids of `count` of the images, or of all if there are fewer; ascending."""
         count = min(count, len(self))
         drawn = np.random.default_rng(seed).choice(len(self), count, replace=False)
-        return np.sort(self.number(drawn))
+        return np.sort(self.ids[drawn])
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of the name, the shape, the split and 64 images spread over it."""
-        spread = self.number(np.linspace(0, len(self) - 1, 64).astype(np.int64))
-        digest = hashlib.sha256(f"{self.name} {self.images.shape}".encode())
-        if self.numbers is not None:
-            digest.update(np.ascontiguousarray(self.numbers, "<i4").tobytes())
+        """A short hash of the name, the shape, the ids and 64 images spread over them."""
+        spread = np.linspace(0, len(self) - 1, 64).astype(np.int64)
+        digest = hashlib.sha256(f"{self.name} {self.whole.images.shape}".encode())
+        if self.of is not None:
+            digest.update(np.ascontiguousarray(self.ids, "<i4").tobytes())
         digest.update(np.ascontiguousarray(self.images[spread]).tobytes())
         return digest.hexdigest()[:16]
 
@@ -106,3 +135,32 @@ class DenseImages:
         import tensorflow as tf
 
         return tf.gather(tables["images"], index)
+
+
+class PickedImages:
+    """Images of others, in the order of given ids, which may repeat.
+
+    Args:
+        base: the images to pick from.
+        ids: `[n]` integers, which image of `base` each one is.
+    """
+
+    def __init__(self, base: Images, ids: np.ndarray):
+        self._base, self.ids = base, np.asarray(ids, np.int32)
+        self.shape = (len(self.ids), *base.shape[1:])
+        self.dtype, self.maximum = base.dtype, base.maximum
+        # No key of the images below, which may be picked themselves.
+        self._key = f"ids/{len(base.tables)}"
+        self.tables = {**base.tables, self._key: self.ids}
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index) -> np.ndarray:
+        return self._base[self.ids[index]]
+
+    def gather(self, tables, index):
+        """See `Images.gather`."""
+        import tensorflow as tf
+
+        return self._base.gather(tables, tf.gather(tables[self._key], index))

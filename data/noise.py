@@ -36,25 +36,25 @@ class NoisyImages:
         # One grey level is 2^20 units: the noise is +-65535 times this, and sums stay below 2^31.
         self._step = round(255 * amplitude * 16)
         counters = np.arange(math.prod(self.shape[1:]), dtype=np.uint32) * np.uint32(_GOLDEN)
-        self._numbers = np.arange(len(base), dtype=np.uint32)
+        self._ids = np.arange(len(base), dtype=np.uint32)
         self._pixels = counters.reshape(self.shape[1:])
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index) -> np.ndarray:
-        numbers = self._numbers[index]
-        flat = numbers.reshape(-1)
+        ids = self._ids[index]
+        flat = ids.reshape(-1)
         noisy = np.empty((flat.size, *self.shape[1:]), np.uint8)
         # A few images at a time stay in the processor's cache.
         for start in range(0, flat.size, 16):
             noisy[start : start + 16] = self._some(flat[start : start + 16])
-        return noisy.reshape(*numbers.shape, *self.shape[1:])
+        return noisy.reshape(*ids.shape, *self.shape[1:])
 
-    def _some(self, numbers: np.ndarray) -> np.ndarray:
-        key = _mix(numbers ^ np.uint32(self._seed))
+    def _some(self, ids: np.ndarray) -> np.ndarray:
+        key = _mix(ids ^ np.uint32(self._seed))
         sign = (_mix(np.expand_dims(key, (1, 2, 3)) + self._pixels) >> 16).view(np.int32)
-        level = self._base[numbers].astype(np.int32)
+        level = self._base[ids].astype(np.int32)
         level *= self._scale << 20
         level += (sign * 2 - 65535) * self._step
         np.abs(level, out=level)

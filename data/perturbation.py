@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from zoo.data import cache, npy
+from zoo.data import npy
 from zoo.data.dataset import Dataset, DenseImages
+from zoo.files import atomic
 
 ENVIRONMENT = "ZOO_PERTURBATION"
 # Part of the digest; the outputs of a network may differ in the last bit with another batch.
@@ -102,7 +103,7 @@ def perturbed(
     if not path.exists():
         perturb = _loaded(folder, base)
         _require_space(directory, int(np.prod(base.images.shape)))
-        with cache.atomic(path) as temporary:
+        with atomic(path) as temporary:
             npy.write(temporary, _blocks(perturb, base, epsilon, folder))
     return DenseImages(np.load(path, mmap_mode="r"))
 
@@ -156,10 +157,9 @@ def _loaded(folder: pathlib.Path, base: Dataset) -> Callable[[np.ndarray], np.nd
 def _blocks(perturb, base: Dataset, epsilon: float, folder: pathlib.Path) -> Iterator[np.ndarray]:
     from tqdm import tqdm
 
-    numbers = np.arange(len(base))
     scale = np.float32(1 / base.images.maximum)
     for start in tqdm(range(0, len(base), _BATCH), desc=f"perturbing {base.name}", disable=None):
-        some = numbers[start : start + _BATCH]
+        some = base.ids[start : start + _BATCH]
         # Always a full batch, so that the last one is computed as all others are.
         change = perturb(base.space.factors(np.resize(some, _BATCH)))[: len(some)]
         images = base.images[some] * scale

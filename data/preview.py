@@ -6,23 +6,21 @@ any; data sets of vectors get scatter plots of their latents and their observati
 """
 
 import argparse
-import colorsys
 import dataclasses
 import pathlib
-import sys
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from zoo.data import cache, catalog
+from zoo import cli
+from zoo.data import catalog
 from zoo.data.dataset import Dataset
+from zoo.drawing import palette, sheets
+from zoo.errors import UserError
 
 _COLUMNS = 16
 _GRID = 8
-_MARGIN, _CAPTION, _FONT = 6, 14, 11
 _POINTS, _PLOT = 4000, 128
-_PAPER = (225, 225, 225)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,27 +54,16 @@ def rows(dataset: Dataset, seed: int = 0) -> list[Row]:
     return [_varied(dataset, base, i) for i in range(len(base))]
 
 
-def sheet(content: Sequence[Row]) -> Image.Image:
-    """Draws rows of tiles under their captions."""
-    font = ImageFont.load_default(_FONT)
-    height, width = content[0].tiles.shape[1:3]
-    zoom = max(1, 64 // height)
-    height, width = height * zoom, width * zoom
-    left = 2 * _MARGIN + int(max(font.getlength(row.title) for row in content))
-    across, down = width + _MARGIN, height + _CAPTION + _MARGIN
+def sheet(content: Sequence[Row]) -> np.ndarray:
+    """Draws rows of tiles under their captions: `[height, width, 3]` uint8."""
     columns = max(len(row.tiles) for row in content)
-    size = (left + columns * across, _MARGIN + len(content) * down)
-    picture = Image.new("RGB", size, _PAPER)
-    draw = ImageDraw.Draw(picture)
-    for r, row in enumerate(content):
-        top = _MARGIN + r * down
-        draw.text((_MARGIN, top + _CAPTION + height // 2), row.title, "black", font, anchor="lm")
-        for c, (caption, tile) in enumerate(zip(row.captions, row.tiles, strict=True)):
-            x = left + c * across
-            draw.text((x + width // 2, top), caption, "dimgray", font, anchor="ma")
-            tile = Image.fromarray(tile).resize((width, height), Image.Resampling.NEAREST)
-            picture.paste(tile, (x, top + _CAPTION))
-    return picture
+    cells = np.empty((len(content), columns, *content[0].tiles.shape[1:]), np.uint8)
+    cells[:] = palette.GROUND
+    for places, row in zip(cells, content, strict=True):
+        places[: len(row.tiles)] = row.tiles
+    return sheets.sheet(
+        cells, [row.title for row in content], captions=[row.captions for row in content]
+    )
 
 
 def _varied(dataset: Dataset, base: np.ndarray, which: int) -> Row:
@@ -86,42 +73,35 @@ def _varied(dataset: Dataset, base: np.ndarray, which: int) -> Row:
     factors = np.tile(base, (len(places), 1))
     factors[:, which] = places
     captions = [f"{factor.values[i]:.3g}" for i in places]
-    return Row(factor.name, captions, _tiles(dataset, dataset.space.index(factors)))
+    return Row(factor.name, captions, _tiles(dataset.whole, dataset.space.index(factors)))
 
 
 def _grid(dataset: Dataset, rng: np.random.Generator) -> list[Row]:
     count = min(len(dataset), _GRID * _GRID)
-    numbers = np.sort(dataset.number(rng.choice(len(dataset), count, replace=False)))
-    parts = [numbers[i : i + _GRID] for i in range(0, count, _GRID)]
-    return [Row("", [str(n) for n in part], _tiles(dataset, part)) for part in parts]
+    ids = np.sort(dataset.ids[rng.choice(len(dataset), count, replace=False)])
+    parts = [ids[i : i + _GRID] for i in range(0, count, _GRID)]
+    return [Row("", [str(n) for n in part], _tiles(dataset.whole, part)) for part in parts]
 
 
-def _tiles(dataset: Dataset, numbers: np.ndarray) -> np.ndarray:
+def _tiles(dataset: Dataset, ids: np.ndarray) -> np.ndarray:
     """Images of any channels and range as colour images, masks beside them."""
-    scaled = dataset.images[numbers] * np.float32(255 / dataset.images.maximum)
+    scaled = dataset.images[ids] * np.float32(255 / dataset.images.maximum)
     images = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     tiles = np.broadcast_to(images, (*images.shape[:-1], 3))
     if "masks" in dataset.extras:
-        masks = np.asarray(dataset.extras["masks"][numbers]).astype(int)
-        masks = _palette()[masks.reshape(images.shape[:-1]) % 12]
-        gap = np.broadcast_to(np.uint8(_PAPER), (*masks.shape[:2], 2, 3))
+        masks = np.asarray(dataset.extras["masks"][ids])
+        masks = palette.of_objects(masks.reshape(images.shape[:-1]))
+        gap = np.broadcast_to(np.uint8(palette.GROUND), (*masks.shape[:2], 2, 3))
         tiles = np.concatenate([tiles, gap, masks], axis=2)
     return tiles
-
-
-def _palette() -> np.ndarray:
-    """`[12, 3]` uint8: black for the background, then hues far apart."""
-    hues = [colorsys.hsv_to_rgb(i * 0.618 % 1, 0.75, 1) for i in range(11)]
-    return (255 * np.array([(0, 0, 0), *hues])).astype(np.uint8)
 
 
 def _plots(dataset: Dataset, rng: np.random.Generator) -> list[Row]:
     """Scatter plots of consecutive dimensions; colours show the first two latents."""
     positions = rng.choice(len(dataset), min(len(dataset), _POINTS), replace=False)
-    numbers = dataset.number(positions)
-    observations = dataset.images[numbers]
-    latents = observations if dataset.latents is None else dataset.latents[numbers]
-    ranks = latents[:, :2].argsort(0).argsort(0) / len(numbers)
+    observations = dataset.images[positions]
+    latents = observations if dataset.latents is None else dataset.latents[positions]
+    ranks = latents[:, :2].argsort(0).argsort(0) / len(positions)
     colours = (255 * np.stack([ranks[:, 0], ranks[:, -1], 1 - ranks[:, 0]], -1)).astype(np.uint8)
     return [
         _scatter("latents", "z", latents, colours),
@@ -139,28 +119,25 @@ def _scatter(title: str, symbol: str, points: np.ndarray, colours: np.ndarray) -
     return Row(title, [f"{symbol}{i + 1}, {symbol}{j + 1}" for i, j in pairs], tiles)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """The command; see the module."""
-    parser = _Parser(prog="python -m zoo.data.preview", description="Draws a contact sheet.")
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = cli.Parser(prog="python -m zoo.data.preview", description="Draws a contact sheet.")
     parser.add_argument("name", help="a data set, for example zoo_shapes3d/rendered")
     parser.add_argument("--out", type=pathlib.Path, help="the PNG file (default: by the name)")
     parser.add_argument("--seed", type=int, default=0, help="which images (default: 0)")
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+@cli.command(_parse)
+def main(options: argparse.Namespace) -> None:
+    """Draws a contact sheet and says where it is; see the module."""
     try:
-        dataset = catalog.load(args.name)
-        out = args.out or pathlib.Path(dataset.name.replace("/", "-") + ".png")
-        picture = sheet(rows(dataset, args.seed))
-        with cache.atomic(out) as temporary:
-            picture.save(temporary, format="PNG")
+        dataset = catalog.load(options.name)
+        out = options.out or pathlib.Path(dataset.name.replace("/", "-") + ".png")
+        sheets.write(out, sheet(rows(dataset, options.seed)))
     except (ValueError, OSError) as error:
-        parser.error(" ".join(str(error).split()))
+        raise UserError(" ".join(str(error).split())) from error
     print(out)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    cli.run(main)

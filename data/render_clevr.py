@@ -8,15 +8,16 @@ A run that was interrupted goes on where it stopped.
 """
 
 import argparse
-import sys
+from collections.abc import Sequence
+
+from zoo import cli
+from zoo.errors import UserError
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parses, sets up or renders, prints; returns the exit status."""
-    from zoo.data import cache
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     from zoo.data.zoo_clevr6 import environment, rendering
 
-    parser = argparse.ArgumentParser(
+    parser = cli.Parser(
         prog="python -m zoo.data.render_clevr",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -25,25 +26,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--python", help=f"a Python {environment.PYTHON} for --setup")
     parser.add_argument("--count", type=int, help=f"number of images ({rendering.COUNT})")
     parser.add_argument("--workers", type=int, default=2, help="number of processes (2)")
-    flags = parser.parse_args(arguments)
+    return parser.parse_args(argv)
+
+
+@cli.command(_parse)
+def main(options: argparse.Namespace) -> None:
+    """Sets up or renders, says where."""
     try:
-        if flags.setup:
-            print(f"Blender is ready: {environment.setup(flags.python)}")
-        if flags.count is not None or not flags.setup:
-            count = rendering.COUNT if flags.count is None else flags.count
-            python = environment.python()
-            environment.require_libraries(python)
-            directory = cache.directory() / "data" / "zoo_clevr6"
-            worker = rendering.command(python)
-            print(f"rendered: {rendering.render(directory, count, worker, flags.workers)}")
+        _render(options)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; run again to go on from here", file=sys.stderr)
-        return 130
-    return 0
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def _render(options: argparse.Namespace) -> None:
+    from zoo.data import cache
+    from zoo.data.zoo_clevr6 import environment, rendering
+
+    if options.setup:
+        print(f"Blender is ready: {environment.setup(options.python)}")
+    if options.count is not None or not options.setup:
+        count = rendering.COUNT if options.count is None else options.count
+        python = environment.python()
+        environment.require_libraries(python)
+        directory = cache.directory() / "data" / "zoo_clevr6"
+        worker = rendering.command(python)
+        print(f"rendered: {rendering.render(directory, count, worker, options.workers)}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

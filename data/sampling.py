@@ -5,7 +5,7 @@ outside a graph, and gives a dict of tensors with a leading batch axis: the batc
 together, the same however many share it. Resuming a run at step k therefore needs only k, and a
 whole training loop over a data set in memory compiles under XLA.
 
-Every batch holds `image` `[B, ...]` float32 and `index` `[B]` int32, the numbers of the images;
+Every batch holds `image` `[B, ...]` float32 and `index` `[B]` int32, the ids of the images;
 pairs also `partner` and `partner_index`, of the same shapes. A data set with continuous latents
 adds `latents` `[B, K]` float32.
 
@@ -22,16 +22,17 @@ import tensorflow as tf
 
 from zoo.data.dataset import Dataset
 
-_LATENTS, _NUMBERS = "dataset/latents", "dataset/numbers"
+_LATENTS, _IDS = "dataset/latents", "dataset/ids"
 
 
 def tensors(dataset: Dataset) -> dict[str, tf.Tensor]:
     """The tables of a data set as tensors, to be passed to a sampler."""
-    arrays = dict(dataset.images.tables)
-    if dataset.latents is not None:
-        arrays[_LATENTS] = dataset.latents
-    if dataset.numbers is not None:
-        arrays[_NUMBERS] = dataset.numbers
+    whole = dataset.whole
+    arrays = dict(whole.images.tables)
+    if whole.latents is not None:
+        arrays[_LATENTS] = whole.latents
+    if dataset is not whole:
+        arrays[_IDS] = dataset.ids
     return {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
 
 
@@ -42,9 +43,9 @@ def as_float(dataset: Dataset, images: tf.Tensor) -> tf.Tensor:
     return images if dataset.images.maximum == 1 else images * (1 / dataset.images.maximum)
 
 
-def observations(dataset: Dataset, numbers: np.ndarray) -> tf.Tensor:
-    """The observations of some numbers as samplers give them, `[n, ...]` float32."""
-    return as_float(dataset, tf.constant(dataset.images[numbers]))
+def observations(dataset: Dataset, ids: np.ndarray) -> tf.Tensor:
+    """The observations of some ids as samplers give them, `[n, ...]` float32."""
+    return as_float(dataset, tf.constant(dataset.whole.images[ids]))
 
 
 def fold(seed, step) -> tf.Tensor:
@@ -93,8 +94,7 @@ class Domains:
                 f"{self.dataset.name} has no {self.key!r} for every image; it has "
                 f"{sorted(self.dataset.extras) or 'nothing'}"
             )
-        positions = np.arange(len(self.dataset))
-        domains = np.asarray(self.dataset.extras[self.key])[self.dataset.number(positions)]
+        domains = np.asarray(self.dataset.extras[self.key])
         values, starts, counts = np.unique(domains, return_index=True, return_counts=True)
         if (np.diff(domains.astype(np.int64)) < 0).any() or values.tolist() != [
             *range(len(values))
@@ -110,7 +110,7 @@ class Domains:
         domain = _below(seeds[0], [self.batch_size], self._spans.shape[1])
         starts, counts = tf.unstack(tf.gather(self._spans, domain, axis=1))
         positions = starts + _below(seeds[1], [self.batch_size], counts)
-        index = _number(self.dataset, tables, positions)
+        index = _ids(self.dataset, tables, positions)
         return {**_batch(self.dataset, tables, index), "domain": domain}
 
 
@@ -266,14 +266,14 @@ def _below(seed: tf.Tensor, shape: Sequence[int], bound) -> tf.Tensor:
     return tf.cast(tf.cast(bits, tf.int64) * tf.cast(bound, tf.int64) // 2**32, tf.int32)
 
 
-def _number(dataset: Dataset, tables: dict[str, tf.Tensor], positions: tf.Tensor) -> tf.Tensor:
-    """The numbers of the images at given positions of the split."""
-    return positions if dataset.numbers is None else tf.gather(tables[_NUMBERS], positions)
+def _ids(dataset: Dataset, tables: dict[str, tf.Tensor], positions: tf.Tensor) -> tf.Tensor:
+    """The ids of the images at given positions of the split."""
+    return positions if dataset is dataset.whole else tf.gather(tables[_IDS], positions)
 
 
 def _drawn(dataset: Dataset, tables: dict[str, tf.Tensor], seed: tf.Tensor, count: int):
-    """The numbers of images drawn uniformly from the split, `[count]` int32."""
-    return _number(dataset, tables, _below(seed, [count], len(dataset)))
+    """The ids of images drawn uniformly from the split, `[count]` int32."""
+    return _ids(dataset, tables, _below(seed, [count], len(dataset)))
 
 
 def _categorical(seed: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -293,7 +293,7 @@ def _subset(seeds: Sequence[tf.Tensor], batch: int, k: int, allowed: np.ndarray)
 
 def _sizes(dataset: Dataset) -> np.ndarray:
     """`[F]` int32 sizes of the factors of a data set that covers its grid."""
-    if dataset.space is None or len(dataset.space) != len(dataset.images):
+    if dataset.space is None or len(dataset.space) != len(dataset.whole):
         raise ValueError(f"{dataset.name} has no complete factor grid to draw pairs from")
     return np.array(dataset.space.sizes, np.int32)
 
@@ -311,7 +311,7 @@ def _factors(dataset: Dataset, index: tf.Tensor) -> tf.Tensor:
 
 
 def _batch(dataset: Dataset, tables: dict[str, tf.Tensor], index: tf.Tensor) -> dict:
-    batch = {"image": as_float(dataset, dataset.images.gather(tables, index)), "index": index}
+    batch = {"image": as_float(dataset, dataset.whole.images.gather(tables, index)), "index": index}
     if dataset.latents is not None:
         batch["latents"] = tf.gather(tables[_LATENTS], index)
     return batch

@@ -34,7 +34,7 @@ class FactorSpace:
     """The grid of all factor combinations, numbered with the last factor varying fastest.
 
     A combination is a row of factor indices, `[F]` integers with `0 <= row[i] < sizes[i]`; its
-    number is `row` read in the mixed radix `sizes`.
+    id is `row` read in the mixed radix `sizes`.
 
     >>> space = FactorSpace((Factor("shape", (0, 1, 2)), Factor("x", (0.0, 0.5))))
     >>> space.factors(3), space.index([1, 1])
@@ -73,7 +73,7 @@ class FactorSpace:
         return np.cumprod((1, *self.sizes[:0:-1]), dtype=np.int64)[::-1].copy()
 
     def index(self, factors: Sequence[int] | np.ndarray) -> np.ndarray:
-        """The numbers of combinations: `[..., F]` factor indices to `[...]` int64.
+        """The ids of combinations: `[..., F]` factor indices to `[...]` int64.
 
         Raises:
             ValueError: a factor index is out of its range.
@@ -89,10 +89,10 @@ class FactorSpace:
         return (factors * self.strides).sum(-1)
 
     def factors(self, index: int | Sequence[int] | np.ndarray) -> np.ndarray:
-        """The combinations of given numbers: `[...]` integers to `[..., F]` int64.
+        """The combinations of given ids: `[...]` integers to `[..., F]` int64.
 
         Raises:
-            ValueError: a number is outside `0 <= index < len(self)`.
+            ValueError: an id is outside `0 <= index < len(self)`.
         """
         index = np.asarray(index, np.int64)
         if ((index < 0) | (index >= len(self))).any():

@@ -13,12 +13,12 @@ NAMES = ("train", "validation", "test")
 _WRITTEN = re.compile(r"([^\[\]]+)(?:\[(-?\d[\d_]*)?:(-?\d[\d_]*)?\])?")
 
 
-def numbers(split: str, members: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The numbers of a split's images, `[n]` int32.
+def ids(split: str, members: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The ids of a split's images, `[n]` int32.
 
     Args:
         split: a key of `members`, or a slice of it; negative ends count from its last image.
-        members: the numbers of all splits, from `labelled` or `random`.
+        members: the ids of all splits, from `labelled` or `random`.
 
     Raises:
         ValueError: there is no such split, or the slice is empty or longer than the split.
@@ -48,7 +48,7 @@ def labels(sizes: Mapping[str, int]) -> np.ndarray:
 
 
 def labelled(labels: np.ndarray) -> dict[str, np.ndarray]:
-    """The numbers of each split, ascending, from the label `[N]` of every image."""
+    """The ids of each split, ascending, from the label `[N]` of every image."""
     return {
         name: _int32(np.flatnonzero(labels == i)) for i, name in enumerate(NAMES) if i in labels
     }
@@ -58,7 +58,7 @@ def random(count: int) -> dict[str, np.ndarray]:
     """A random partition into 80%, 10% and 10%, a function of `count` alone.
 
     The shares are those of Zietlow's dissertation (chapter 3), which draws them at random; its
-    partition is not known. The numbers of each split are in random order, so that a slice of a
+    partition is not known. The ids of each split are in random order, so that a slice of a
     split is a random sample too.
     """
     # The sorting order of the generator's plain output: the same with every version of numpy.

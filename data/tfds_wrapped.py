@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from zoo.data import cache, npy, splits
+from zoo.data import npy, splits
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
+from zoo.files import atomic
 
 # Part of the file names: what an older version kept is read again, not taken for the new.
 VERSION = 1
@@ -146,24 +147,24 @@ def _copy(name: str, chosen: Wrapped, images: pathlib.Path, labels: pathlib.Path
                 kept.append(columns)
                 yield np.stack([chosen.image(example["image"]) for example in block])
 
-    with cache.atomic(images) as temporary:
+    with atomic(images) as temporary:
         npy.write(temporary, blocks())
         columns = {key: np.concatenate([block[key] for block in kept]) for key in kept[0]}
         if chosen.space:
-            order = np.argsort(_numbers(chosen.space, columns), kind="stable")
+            order = np.argsort(_ids(chosen.space, columns), kind="stable")
             columns = {key: values[order] for key, values in columns.items()}
             npy.write(temporary, [np.load(temporary)[order]])
-        with cache.atomic(labels) as labels_temporary:
+        with atomic(labels) as labels_temporary:
             np.savez(labels_temporary, **columns)
 
 
-def _numbers(space: FactorSpace, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+def _ids(space: FactorSpace, columns: Mapping[str, np.ndarray]) -> np.ndarray:
     return space.index(np.stack([columns[name] for name in space.names], axis=-1))
 
 
 def _fills(space: FactorSpace | None, columns: Mapping[str, np.ndarray]) -> bool:
     """Whether the images are those of the grid, in its order."""
-    return space is not None and np.array_equal(_numbers(space, columns), np.arange(len(space)))
+    return space is not None and np.array_equal(_ids(space, columns), np.arange(len(space)))
 
 
 def _prepared(name: str):

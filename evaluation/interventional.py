@@ -26,7 +26,7 @@ def represent(
             tensor; it is always called with `batch_size` images, so it is traced once.
         dataset: has `images`, where `images[numbers]` gives arrays whose value `images.maximum`
             means 1, and `space`, where `space.index(rows)` numbers the images, as the data sets
-            of `zoo.data.load` have.
+            of `zoo.data.load` have; of a part of a data set, `whole` has the images.
         batch_size: B.
 
     Returns:
@@ -39,7 +39,7 @@ def represent(
     space = dataset.space
     if space is None:
         raise ValueError("this data set has no factor grid: score it on codes and factors instead")
-    codes_of = CachedCodes(encoder, dataset.images, batch_size)
+    codes_of = CachedCodes(encoder, getattr(dataset, "whole", dataset).images, batch_size)
     return lambda rows: codes_of(space.index(np.asarray(rows)))
 
 

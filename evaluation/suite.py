@@ -55,7 +55,7 @@ def evaluate(
 
     Rows are drawn uniformly from the factor grid, independently and with replacement, with the
     sample sizes of Locatello et al. 2019; without a grid they are drawn without replacement. Of a
-    split of a data set (`numbers`) only its own images are drawn, but for `beta_vae_score` and
+    split of a data set (`ids`) only its own images are drawn, but for `beta_vae_score` and
     `factor_vae_score`: they hold factors fixed and so need images of the whole grid. Each
     image is encoded at most once, and only if a score asks for it. A score that cannot be computed
     (no decoder, no factors, a code of the wrong kind) is left out with its reason. So is one that
@@ -69,8 +69,8 @@ def evaluate(
             `stddev` by name).
         dataset: has `images` (indexed by number, with `maximum`; or an array of integers in 0..255
             or of floats in [0, 1]), and `space` (the factor grid
-            that numbers the images) or `latents` `[N, K]`, or both. Where it has `numbers` `[n]`,
-            rows are drawn from those images.
+            that numbers the images) or `latents` `[N, K]`, or both. Of a part of a data set, which
+            has all that as `whole`, rows are drawn from the images `ids` `[n]` of it.
         metrics: the name of a suite (`fast`, `standard`, `full`, `slots`) or names of scores, as a
             sequence or with commas between.
         seed: of the sampled rows and of every score that samples.
@@ -154,32 +154,35 @@ class _Material:
 
     def __init__(self, model, dataset, seed: int, sizes: tuple[int, ...], batch_size: int):
         self.seed, self._batch_size = seed, batch_size
-        self._model, self._dataset = model, dataset
+        self._model, self._dataset = model, getattr(dataset, "whole", dataset)
+        self._of_part = getattr(dataset, "ids", None)
         self._num_train, self._num_test, self._num_jacobian, self._num_masked = sizes
         if not len(getattr(dataset, "images", ())):
             raise ValueError("the data set has no images")
-        self.codes_of = CachedCodes(getattr(model, "encode", model), dataset.images, batch_size)
+        self.codes_of = CachedCodes(
+            getattr(model, "encode", model), self._dataset.images, batch_size
+        )
 
     @functools.cached_property
     def _rows(self) -> tuple[np.ndarray, np.ndarray]:
         """The numbers of the training images and of the test images."""
-        generator, numbers = np.random.default_rng(self.seed), self._numbers
+        generator, ids = np.random.default_rng(self.seed), self._ids
         wanted = self._num_train + self._num_test
         if self._has_space:
-            rows = numbers[generator.integers(len(numbers), size=wanted)]
+            rows = ids[generator.integers(len(ids), size=wanted)]
             return np.split(rows, [self._num_train])
         # A small set keeps the proportion of training to test rows.
-        rows = numbers[generator.permutation(len(numbers))[:wanted]]
+        rows = ids[generator.permutation(len(ids))[:wanted]]
         train, test = np.split(rows, [round(len(rows) * self._num_train / wanted)])
         if not (len(train) and len(test)):
             raise ValueError(f"{len(rows)} images are too few to divide into training and test")
         return train, test
 
     @property
-    def _numbers(self) -> np.ndarray:
-        """The numbers of the images that rows are drawn from."""
-        numbers = getattr(self._dataset, "numbers", None)
-        return np.arange(len(self._dataset.images)) if numbers is None else np.asarray(numbers)
+    def _ids(self) -> np.ndarray:
+        """The ids of the images that rows are drawn from."""
+        ids = self._of_part
+        return np.arange(len(self._dataset.images)) if ids is None else np.asarray(ids)
 
     @property
     def codes(self) -> np.ndarray:

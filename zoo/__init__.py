@@ -22,7 +22,7 @@ importlib.import_module("zoo.machine").prepare()
 
 
 def _fetch(name: str) -> pathlib.Path:
-    return importlib.import_module("zoo.hub.fetch").fetch(name)
+    return importlib.import_module("zoo.hub.download").fetch(name)
 
 
 # Importing the data sets registers their builders. Perturbed ones take their networks from the hub,

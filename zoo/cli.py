@@ -1,27 +1,87 @@
-"""What every command shares: fast parsing, one-line errors, exit codes."""
+"""What every command shares: fast parsing, one-line errors, exit codes, diagnostics.
+
+A command is two functions, of which `command` makes one:
+
+    def _parse(argv): ...            its arguments, a namespace: nothing heavy is imported here
+
+    @cli.command(_parse)
+    def main(options): ...           does it
+
+    if __name__ == "__main__":
+        cli.run(main)
+
+Results (tables, JSON, paths) go to standard output. Progress and diagnostics go through
+`absl.logging` to standard error, without prefix and past progress bars: `logging.info` for
+progress, `logging.warning` for what a user should know of, which `warning: ` precedes.
+"""
 
 import argparse
 import contextlib
 import errno
+import functools
+import logging as standard_logging
 import os
 import pathlib
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+from absl.flags import argparse_flags
 
 from zoo.errors import UserError
 
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+_VERBOSITY = (
+    "--verbosity=-1 leaves out progress, --verbosity=1 shows more; --helpfull names all flags"
+)
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+
+class Parser(argparse_flags.ArgumentParser):
+    """An argument parser whose errors are one line; it also takes absl's flags."""
+
+    def __init__(self, **options):
+        super().__init__(**{"epilog": _VERBOSITY, **options})
 
     def error(self, message: str):
         """Prints the error and exits with code 2."""
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse's; a bad value of one of absl's flags is an error like any other."""
+        try:
+            return super().parse_known_args(args, namespace)
+        except flags.Error as error:
+            self.error(" ".join(str(error).split()))
+
+
+def command(parse: Callable[[Sequence[str]], argparse.Namespace]) -> Callable:
+    """Makes a command of a function of its options.
+
+    Args:
+        parse: the arguments, without the program's name, to the options.
+
+    Returns:
+        A decorator. What it gives takes arguments, the process's if None, and does the command in
+        this process, where errors are exceptions.
+    """
+
+    def decorate(execute: Callable[[argparse.Namespace], None]) -> Callable:
+        @functools.wraps(execute)
+        def main(argv: Sequence[str] | None = None) -> None:
+            options = parse(sys.argv[1:] if argv is None else argv)
+            _log_plainly()
+            execute(options)
+
+        main.parse, main.execute = parse, execute
+        return main
+
+    return decorate
+
 
 def gin_arguments(
-    module: str, description: str, example: str, argv: Sequence[str] | None
+    module: str, description: str, example: str, argv: Sequence[str]
 ) -> argparse.Namespace:
     """Parses what commands take that train by gin files: `gin_file`, `gin_bindings`, `run_dir`.
 
@@ -29,7 +89,7 @@ def gin_arguments(
         module: of the command.
         description: for `--help`.
         example: a gin file to name where none is given.
-        argv: the arguments; the process's if None.
+        argv: the arguments.
     """
     parser = Parser(prog=f"python -m {module}", description=description)
     parser.add_argument(
@@ -81,10 +141,30 @@ def import_tensorflow(run_dir: str | None = None) -> None:
         tf.config.list_logical_devices()
 
 
-def run(main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None) -> None:
-    """Calls a command's `main`, turning what went wrong into one line and exit code 2."""
+def run(main: Callable, argv: Sequence[str] | None = None) -> None:
+    """Runs a command to the end of the process by `absl.app.run`.
+
+    What a user can mend becomes one line and exit code 2; with `ZOO_TRACEBACK=1` its traceback is
+    printed too. Everything else is a defect of ours and stays a traceback.
+
+    Args:
+        main: what `command` made, or a function of the arguments.
+        argv: the arguments without the program's name; the process's if None.
+    """
+    arguments = sys.argv if argv is None else [sys.argv[0], *argv]
+    parse, execute = getattr(main, "parse", list), getattr(main, "execute", main)
+
+    def parsed(arguments: Sequence[str]):
+        options = parse(arguments[1:])
+        flags.FLAGS.mark_as_parsed()
+        return options
+
+    def logged(options) -> None:
+        _log_plainly()
+        execute(options)
+
     try:
-        main(argv)
+        app.run(logged, argv=arguments, flags_parser=parsed)
     except UserError as error:
         # Gin appends where it was called from; the first line is ours.
         _fail(str(error).splitlines()[0])
@@ -99,5 +179,50 @@ def run(main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None
 
 
 def _fail(message: str) -> None:
+    if os.environ.get("ZOO_TRACEBACK", "") not in ("", "0"):
+        traceback.print_exc()
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)
+
+
+def _log_plainly() -> None:
+    """Lets log lines be their text, on standard error and above progress bars."""
+    logging.use_absl_handler()
+    handler = logging.get_absl_handler()
+    handler.setFormatter(_Line())
+    handler.python_handler.setStream(_StandardError())
+    if not any(isinstance(known, _Ours) for known in handler.filters):
+        handler.addFilter(_Ours())
+    if flags.FLAGS["verbosity"].using_default_value:
+        flags.FLAGS.verbosity = logging.INFO
+
+
+class _Line(standard_logging.Formatter):
+    """The text, after `warning: ` or `error: ` where it is one."""
+
+    def format(self, record: standard_logging.LogRecord) -> str:
+        level = record.levelname.lower() + ": " if record.levelno > standard_logging.INFO else ""
+        return level + super().format(record)
+
+
+class _Ours(standard_logging.Filter):
+    """Passes the progress of this package only, of others warnings: theirs takes --verbosity=1."""
+
+    def filter(self, record: standard_logging.LogRecord) -> bool:
+        ours = os.path.abspath(record.pathname).startswith(_PACKAGE + os.sep)
+        return ours or record.levelno > standard_logging.INFO or logging.get_verbosity() > 0
+
+
+class _StandardError:
+    """The standard error of the moment; progress bars make way for what is written."""
+
+    def write(self, text: str) -> None:
+        bars = sys.modules.get("tqdm")
+        with bars.tqdm.external_write_mode(sys.stderr) if bars else contextlib.nullcontext():
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """The process's own stream is not ours to close."""

@@ -1,5 +1,6 @@
 """Scores a model: `python -m zoo.evaluate --run=DIR` or `--model=NAME`."""
 
+import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -7,8 +8,7 @@ from collections.abc import Sequence
 from zoo import cli
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parses, scores, prints the table, keeps the scores."""
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.evaluate",
         description="Score a trained model with a suite of metrics and print the table. With "
@@ -23,7 +23,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of everything sampled (0)")
     parser.add_argument("--out", help="also write the scores to this JSON file")
-    options = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+@cli.command(_parse)
+def main(options: argparse.Namespace) -> None:
+    """Scores, prints the table, keeps the scores."""
     cli.import_tensorflow()
 
     from zoo import scoring

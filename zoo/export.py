@@ -1,20 +1,25 @@
 """Exports a run as a SavedModel: `python -m zoo.export --run=DIR --out=DIR`."""
 
+import argparse
 import pathlib
 from collections.abc import Sequence
 
 from zoo import cli
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parses, exports, says where."""
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.export",
         description="Export a run's newest checkpoint as a SavedModel, finished or not.",
     )
     parser.add_argument("--run", required=True, help="the folder of a run")
     parser.add_argument("--out", help="where (default: saved_model in that folder)")
-    options = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+@cli.command(_parse)
+def main(options: argparse.Namespace) -> None:
+    """Exports, says where."""
     cli.import_tensorflow()
 
     from zoo.training import job

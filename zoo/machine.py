@@ -19,6 +19,7 @@ from collections.abc import Mapping
 
 from zoo.data import cache
 from zoo.errors import UserError
+from zoo.files import atomic
 
 AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "mixed_bfloat16"
 PRECISIONS = (AUTO, FLOAT32, BFLOAT16)
@@ -193,7 +194,7 @@ def _speedup() -> float:
     if not isinstance(known.get(key), int | float):
         seconds = {kind: _measure(kind) for kind in ("float32", "bfloat16")}
         known[key] = seconds["float32"] / seconds["bfloat16"]
-        with cache.atomic(path) as temporary:
+        with atomic(path) as temporary:
             temporary.write_text(json.dumps(known, indent=1) + "\n")
     return float(known[key])
 

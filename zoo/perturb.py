@@ -3,14 +3,14 @@
 The result is a SavedModel for the `perturbed` data sets (`data/README.md`).
 """
 
+import argparse
 from collections.abc import Sequence
 
 from zoo import cli
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parses, trains, says where the results are."""
-    options = cli.gin_arguments(
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    return cli.gin_arguments(
         "zoo.perturb",
         "Train restarts of a VAE, choose the most and the least disentangled by MIG, train a "
         "perturbation of their data set that misleads such models, and export it. The same command "
@@ -18,6 +18,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "gin/perturb_dsprites.gin",
         argv,
     )
+
+
+@cli.command(_parse)
+def main(options: argparse.Namespace) -> None:
+    """Trains, says where the results are."""
     cli.import_tensorflow(options.run_dir)
 
     from zoo.perturbation.job import EXPORTED, perturb

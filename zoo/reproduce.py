@@ -1,5 +1,6 @@
 """Reruns tables of papers: `python -m zoo.reproduce --table=zietlow/3.3 --budget=cpu`."""
 
+import argparse
 import os
 import pathlib
 import sys
@@ -8,9 +9,41 @@ from collections.abc import Sequence
 from zoo import cli
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parses, trains what is missing, writes the tables, tells what failed."""
-    options = _parser().parse_args(argv)
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = cli.Parser(
+        prog="python -m zoo.reproduce",
+        description="Rerun a table of a paper and write it beside the paper's numbers. The same "
+        "command again passes over finished runs and goes on with broken ones.",
+    )
+    parser.add_argument("--list", action="store_true", help="print all tables and their rows")
+    parser.add_argument("--table", help="for example zietlow/3.3")
+    parser.add_argument("--budget", default="cpu", help="paper, or cpu for two cores (cpu)")
+    parser.add_argument("--rows", default="", metavar="GLOB[,GLOB]", help="only these rows")
+    parser.add_argument("--seeds", type=_positive, help="how many (default: as the budget says)")
+    parser.add_argument(
+        "--jobs", type=_positive, default=os.cpu_count() or 1, help="runs at a time (all cores)"
+    )
+    parser.add_argument("--index", type=int, help="only the run of this number, for schedulers")
+    parser.add_argument("--status", action="store_true", help="say how far the runs are")
+    parser.add_argument("--write", action="store_true", help="only write the table")
+    parser.add_argument("--results", metavar="FILE", help="write all tables that have runs here")
+    parser.add_argument("--out", default="reproductions", help="the folder of all runs and tables")
+    options = parser.parse_args(argv)
+    if not (options.list or options.table or options.results):
+        parser.error("give a --table, --list or --results")
+    return options
+
+
+@cli.command(_parse)
+def main(options: argparse.Namespace) -> None:
+    """Trains what is missing, writes the tables, tells what failed."""
     from zoo.errors import UserError
     from zoo.reproduction import catalog, listing, pool, tasks, writing
 
@@ -45,48 +78,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"failed: {task}: {pool.last_line(task.log)} (log: {task.log})", file=sys.stderr)
     if failed:
         sys.exit(1)
-
-
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
-        prog="python -m zoo.reproduce",
-        description="Rerun a table of a paper and write it beside the paper's numbers. The same "
-        "command again passes over finished runs and goes on with broken ones.",
-    )
-    parser.add_argument("--list", action="store_true", help="print all tables and their rows")
-    parser.add_argument("--table", help="for example zietlow/3.3")
-    parser.add_argument("--budget", default="cpu", help="paper, or cpu for two cores (cpu)")
-    parser.add_argument("--rows", default="", metavar="GLOB[,GLOB]", help="only these rows")
-    parser.add_argument("--seeds", type=_positive, help="how many (default: as the budget says)")
-    parser.add_argument(
-        "--jobs", type=_positive, default=os.cpu_count() or 1, help="runs at a time (all cores)"
-    )
-    parser.add_argument("--index", type=int, help="only the run of this number, for schedulers")
-    parser.add_argument("--status", action="store_true", help="say how far the runs are")
-    parser.add_argument("--write", action="store_true", help="only write the table")
-    parser.add_argument("--results", metavar="FILE", help="write all tables that have runs here")
-    parser.add_argument("--out", default="reproductions", help="the folder of all runs and tables")
-    return _Checked(parser)
-
-
-class _Checked:
-    """A parser that asks for something to do."""
-
-    def __init__(self, parser: cli.Parser):
-        self._parser = parser
-
-    def parse_args(self, argv: Sequence[str] | None):
-        options = self._parser.parse_args(argv)
-        if not (options.list or options.table or options.results):
-            self._parser.error("give a --table, --list or --results")
-        return options
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import filelock
 
 from zoo import config
-from zoo.data.cache import atomic
 from zoo.errors import UserError
+from zoo.files import atomic
 
 
 class RunError(UserError):

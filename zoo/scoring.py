@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from zoo import data, evaluation, runs
+from zoo.drawing import sheets
 from zoo.errors import UserError
 from zoo.hub import load, package
-from zoo.report import figures, page
+from zoo.report import page
 
 
 def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str, dict]:
@@ -80,14 +81,14 @@ def _draw_traversals(folder: runs.RunFolder) -> None:
     slotted = hasattr(model.model, "slot_images")
     if slotted or len(model.image_shape) != 3 or not hasattr(model.model, "posterior"):
         return
-    posterior = model.posterior(dataset.images[dataset.some(256)])
-    picture = figures.traversals(
+    posterior = model.posterior(dataset.whole.images[dataset.some(256)])
+    picture = sheets.traversals(
         model.decode,
         np.asarray(posterior["mean"]),
         np.mean(np.asarray(posterior["stddev"]) ** 2, axis=0),
         by="variance",
     )
-    figures.write(folder.images / "traversals_by_variance.png", picture)
+    sheets.write(folder.images / "traversals_by_variance.png", picture)
 
 
 def show(table: Mapping[str, Mapping]) -> None:

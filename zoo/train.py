@@ -1,19 +1,24 @@
 """Trains a model from a gin file: `python -m zoo.train --gin_file=gin/beta_vae.gin`."""
 
+import argparse
 from collections.abc import Sequence
 
 from zoo import cli
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parses, trains, says where the results are."""
-    options = cli.gin_arguments(
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    return cli.gin_arguments(
         "zoo.train",
         "Train a model, score it, export it as a SavedModel and write a report. The same command "
         "on the same folder goes on where it stopped.",
         "gin/beta_vae.gin",
         argv,
     )
+
+
+@cli.command(_parse)
+def main(options: argparse.Namespace) -> None:
+    """Trains, says where the results are."""
     cli.import_tensorflow(options.run_dir)
     from zoo import config
 

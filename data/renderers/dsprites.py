@@ -77,9 +77,9 @@ def render(factors: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: a factor index is out of its range.
     """
-    numbers = SPACE.index(factors).reshape(-1)
+    ids = SPACE.index(factors).reshape(-1)
     rows = np.asarray(factors).reshape(-1, 5)
-    images = np.zeros((len(numbers), SIZE, SIZE, 1), np.uint8)
+    images = np.zeros((len(ids), SIZE, SIZE, 1), np.uint8)
     for image, (shape, scale, orientation, x, y) in zip(images, rows.tolist(), strict=True):
         window = _pose(shape, scale, orientation, np.array([x]), np.array([y]))[0, 0]
         top, left = origins(y), origins(x)

@@ -99,14 +99,14 @@ def render(factors: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: a factor index is out of its range.
     """
-    numbers = SPACE.index(factors).reshape(-1)
-    images = np.empty((len(numbers), SIZE, SIZE, 3), np.uint8)
+    ids = SPACE.index(factors).reshape(-1)
+    images = np.empty((len(ids), SIZE, SIZE, 3), np.uint8)
     table, traced = rows(), np.empty((PLANES, SIZE, SIZE), np.uint8)
-    for geometry in np.unique(numbers % GEOMETRIES):
+    for geometry in np.unique(ids % GEOMETRIES):
         scale, shape, orientation = np.unravel_index(geometry, SPACE.sizes[3:])
         _Room(int(orientation)).trace(int(scale), int(shape), traced)
-        for i in np.flatnonzero(numbers % GEOMETRIES == geometry):
-            channels = traced[table[numbers[i] // GEOMETRIES]].sum(1, dtype=np.uint8)
+        for i in np.flatnonzero(ids % GEOMETRIES == geometry):
+            channels = traced[table[ids[i] // GEOMETRIES]].sum(1, dtype=np.uint8)
             images[i] = np.moveaxis(channels, 0, -1)
     return images.reshape(*np.shape(factors)[:-1], SIZE, SIZE, 3)
 

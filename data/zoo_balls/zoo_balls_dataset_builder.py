@@ -22,8 +22,8 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
             "positions": building.vector(2, 2),
         }
 
-    def _columns(self, dataset: Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        return super()._columns(dataset, numbers) | {
-            "latents": dataset.latents[numbers],
-            "positions": dataset.extras["positions"][numbers],
+    def _columns(self, dataset: Dataset, ids: np.ndarray) -> dict[str, np.ndarray]:
+        return super()._columns(dataset, ids) | {
+            "latents": dataset.latents[ids],
+            "positions": dataset.extras["positions"][ids],
         }

@@ -14,9 +14,9 @@ import filelock
 import numpy as np
 from tqdm import tqdm
 
-from zoo.data import cache
 from zoo.data.renderers import clevr
 from zoo.data.zoo_clevr6 import store
+from zoo.files import atomic
 
 # Part of the folder's name: what an older version rendered is not taken for the new.
 VERSION = "1.1.0"
@@ -149,7 +149,7 @@ def _draw(frames: pathlib.Path, numbers: range, worker: Sequence[str], workers: 
                 while not stop.is_set():
                     number = waiting.get_nowait()
                     pixels = process.draw(number)
-                    with cache.atomic(_frame(frames, number)) as temporary:
+                    with atomic(_frame(frames, number)) as temporary:
                         np.save(temporary, pixels)
                     done.release()
         except queue.Empty:

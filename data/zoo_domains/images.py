@@ -1,37 +1,8 @@
-"""Images made of those of another data set: some of them by number, or coloured."""
+"""Images made of those of another data set: coloured by their domain."""
 
 import numpy as np
 
 from zoo.data.dataset import Images
-
-
-class PickedImages:
-    """Images of another data set, in the order of given numbers, which may repeat.
-
-    Implements `zoo.data.dataset.Images`.
-
-    Args:
-        base: the images to pick from.
-        numbers: `[N]` integers, which image each one is.
-    """
-
-    def __init__(self, base: Images, numbers: np.ndarray):
-        self._base, self._numbers = base, np.asarray(numbers, np.int32)
-        self.shape = (len(self._numbers), *base.shape[1:])
-        self.dtype, self.maximum = base.dtype, base.maximum
-        self.tables = {**base.tables, "numbers": self._numbers}
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index) -> np.ndarray:
-        return self._base[self._numbers[index]]
-
-    def gather(self, tables, index):
-        """See `Images.gather`."""
-        import tensorflow as tf
-
-        return self._base.gather(tables, tf.gather(tables["numbers"], index))
 
 
 class ColouredImages:

@@ -7,9 +7,9 @@ from types import ModuleType
 import numpy as np
 
 from zoo.data import splits, tfds_wrapped
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import Dataset, PickedImages
 from zoo.data.space import FactorSpace
-from zoo.data.zoo_domains.images import ColouredImages, PickedImages
+from zoo.data.zoo_domains.images import ColouredImages
 from zoo.data.zoo_dsprites import memory as zoo_dsprites
 from zoo.data.zoo_shapes3d import memory as zoo_shapes3d
 
@@ -121,8 +121,8 @@ def _rendered(name: str, chosen: Rendered, directory: pathlib.Path) -> Dataset:
 def _two_colour_mnist(name: str, directory: pathlib.Path) -> Dataset:
     mnist = tfds_wrapped.load("mnist", directory.parent / "mnist")
     # Every other digit: no digit is in both domains, and both have as many of each split.
-    numbers = np.concatenate([np.arange(d, len(mnist), DOMAINS) for d in range(DOMAINS)])
-    domain = (numbers % DOMAINS).astype(np.int32)
-    images = ColouredImages(PickedImages(mnist.images, numbers), domain, COLOURS, DIGIT_MARGIN)
-    extras = {key: mnist.extras[key][numbers] for key in ("split", "label")}
+    ids = np.concatenate([np.arange(d, len(mnist), DOMAINS) for d in range(DOMAINS)])
+    domain = (ids % DOMAINS).astype(np.int32)
+    images = ColouredImages(PickedImages(mnist.images, ids), domain, COLOURS, DIGIT_MARGIN)
+    extras = {key: mnist.extras[key][ids] for key in ("split", "label")}
     return Dataset(name, images, extras={"domain": domain, **extras})

@@ -31,11 +31,11 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
             features["label"] = tfds.features.ClassLabel(num_classes=10)
         return features
 
-    def _columns(self, dataset: Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        columns = super()._columns(dataset, numbers)
+    def _columns(self, dataset: Dataset, ids: np.ndarray) -> dict[str, np.ndarray]:
+        columns = super()._columns(dataset, ids)
         for key in ("domain", "factors", "label"):
             if key in dataset.extras:
-                columns[key] = dataset.extras[key][numbers]
+                columns[key] = dataset.extras[key][ids]
         if dataset.latents is not None:
-            columns["latents"] = dataset.latents[numbers]
+            columns["latents"] = dataset.latents[ids]
         return columns

@@ -6,9 +6,10 @@ import pathlib
 
 import numpy as np
 
-from zoo.data import cache, official, variants
+from zoo.data import official, variants
 from zoo.data.dataset import Dataset
 from zoo.data.renderers import dsprites
+from zoo.files import atomic
 
 CONFIGS = {
     "rendered": "The 737,280 images drawn from the measured geometry; nothing is downloaded.",
@@ -46,14 +47,14 @@ class SpriteImages:
         self.shape = (len(windows), *IMAGE_SHAPE)
         self.dtype, self.maximum = np.dtype(np.uint8), 1.0
         self.tables = {"windows": windows}
-        self._numbers = np.arange(len(windows), dtype=np.int32)
+        self._ids = np.arange(len(windows), dtype=np.int32)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index) -> np.ndarray:
-        numbers = self._numbers[index]
-        y, x = _at(numbers.reshape(-1))
+        ids = self._ids[index]
+        y, x = _at(ids.reshape(-1))
         bits = np.asarray(self._windows[index], "<i4").reshape(-1, dsprites.WINDOW).view(np.uint8)
         images = np.zeros((len(y), *self.shape[1:]), np.uint8)
         places = np.lib.stride_tricks.sliding_window_view(
@@ -62,7 +63,7 @@ class SpriteImages:
         pixels = np.unpackbits(bits, axis=-1, bitorder="little")
         pixels = pixels.reshape(-1, dsprites.WINDOW, 32)[..., : dsprites.WINDOW]
         places[np.arange(len(y)), dsprites.origins(y), dsprites.origins(x)] = pixels
-        return images.reshape(*numbers.shape, *self.shape[1:])
+        return images.reshape(*ids.shape, *self.shape[1:])
 
     def gather(self, tables, index):
         """See `Images.gather`."""
@@ -126,7 +127,7 @@ def _images(directory: pathlib.Path, config: str) -> SpriteImages:
 
 
 def _cropped(images: np.ndarray, first: int) -> np.ndarray:
-    """`[B, 64, 64]` images, the numbers `first + 0..B-1`, to windows `[B, 29]` int32."""
+    """`[B, 64, 64]` images, the ids `first + 0..B-1`, to windows `[B, 29]` int32."""
     top, left = (dsprites.origins(p)[:, None] for p in _at(first + np.arange(len(images))))
     span = np.arange(dsprites.WINDOW)
     rows = np.arange(len(images))[:, None, None]
@@ -138,10 +139,10 @@ def _cropped(images: np.ndarray, first: int) -> np.ndarray:
     return np.packbits(mask, axis=-1, bitorder="little").view("<i4")[..., 0]
 
 
-def _at(numbers):
-    """The position indices (y, x) of images, from arrays or tensors of their numbers."""
+def _at(ids):
+    """The position indices (y, x) of images, from arrays or tensors of their ids."""
     lines = SPACE.sizes[-1]
-    return numbers % lines, numbers // lines % SPACE.sizes[-2]
+    return ids % lines, ids // lines % SPACE.sizes[-2]
 
 
 def _draw(path: pathlib.Path) -> None:
@@ -164,6 +165,6 @@ def _convert(path: pathlib.Path) -> None:
 def _mapped(path: pathlib.Path, make) -> np.ndarray:
     """The memory-mapped array of a file, which `make(path)` writes if there is none."""
     if not path.exists():
-        with cache.atomic(path) as temporary:
+        with atomic(path) as temporary:
             make(temporary)
     return np.load(path, mmap_mode="r")

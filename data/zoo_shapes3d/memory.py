@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from zoo.data import cache, npy, official, variants
+from zoo.data import npy, official, variants
 from zoo.data.dataset import Dataset, DenseImages, Images
 from zoo.data.renderers import shapes3d
+from zoo.files import atomic
 
 CONFIGS = {
     "rendered": "The 480,000 images ray-traced from the measured geometry; no download.",
@@ -53,7 +54,7 @@ class ComposedImages:
     def __init__(self, planes: np.ndarray, rows: np.ndarray, count: int = len(SPACE)):
         self._planes, self._rows = planes, rows.astype(np.int32)
         self._each = len(planes) // shapes3d.GEOMETRIES
-        self._numbers = np.arange(count, dtype=np.int32)
+        self._ids = np.arange(count, dtype=np.int32)
         self.shape, self.dtype, self.maximum = (count, *IMAGE_SHAPE), np.dtype(np.uint8), 255.0
         self.tables = {"planes": planes}
 
@@ -61,18 +62,18 @@ class ComposedImages:
         return self.shape[0]
 
     def __getitem__(self, index) -> np.ndarray:
-        numbers = self._numbers[index]
-        colours, geometries = np.divmod(numbers.reshape(-1), shapes3d.GEOMETRIES)
+        ids = self._ids[index]
+        colours, geometries = np.divmod(ids.reshape(-1), shapes3d.GEOMETRIES)
         rows = self._rows[colours] + (geometries * self._each)[:, None, None]
-        images = np.empty((numbers.size, *IMAGE_SHAPE), np.uint8)
+        images = np.empty((ids.size, *IMAGE_SHAPE), np.uint8)
         # A few images at a time stay in the processor's cache.
-        for start in range(0, numbers.size, 16):
+        for start in range(0, ids.size, 16):
             some = rows[start : start + 16]
             channels = self._planes[some[..., 0]]
             for k in range(1, some.shape[-1]):
                 channels += self._planes[some[..., k]]
             images[start : start + 16] = np.moveaxis(channels, 1, -1)
-        return images.reshape(*numbers.shape, *IMAGE_SHAPE)
+        return images.reshape(*ids.shape, *IMAGE_SHAPE)
 
     def gather(self, tables, index):
         """See `Images.gather`."""
@@ -98,11 +99,11 @@ def read_official(path: pathlib.Path, directory: pathlib.Path) -> Images:
     """
     count = _length(path)
     try:
-        with cache.atomic(directory / _TABLE) as temporary:
+        with atomic(directory / _TABLE) as temporary:
             npy.write(temporary, _empty_planes())
             _tabulate(path, temporary)
     except _NotComposedError:
-        with cache.atomic(directory / _DENSE) as temporary:
+        with atomic(directory / _DENSE) as temporary:
             npy.write(temporary, (block for _, block in _blocks(path, slice(None))))
     return _kept(directory, count)
 
@@ -237,14 +238,14 @@ def _require_order(labels, count: int) -> None:
     wrong = labels.shape != (count, len(SPACE.axes))
     for start in range(0, 0 if wrong else count, 50_000):
         some = labels[start : start + 50_000]
-        numbers = start + np.arange(len(some))
-        wrong |= not np.allclose(some, SPACE.values(SPACE.factors(numbers)))
+        ids = start + np.arange(len(some))
+        wrong |= not np.allclose(some, SPACE.values(SPACE.factors(ids)))
     if wrong:
         raise ValueError("its factors are not in the official order")
 
 
 def _rendered(path: pathlib.Path) -> Images:
     if not path.exists():
-        with cache.atomic(path) as temporary:
+        with atomic(path) as temporary:
             npy.write(temporary, [shapes3d.planes()])
     return ComposedImages(np.lib.format.open_memmap(path, mode="r"), shapes3d.rows())

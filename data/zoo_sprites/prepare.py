@@ -49,7 +49,7 @@ class Config:
 
 
 def draw(config: Config, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images `[N, 64, 64, 3]` and masks `[N, 64, 64]`, uint8, of a range of numbers."""
+    """Images `[N, 64, 64, 3]` and masks `[N, 64, 64]`, uint8, of a range of ids."""
     images = np.empty((stop - start, SIDE, SIDE, 3), np.uint8)
     masks = np.empty((stop - start, SIDE, SIDE), np.uint8)
     scenes = zip(*sprites.sample(config.seed, start, stop, config.objects), strict=True)

@@ -24,10 +24,10 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
             "domain": building.vector(dtype=np.int32),
         }
 
-    def _columns(self, dataset: Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    def _columns(self, dataset: Dataset, ids: np.ndarray) -> dict[str, np.ndarray]:
         domain = dataset.extras.get("domain", np.zeros(len(dataset.images), np.int32))
         return {
-            "observation": dataset.images[numbers],
-            "latents": dataset.latents[numbers],
-            "domain": domain[numbers],
+            "observation": dataset.images[ids],
+            "latents": dataset.latents[ids],
+            "domain": domain[ids],
         }

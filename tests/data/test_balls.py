@@ -214,7 +214,7 @@ def test_every_config_loads(config):
 def test_splits_are_parts_of_the_whole():
     whole = memory.load("u_shape", None)
     test = data.load("zoo_balls/u_shape[test]")
-    np.testing.assert_array_equal(test.numbers, np.arange(62_500, 112_500))
+    np.testing.assert_array_equal(test.ids, np.arange(62_500, 112_500))
     np.testing.assert_array_equal(np.bincount(whole.extras["split"]), [50_000, 12_500, 50_000])
 
 

@@ -55,7 +55,7 @@ def test_the_direct_runner_writes_the_same_files(tmp_path, beam, name, given):
 
 def test_a_runner_without_beam_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    monkeypatch.delitem(sys.modules, "zoo.data.beam_writing", raising=False)
-    monkeypatch.delattr(data, "beam_writing", raising=False)
+    monkeypatch.delitem(sys.modules, "zoo.data.beam_shards", raising=False)
+    monkeypatch.delattr(data, "beam_shards", raising=False)
     with pytest.raises(ValueError, match="install the extra `beam`"):
         built("zoo_balls/traversal_x", tmp_path, beam_runner="DirectRunner")

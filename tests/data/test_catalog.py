@@ -105,6 +105,6 @@ def test_splits_of_families_that_have_them_partition_the_set(name, tmp_path):
     whole = data.load(name, tmp_path)
     parts = [data.load(name, tmp_path, split=s) for s in ("train", "validation", "test")]
     assert sum(map(len, parts)) == len(whole)
-    np.testing.assert_array_equal(np.concatenate([p.numbers for p in parts]), range(len(whole)))
+    np.testing.assert_array_equal(np.concatenate([p.ids for p in parts]), range(len(whole)))
     for label, part in enumerate(parts):
-        assert (whole.extras["split"][part.numbers] == label).all()
+        assert (whole.extras["split"][part.ids] == label).all()

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from zoo import cli
 from zoo.data import catalog, render_clevr
 from zoo.data.renderers import clevr
 from zoo.data.zoo_clevr6 import environment, memory, records, rendering, store
@@ -174,10 +175,10 @@ def test_load_gives_images_masks_and_factors(tmp_path):
     assert dataset.name == "zoo_clevr6/rendered" and dataset.images.shape == (20, 128, 128, 3)
     np.testing.assert_array_equal(np.bincount(dataset.extras["split"]), [16, 2, 2])
     test = catalog.load("zoo_clevr6[test]", tmp_path)
-    assert test.numbers.tolist() == [18, 19]
+    assert test.ids.tolist() == [18, 19]
     assert set(test.extras) == {"masks", "factors", "count", "split"}
-    np.testing.assert_array_equal(test.images[19], stood_in(19)[..., :3])
-    np.testing.assert_array_equal(test.extras["masks"][19], stood_in(19)[..., 3])
+    np.testing.assert_array_equal(test.images[1], stood_in(19)[..., :3])
+    np.testing.assert_array_equal(test.extras["masks"][1], stood_in(19)[..., 3])
 
 
 def test_all_of_the_paper_s_number_has_the_paper_s_splits(tmp_path):
@@ -212,24 +213,25 @@ def script(path, text):
     return str(path)
 
 
-def test_setup_names_the_missing_interpreter_and_wheel(tmp_path, monkeypatch, capsys):
+def test_setup_names_the_missing_interpreter_and_wheel(tmp_path, monkeypatch, capsys, fails):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     other = script(tmp_path / "python3", "echo 3.9")
     monkeypatch.setattr(environment.sys, "executable", other)
     monkeypatch.setattr(environment.shutil, "which", lambda name: other)
     monkeypatch.setattr(environment, "PYTHON", "3.0")
-    assert render_clevr.main(["--setup"]) == 2
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(render_clevr.main, ["--setup"])
     error = capsys.readouterr().err
+    assert stopped.value.code == 2
     assert "needs Python 3.0 with venv" in error and error.count("\n") == 1
     # An interpreter whose environments have a pip that finds nothing.
     pip = 'echo "ERROR: No matching distribution found for bpy" >&2; exit 1'
     make = f"mkdir -p $4/bin; printf '#!/bin/sh\\n{pip}\\n' > $4/bin/python; chmod +x $4/bin/python"
-    assert render_clevr.main(["--setup", "--python", script(tmp_path / "maker", make)]) == 2
-    error = capsys.readouterr().err
+    error = fails(render_clevr.main, "--setup", "--python", script(tmp_path / "maker", make))
     assert "pip could not install the wheel of bpy==5.0.1" in error
-    assert error.endswith("ERROR: No matching distribution found for bpy\n")
-    assert render_clevr.main(["--count", "20"]) == 2
-    assert "run `python -m zoo.data.render_clevr --setup`" in capsys.readouterr().err
+    assert error.endswith("ERROR: No matching distribution found for bpy")
+    error = fails(render_clevr.main, "--count", "20")
+    assert "run `python -m zoo.data.render_clevr --setup`" in error
 
 
 def example(objects, seed):

@@ -82,10 +82,10 @@ def test_the_images_are_as_they_say(dataset):
 
 
 def test_gather_in_a_graph_gives_the_bytes_of_numpy(dataset):
-    numbers = np.r_[0, len(dataset) - 1, dataset.some(30, seed=1)].astype(np.int32)
+    ids = np.r_[0, len(dataset) - 1, dataset.some(30, seed=1)].astype(np.int32)
     tables = {name: tf.constant(array) for name, array in dataset.images.tables.items()}
-    gathered = tf.function(dataset.images.gather)(tables, tf.constant(numbers))
-    np.testing.assert_array_equal(gathered, dataset.images[numbers])
+    gathered = tf.function(dataset.images.gather)(tables, tf.constant(ids))
+    np.testing.assert_array_equal(gathered, dataset.images[ids])
 
 
 def test_another_process_reads_the_same_bytes(cached):
@@ -108,11 +108,11 @@ for name in {names}:
 def test_splits_are_disjoint_and_complete(name):
     whole = data.load(name)
     parts = [data.load(f"{name}[{split}]") for split in catalog.members(whole)]
-    numbers = np.concatenate([part.numbers for part in parts])
-    np.testing.assert_array_equal(np.sort(numbers), np.arange(len(whole)))
+    ids = np.concatenate([part.ids for part in parts])
+    np.testing.assert_array_equal(np.sort(ids), np.arange(len(whole)))
     assert {*catalog.members(whole)} <= {*splits.NAMES} and len(parts) > 1
     batch = sampling.Independent(parts[-1], 50)(sampling.tensors(parts[-1]), 0, 0)
-    assert {*batch["index"].numpy()} <= {*parts[-1].numbers}
+    assert {*batch["index"].numpy()} <= {*parts[-1].ids}
 
 
 def test_the_contact_sheet_shows_something(dataset):

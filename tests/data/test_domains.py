@@ -9,7 +9,7 @@ from scipy import stats
 
 from zoo import data
 from zoo.data import sampling, tfds_wrapped
-from zoo.data.dataset import Dataset, DenseImages
+from zoo.data.dataset import Dataset, DenseImages, PickedImages
 from zoo.data.renderers import dsprites, shapes3d
 from zoo.data.zoo_domains import images, memory
 
@@ -107,9 +107,7 @@ def test_images_are_those_of_the_factors(small, tmp_path, config):
     np.testing.assert_allclose(dataset.latents, space.values(factors), rtol=1e-6)
     for number, split in ((0, "train"), (2, "test")):
         part = data.load(f"zoo_domains/{config}", tmp_path, split=split)
-        np.testing.assert_array_equal(
-            part.numbers, (dataset.extras["split"] == number).nonzero()[0]
-        )
+        np.testing.assert_array_equal(part.ids, (dataset.extras["split"] == number).nonzero()[0])
         assert len(part) == memory.SIZES[split] * 2
         sampling.Domains(part, 4)
     sampling.Domains(dataset, 4)
@@ -130,8 +128,8 @@ def test_two_colour_mnist(mnist, tmp_path):
     margin[2:30, 2:30] = False
     assert not pixels[:, margin].any()
     part = data.load("zoo_domains/two_colour_mnist", tmp_path, split="test")
-    assert part.numbers.tolist() == [4, 5, 6, 7, 12, 13, 14, 15]
-    assert part.extras["domain"][part.numbers].tolist() == [0] * 4 + [1] * 4
+    assert part.ids.tolist() == [4, 5, 6, 7, 12, 13, 14, 15]
+    assert part.extras["domain"].tolist() == [0] * 4 + [1] * 4
 
 
 def test_batches_of_a_compiled_sampler(mnist, tmp_path):
@@ -148,7 +146,7 @@ def test_batches_of_a_compiled_sampler(mnist, tmp_path):
 @pytest.mark.parametrize("compiled", [False, True])
 def test_picked_images_in_numpy_and_tensorflow(compiled):
     base = DenseImages(np.arange(24, dtype=np.uint8).reshape(6, 2, 2, 1))
-    picked = images.PickedImages(base, [5, 0, 5, 3])
+    picked = PickedImages(base, [5, 0, 5, 3])
     np.testing.assert_array_equal(picked[:], base[[5, 0, 5, 3]])
     np.testing.assert_array_equal(picked[2], base[5])
     np.testing.assert_array_equal(picked[[[0, 1]]], base[[[5, 0]]])

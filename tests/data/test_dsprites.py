@@ -39,10 +39,8 @@ def test_table_is_the_same_everywhere(directory):
 
 def test_noisy_is_rendered_plus_noise_of_a_tenth(directory, rendered):
     noisy = data.load("zoo_dsprites/noisy", directory)
-    numbers = np.arange(0, 737280, 5000)
-    distance = np.abs(
-        noisy.images[numbers].astype(int) - 255 * rendered.images[numbers].astype(int)
-    )
+    ids = np.arange(0, 737280, 5000)
+    distance = np.abs(noisy.images[ids].astype(int) - 255 * rendered.images[ids].astype(int))
     assert distance.max() == 25 or distance.max() == 26
     assert distance.mean() == pytest.approx(0.05 * 255, rel=0.01)
 

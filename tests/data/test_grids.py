@@ -22,11 +22,11 @@ def test_images_by_number(family, grids):
     rendered = data.load(f"{family}/rendered", grids)
     count, shape = len(rendered.space), rendered.images.shape[1:]
     assert len(rendered) == len(rendered.images) == count
-    numbers = np.r_[0, count - 1, np.random.default_rng(0).integers(0, count, 38)]
-    expected = renderer(family).render(rendered.space.factors(numbers))
-    np.testing.assert_array_equal(rendered.images[numbers], expected)
-    np.testing.assert_array_equal(rendered.images[int(numbers[0])], expected[0])
-    pairs = rendered.images[numbers.reshape(2, 20)]
+    ids = np.r_[0, count - 1, np.random.default_rng(0).integers(0, count, 38)]
+    expected = renderer(family).render(rendered.space.factors(ids))
+    np.testing.assert_array_equal(rendered.images[ids], expected)
+    np.testing.assert_array_equal(rendered.images[int(ids[0])], expected[0])
+    pairs = rendered.images[ids.reshape(2, 20)]
     np.testing.assert_array_equal(pairs, expected.reshape(2, 20, *shape))
     np.testing.assert_array_equal(rendered.images[-2:], rendered.images[[count - 2, count - 1]])
     assert isinstance(next(iter(rendered.images.tables.values())), np.memmap)
@@ -40,11 +40,11 @@ def test_gather_in_a_graph_gives_the_same_bytes(grids, family, config, compiled)
     tables = {name: tf.constant(array) for name, array in dataset.images.tables.items()}
     count = len(dataset)
     some = np.random.default_rng(1).integers(0, count, 60)
-    numbers = np.r_[0, 31, 479, 480, 1023, count - 1, some]
+    ids = np.r_[0, 31, 479, 480, 1023, count - 1, some]
     gather = tf.function(dataset.images.gather, jit_compile=compiled)
-    gathered = gather(tables, tf.constant(numbers, tf.int32))
+    gathered = gather(tables, tf.constant(ids, tf.int32))
     assert gathered.dtype == tf.uint8
-    np.testing.assert_array_equal(gathered, dataset.images[numbers])
+    np.testing.assert_array_equal(gathered, dataset.images[ids])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

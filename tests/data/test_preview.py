@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zoo import cli
 from zoo.data import catalog, preview
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
@@ -118,7 +119,7 @@ def test_command_writes_a_png(tmp_path, monkeypatch, capsys):
 )
 def test_bad_arguments_are_one_line_and_exit_code_2(arguments, message, capsys):
     with pytest.raises(SystemExit) as stopped:
-        preview.main(arguments)
+        cli.run(preview.main, arguments)
     errors = capsys.readouterr().err
     assert stopped.value.code == 2
     assert errors.count("\n") == 1 and message in errors
@@ -128,7 +129,7 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(catalog, "load", lambda name: toy())
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit) as stopped:
-        preview.main(["zoo_toy", "--out", str(tmp_path / "file/sheet.png")])
+        cli.run(preview.main, ["zoo_toy", "--out", str(tmp_path / "file/sheet.png")])
     assert stopped.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
 

@@ -87,14 +87,14 @@ def test_pure_and_the_same_in_every_mode(cls, options):
 
 
 @pytest.mark.parametrize(("cls", "options"), SAMPLERS)
-def test_images_and_latents_belong_to_the_numbers(cls, options):
+def test_images_and_latents_belong_to_the_ids(cls, options):
     batch = draw(cls, steps=1, batch_size=64, **options)
     for start in ("", "partner_") if "partner_index" in batch else ("",):
         image = batch["partner" if start else "image"]
-        numbers = batch[f"{start}index"]
+        ids = batch[f"{start}index"]
         assert image.dtype == np.float32 and image.shape == (64, 1, 1, 1)
-        np.testing.assert_array_equal(np.rint(image[:, 0, 0, 0] * 255), numbers)
-        np.testing.assert_array_equal(batch[f"{start}latents"], DATA.latents[numbers])
+        np.testing.assert_array_equal(np.rint(image[:, 0, 0, 0] * 255), ids)
+        np.testing.assert_array_equal(batch[f"{start}latents"], DATA.latents[ids])
 
 
 @pytest.mark.parametrize(("cls", "options"), [s for s in SAMPLERS if s[0] is not sampling.Domains])

@@ -65,10 +65,10 @@ def test_table_is_the_same_everywhere(directory):
 
 def test_noisy_is_rendered_plus_noise_of_the_published_width(directory, rendered):
     noisy = data.load("zoo_shapes3d/noisy", directory)
-    numbers = np.arange(0, 480000, 9001)
-    distance = np.abs(noisy.images[numbers].astype(int) - rendered.images[numbers])
+    ids = np.arange(0, 480000, 9001)
+    distance = np.abs(noisy.images[ids].astype(int) - rendered.images[ids])
     assert distance.max() in (44, 45)
-    middle = np.abs(rendered.images[numbers].astype(int) - 127) < 80
+    middle = np.abs(rendered.images[ids].astype(int) - 127) < 80
     assert distance[middle].mean() == pytest.approx(0.0875 * 255, rel=0.01)
 
 

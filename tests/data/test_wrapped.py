@@ -46,7 +46,7 @@ def test_mock_data_comes_out_under_tfds_names(tmp_path, name):
         part = data.load(name, tmp_path, split=split)
         assert part.name == f"{name}[{split}]" and len(part) == count
         own = dataset.extras["split"] == splits.NAMES.index(split)
-        np.testing.assert_array_equal(part.numbers, own.nonzero()[0])
+        np.testing.assert_array_equal(part.ids, own.nonzero()[0])
 
 
 def mocked(examples):
@@ -105,11 +105,11 @@ def test_smallnorb_is_sorted_along_its_grid(tmp_path, monkeypatch):
     small = {"smallnorb": tfds_wrapped.dataclasses.replace(original, space=space)}
     monkeypatch.setattr(tfds_wrapped, "SETS", {**tfds_wrapped.SETS, **small})
     rng = np.random.default_rng(0)
-    numbers = rng.permutation(len(space))
-    test = space.factors(numbers)[:, 1] < 2
+    ids = rng.permutation(len(space))
+    test = space.factors(ids)[:, 1] < 2
 
     def examples(split):
-        for number in numbers[test if split == "test" else ~test]:
+        for number in ids[test if split == "test" else ~test]:
             labels = dict(zip(space.names, space.factors(number).tolist(), strict=True))
             renamed = {k if k == "instance" else f"label_{k}": v for k, v in labels.items()}
             image = np.full((96, 96, 1), number, np.uint8)
@@ -123,7 +123,7 @@ def test_smallnorb_is_sorted_along_its_grid(tmp_path, monkeypatch):
     np.testing.assert_array_equal(factors, space.factors(np.arange(len(space))))
     part = data.load("smallnorb", tmp_path, split="test")
     assert part.space == space and len(part) == 24
-    assert (part.extras["instance"][part.numbers] < 2).all()
+    assert (part.extras["instance"] < 2).all()
 
 
 def test_the_full_grid_of_smallnorb_is_its_48600_images():

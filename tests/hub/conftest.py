@@ -11,7 +11,7 @@ import urllib.parse
 import numpy as np
 import pytest
 
-from zoo.hub import fetch, package, registry
+from zoo.hub import download, package, registry
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 
@@ -143,8 +143,8 @@ def isolated(tmp_path, monkeypatch):
     monkeypatch.delenv("ZOO_OFFLINE", raising=False)
     monkeypatch.setattr(registry, "PATH", tmp_path / "registry.json")
     monkeypatch.setattr(registry, "STORE", tmp_path / "store")
-    monkeypatch.setattr(fetch, "TIMEOUT", (5.0, 0.5))
-    monkeypatch.setattr(fetch, "PAUSE", 0.0)
+    monkeypatch.setattr(download, "TIMEOUT", (5.0, 0.5))
+    monkeypatch.setattr(download, "PAUSE", 0.0)
     registry.PATH.write_text('{"models": {}}')
 
 

@@ -1,5 +1,6 @@
 """Loaded models: endpoints, what they take, and loading without this package."""
 
+import inspect
 import json
 import pathlib
 import shutil
@@ -12,7 +13,7 @@ import pytest
 
 import zoo.hub
 from zoo.errors import UserError
-from zoo.hub import fetch, package, registry
+from zoo.hub import download, endpoints, package, registry
 from zoo.hub.load import InputError
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
@@ -22,53 +23,37 @@ H, W, C, D = 4, 6, 1, 3
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
-    """A linear autoencoder with the endpoints of an exported model, sealed."""
+    """A linear autoencoder, exported."""
     import tensorflow as tf
+    import tensorflow_probability as tfp
+
+    from zoo.hub.export import export
+    from zoo.models.base import Autoencoder
 
     size = H * W * C
-    images = tf.TensorSpec([None, H, W, C], tf.float32)
-    latents = tf.TensorSpec([None, D], tf.float32)
 
-    class Linear(tf.Module):
+    class Linear(Autoencoder):
+        observation_shape, latent_dim = (H, W, C), D
+
         def __init__(self):
-            weights = np.random.default_rng(0).uniform(0, 0.3, (D, size)).astype(np.float32)
-            self.weights = tf.Variable(weights)
+            super().__init__()
+            drawn = np.random.default_rng(0).uniform(0, 0.3, (D, size)).astype(np.float32)
+            self.kernel = self.add_weight(shape=drawn.shape)
+            self.kernel.assign(drawn)
+            self.built = True
 
-        @tf.function(input_signature=[images])
         def encode(self, images):
-            return tf.reshape(images, [-1, size]) @ tf.transpose(self.weights)
+            return tf.reshape(images, [-1, size]) @ tf.transpose(self.kernel)
 
-        @tf.function(input_signature=[images])
         def posterior(self, images):
-            mean = self.encode(images)
-            return {"mean": mean, "stddev": tf.ones_like(mean)}
+            return tfp.distributions.MultivariateNormalDiag(self.encode(images))
 
-        @tf.function(input_signature=[latents])
         def decode(self, latents):
-            return tf.reshape(tf.tanh(latents @ self.weights), [-1, H, W, C])
-
-        @tf.function(input_signature=[images])
-        def reconstruct(self, images):
-            return self.decode(self.encode(images))
-
-        @tf.function(input_signature=[tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int32)])
-        def sample(self, count, seed):
-            return self.decode(tf.random.stateless_normal([count, D], seed))
-
-        @tf.function(input_signature=[latents])
-        def jacobian(self, latents):
-            slope = 1 - tf.reshape(self.decode(latents), [-1, size]) ** 2
-            full = slope[:, :, None] * tf.transpose(self.weights)[None]
-            return tf.reshape(full, [-1, H, W, C, D])
+            return tf.reshape(tf.tanh(latents @ self.kernel), [-1, H, W, C])
 
     directory = tmp_path_factory.mktemp("export") / "saved_model"
-    tf.saved_model.save(Linear(), str(directory))
-    (directory / "model.weights.h5").write_bytes(b"weights")
-    (directory / "config.gin").write_text("beta = 4\n")
-    package.seal(
-        directory,
-        {"config": "beta = 4", "scores": {"mig": 0.1}, "versions": {}, "input": {"maximum": 1}},
-    )
+    card = {"scores": {"mig": 0.1}, "versions": {}, "input": {"maximum": 1}}
+    export(Linear(), directory, "beta = 4\n", card | {"config": "beta = 4"})
     return directory
 
 
@@ -89,6 +74,28 @@ def test_endpoints(model, images):
     np.testing.assert_array_equal(model.decode(codes), model.reconstruct(images))
     assert model.decode(np.zeros((2, D))).dtype == "float32"
     assert model.card["scores"] == {"mig": 0.1}
+
+
+def test_a_saved_model_has_the_declared_endpoints_of_its_model(model):
+    """In its own words: the names of functions and arguments, without this package's wrapper."""
+    offered = {name for name in endpoints.DECLARED if hasattr(model.model, name)}
+    assert offered == set(endpoints.DECLARED) - {
+        *("attention", "slot_images", "block_images", "perturb"),
+    }
+    for name in offered:
+        (traced,) = getattr(model.model, name).concrete_functions
+        specs, _ = traced.structured_input_signature
+        assert tuple(spec.name for spec in specs) == endpoints.DECLARED[name].arguments
+
+
+def test_calls_are_those_of_the_declarations(model):
+    for name, endpoint in endpoints.DECLARED.items():
+        method = getattr(type(model), name)
+        assert tuple(inspect.signature(method).parameters)[1:] == endpoint.arguments
+        assert method.__doc__ and set(endpoint.arguments) <= set(endpoints.ARGUMENTS)
+    assert model.encode(images=np.zeros((1, H, W, C))).shape == (1, D)
+    with pytest.raises(TypeError, match="seed"):
+        model.decode(np.zeros((1, D)), seed=1)
 
 
 def test_samples_follow_their_seed(model):
@@ -176,7 +183,7 @@ def test_an_empty_batch_passes(model):
 def test_loading_by_name_is_loading_what_was_registered(exported, model, images):
     registry.register(exported, NAME, VERSION, licence="x", description="x", command="x")
     named = zoo.hub.load(NAME)
-    assert named.path == fetch.fetch(NAME, VERSION)
+    assert named.path == download.fetch(NAME, VERSION)
     assert named.card["name"] == NAME and repr(named) == f"Pretrained({NAME!r})"
     assert zoo.hub.names() == [NAME]
     np.testing.assert_array_equal(named.encode(images), model.encode(images))

@@ -5,8 +5,9 @@ import pathlib
 
 import pytest
 
+from zoo import cli
 from zoo.hub import __main__ as command
-from zoo.hub import fetch, package, registry
+from zoo.hub import download, package, registry
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 
@@ -101,7 +102,7 @@ def test_a_hostile_registry_cannot_name_outside_paths(entry, path, tmp_path):
     files[path] = files["saved_model.pb"]
     registry.PATH.write_text(json.dumps(document))
     with pytest.raises(package.PackageError, match="not allowed in a package"):
-        fetch.fetch(NAME)
+        download.fetch(NAME)
     assert not (tmp_path / "cache").joinpath("models").exists()
 
 
@@ -115,17 +116,19 @@ def test_a_malformed_registry_is_one_line(text):
     assert "\n" not in str(error.value)
 
 
-def test_commands(sealed, capsys):
+def test_commands(sealed, capsys, fails):
     texts = ["--licence=CC0-1.0", "--description=A test.", "--training_command=train"]
-    assert command.main(["register", str(sealed), NAME, VERSION, *texts]) == 0
-    assert command.main(["list"]) == 0
-    assert command.main(["fetch", NAME]) == 0
-    assert command.main(["verify", str(sealed)]) == 0
+    command.main(["register", str(sealed), NAME, VERSION, *texts])
+    command.main(["list"])
+    command.main(["fetch", NAME])
+    command.main(["verify", str(sealed)])
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == f"{NAME}  {VERSION}  1.5 MB  CC0-1.0  A test."
     package.verify(lines[2])
     (sealed / "saved_model.pb").unlink()
-    assert command.main(["verify", str(sealed)]) == 2
+    assert fails(command.main, "verify", str(sealed)).startswith("error: ")
+    with pytest.raises(SystemExit):
+        cli.run(command.main, ["verify", str(sealed)])
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
     assert not captured.out

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 import zoo.configurables  # noqa: F401  registers the models
 from zoo import hub
+from zoo.hub.export import export
 from zoo.models.base import Autoencoder, Encoder, Model
-from zoo.models.export import export
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
 from zoo.networks.slot_decoders import transformer_slot_decoder

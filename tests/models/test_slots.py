@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from zoo.drawing.slots import pictures as slot_pictures
 from zoo.models.slots import SlotAutoencoder, interaction
 from zoo.networks.slot_decoders import broadcast_slot_decoder, transformer_slot_decoder
 from zoo.networks.slot_encoders import slot_attention_encoder, transformer_slot_encoder
-from zoo.report import slot_figures
 from zoo.training.optimizers import Adam
 from zoo.training.schedules import linear_ramp, warm_up_and_decay
 
@@ -287,7 +287,7 @@ def test_pictures_of_slots_are_drawn_with_masks_and_without():
     masks = (images.sum(-1) > 0).astype(np.int64)
     magnitudes = np.random.default_rng(0).random((2, 16, 16, 2))
     for known in (None, masks):
-        drawn = dict(slot_figures.draw(model, images, known, lambda _: magnitudes))
+        drawn = dict(slot_pictures(model, images, known, jacobian=lambda *_: magnitudes))
         assert list(drawn) == ["slot_images", "slot_attention", "slot_jacobian"]
         for picture in drawn.values():
             assert picture.dtype == np.uint8 and picture.std() > 1

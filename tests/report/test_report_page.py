@@ -8,8 +8,9 @@ import re
 import numpy as np
 import pytest
 
+from zoo.drawing import charts, sheets
 from zoo.errors import UserError
-from zoo.report import charts, figures, page
+from zoo.report import page
 
 HOSTILE = "</code></pre><script>alert('x')</script><img src=http://evil.example/a.png>\"&amp;"
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -98,7 +99,7 @@ def run(tmp_path):
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for seed, name in enumerate(["zeta", "traversals", "reconstructions", "alpha"]):
         pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
-        (folder / "images" / f"{name}.png").write_bytes(figures.png(pixels))
+        (folder / "images" / f"{name}.png").write_bytes(sheets.png(pixels))
     return folder
 
 

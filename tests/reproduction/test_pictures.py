@@ -148,7 +148,7 @@ def test_a_run_whose_data_is_not_here_is_one_line(tmp_path, monkeypatch):
 
 
 def test_figures_of_an_exported_model(tmp_path, finish):
-    from zoo.models.export import export
+    from zoo.hub.export import export
     from zoo.models.vae import BetaVAE
     from zoo.networks.dense import mlp_decoder, mlp_encoder
 

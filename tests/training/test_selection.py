@@ -1,6 +1,5 @@
 """Selection keeps the best checkpoint, whatever comes after it, also across a restart."""
 
-import dataclasses
 import json
 import pathlib
 
@@ -104,8 +103,8 @@ def test_signs_and_names_are_read():
 
 def test_the_loss_is_the_mean_over_all_images_of_the_set(toy, monkeypatch):
     """Whatever the batches; not a mean of their means, of which the last has fewer images."""
-    model, part = _model(), dataclasses.replace(toy, numbers=np.arange(3, 20, dtype=np.int32))
-    images = sampling.observations(part, part.numbers)
+    model, part = _model(), toy.part("toy[3:20]", np.arange(3, 20))
+    images = sampling.observations(part, part.ids)
     losses = model.losses_on({"image": images}, tf.constant([0, 0]), tf.constant(0))["loss"]
     monkeypatch.setattr(selection, "_BATCH", 7)
     found = selection.mean_loss(model, part)(5)
@@ -140,7 +139,7 @@ def test_the_validation_loss_takes_moving_averages_and_changes_nothing(toy):
     images = sampling.observations(toy, np.arange(32))
     model.losses_on({"image": images}, seed, step)
     before = model.get_weights()
-    part = dataclasses.replace(toy, numbers=np.arange(32, dtype=np.int32))
+    part = toy.part("toy[:32]", np.arange(32))
     found = selection.mean_loss(model, part)(0)
     for weights, expected in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weights, expected)

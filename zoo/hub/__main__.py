@@ -1,15 +1,14 @@
 """`python -m zoo.hub`: list, fetch, verify and register pretrained models."""
 
 import argparse
-import sys
+from collections.abc import Sequence
 
-from zoo.errors import UserError
-from zoo.hub import fetch, package, registry
+from zoo import cli
+from zoo.hub import download, package, registry
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs one subcommand; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m zoo.hub", description=__doc__)
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = cli.Parser(prog="python -m zoo.hub", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="names, versions, sizes and licences")
     get = commands.add_parser("fetch", help="download a model and print its directory")
@@ -24,16 +23,12 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("--licence", help="of the weights, an SPDX identifier")
     add.add_argument("--description", help="one line")
     add.add_argument("--training_command", help="the command that trained it")
-    chosen = parser.parse_args(argv)
-    try:
-        _run(chosen)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return parser.parse_args(argv)
 
 
-def _run(chosen: argparse.Namespace) -> None:
+@cli.command(_parse)
+def main(chosen: argparse.Namespace) -> None:
+    """Runs one subcommand."""
     if chosen.command == "list":
         for name in registry.names():
             for version in registry.versions(name):
@@ -41,7 +36,7 @@ def _run(chosen: argparse.Namespace) -> None:
                 size = f"{entry.size / 1e6:.1f} MB"
                 print(f"{name}  {version}  {size}  {entry.licence}  {entry.description}")
     elif chosen.command == "fetch":
-        print(fetch.fetch(chosen.name, chosen.version))
+        print(download.fetch(chosen.name, chosen.version))
     elif chosen.command == "verify":
         card = package.verify(chosen.directory)
         print(f"{chosen.directory}: {len(card['files'])} files as recorded")
@@ -58,4 +53,4 @@ def _run(chosen: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.errors import UserError
-from zoo.hub import fetch, package, registry
+from zoo.hub import download, package, registry
+from zoo.hub.endpoints import Endpoints
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -20,7 +22,7 @@ class InputError(UserError):
     """What a pretrained model was given is not what it takes."""
 
 
-class Pretrained:
+class Pretrained(Endpoints):
     """An exported model, loaded.
 
     Images are `[B, H, W, C]`: integers, which are divided by the data's maximum
@@ -56,62 +58,28 @@ class Pretrained:
         codes = self._endpoint("encode").concrete_functions[0].structured_outputs
         return codes.shape[1:].num_elements()
 
-    def encode(self, images: Any) -> "tf.Tensor":
-        """Posterior means: images `[B, H, W, C]` to codes `[B, D]`."""
-        return self._endpoint("encode")(self._images("encode", images))
+    def call_endpoint(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """The SavedModel's answer to arguments that are checked and converted first."""
+        endpoint = self._endpoint(name)
+        return endpoint(*(self._taken(name, key, value) for key, value in arguments.items()))
 
-    def posterior(self, images: Any) -> dict[str, "tf.Tensor"]:
-        """The posterior of images `[B, H, W, C]`: `{"mean", "stddev"}`, each `[B, D]`."""
-        return self._endpoint("posterior")(self._images("posterior", images))
-
-    def decode(self, latents: Any) -> "tf.Tensor":
-        """Mean images: latents `[B, D]` to `[B, H, W, C]` in [0, 1]."""
-        return self._endpoint("decode")(self._latents("decode", latents))
-
-    def reconstruct(self, images: Any) -> "tf.Tensor":
-        """Images `[B, H, W, C]` encoded and decoded, in [0, 1]."""
-        return self._endpoint("reconstruct")(self._images("reconstruct", images))
-
-    def sample(self, count: int, seed: int | tuple[int, int] = 0) -> "tf.Tensor":
-        """Images of `count` draws from the prior, `[count, H, W, C]` in [0, 1].
-
-        Args:
-            count: how many, at least 1.
-            seed: one integer or two; the same seed gives the same images.
-        """
+    def _taken(self, name: str, argument: str, value: Any) -> "tf.Tensor":
+        """One argument as the SavedModel takes it."""
         import tensorflow as tf
 
-        if np.ndim(count) or int(count) != count or count < 1:
-            raise InputError(f"sample: count is {count!r}; it must be a positive integer")
-        pair = np.asarray((0, seed) if np.ndim(seed) == 0 else seed)
-        if pair.shape != (2,) or pair.dtype.kind not in "iu":
-            raise InputError(f"sample: seed is {seed!r}; it must be one integer or two")
-        # Any integer is a seed: the endpoint takes its low 32 bits.
-        pair = pair.astype(np.uint32).view(np.int32)
-        return self._endpoint("sample")(tf.constant(int(count), tf.int32), tf.constant(pair))
-
-    def jacobian(self, latents: Any) -> "tf.Tensor":
-        """Derivatives of `decode` at latents `[B, D]`: `[B, H, W, C, D]`."""
-        return self._endpoint("jacobian")(self._latents("jacobian", latents))
-
-    def attention(self, latents: Any) -> "tf.Tensor":
-        """Which slot each pixel is made of: latents `[B, slots, D]` to `[B, H, W, slots]`."""
-        return self._endpoint("attention")(self._latents("attention", latents))
-
-    def slot_images(self, latents: Any) -> "tf.Tensor":
-        """Each slot's part of the image: `[B, slots, D]` to `[B, slots, H, W, C]`."""
-        return self._endpoint("slot_images")(self._latents("slot_images", latents))
-
-    def block_images(self, latents: Any) -> "tf.Tensor":
-        """What each block of an additive decoder adds: `[B, D]` to `[B, blocks, H, W, C]`."""
-        return self._endpoint("block_images")(self._latents("block_images", latents))
-
-    def perturb(self, values: Any) -> "tf.Tensor":
-        """What a perturbation adds: values of factors `[B, F]` to `[B, H, W, C]` in [-1, 1]."""
-        import tensorflow as tf
-
-        values = self._checked("perturb", values, "values")
-        return self._endpoint("perturb")(tf.cast(values, tf.float32))
+        if argument == "images":
+            return self._images(name, value)
+        if argument == "count":
+            if np.ndim(value) or int(value) != value or value < 1:
+                raise InputError(f"{name}: count is {value!r}; it must be a positive integer")
+            return tf.constant(int(value), tf.int32)
+        if argument == "seed":
+            pair = np.asarray((0, value) if np.ndim(value) == 0 else value)
+            if pair.shape != (2,) or pair.dtype.kind not in "iu":
+                raise InputError(f"{name}: seed is {value!r}; it must be one integer or two")
+            # Any integer is a seed: the endpoint takes its low 32 bits.
+            return tf.constant(pair.astype(np.uint32).view(np.int32))
+        return tf.cast(self._checked(name, value, argument), tf.float32)
 
     def _endpoint(self, name: str) -> Any:
         endpoint = getattr(self.model, name, None)
@@ -167,11 +135,6 @@ class Pretrained:
                 )
         return scaled / maximum if images.dtype.is_integer else scaled
 
-    def _latents(self, name: str, latents: Any) -> "tf.Tensor":
-        import tensorflow as tf
-
-        return tf.cast(self._checked(name, latents, "latents"), tf.float32)
-
 
 def load(name_or_path: str | os.PathLike, version: str | None = None) -> Pretrained:
     """Loads a pretrained model by name, or an exported one by path.
@@ -202,7 +165,7 @@ def load(name_or_path: str | os.PathLike, version: str | None = None) -> Pretrai
 
 def _resolve(name_or_path: str | os.PathLike, version: str | None) -> pathlib.Path:
     if isinstance(name_or_path, str) and name_or_path in registry.names():
-        return fetch.fetch(name_or_path, version)
+        return download.fetch(name_or_path, version)
     path = pathlib.Path(name_or_path).expanduser()
     if not path.is_dir():
         given = os.fspath(name_or_path)

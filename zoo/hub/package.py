@@ -15,8 +15,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.data import cache
 from zoo.errors import UserError
+from zoo.files import atomic
 
 CARD = "card.json"
 
@@ -137,7 +137,7 @@ def seal(directory: str | os.PathLike, card: Mapping[str, Any]) -> dict[str, Any
         text = json.dumps(card, indent=2, allow_nan=False, default=_plain) + "\n"
     except (TypeError, ValueError) as error:
         raise PackageError(f"the card of {directory} is not JSON: {error}") from error
-    with cache.atomic(directory / CARD) as path:
+    with atomic(directory / CARD) as path:
         path.write_text(text, encoding="utf-8")
     return json.loads(text)
 

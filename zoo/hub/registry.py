@@ -21,6 +21,7 @@ import filelock
 
 from zoo.data import cache
 from zoo.errors import UserError
+from zoo.files import atomic
 from zoo.hub import package
 
 PATH = pathlib.Path(__file__).with_name("registry.json")
@@ -165,7 +166,7 @@ def register(
             os.replace(copy, target)
         kept = {key: card.get(key) for key in (*given, "config", "scores")}
         models.setdefault(name, {})[version] = {**kept, "files": files}
-        with cache.atomic(PATH) as path:
+        with atomic(PATH) as path:
             path.write_text(json.dumps({"models": models}, indent=2, sort_keys=True) + "\n")
     return find(name, version)
 

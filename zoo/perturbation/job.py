@@ -15,8 +15,8 @@ import tensorflow as tf
 from zoo import config, runs
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
+from zoo.hub.export import export
 from zoo.models.base import Model
-from zoo.models.export import export
 from zoo.models.vae import BetaVAE
 from zoo.networks.convolutional import conv_decoder
 from zoo.perturbation import choice, pictures

@@ -1,16 +1,17 @@
 """Pictures of a perturbation and of its training."""
 
-import io
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from zoo.data import cache, perturbation, sampling
+from zoo.data import perturbation, sampling
 from zoo.data.dataset import Dataset
+from zoo.drawing import sheets
+from zoo.drawing.palette import LIGHT, SERIES
+from zoo.files import atomic
 from zoo.perturbation.network import PerturbationNetwork
-from zoo.report import charts, figures
 
 
 def examples(network: PerturbationNetwork, dataset: Dataset, epsilon: float) -> np.ndarray:
@@ -18,7 +19,7 @@ def examples(network: PerturbationNetwork, dataset: Dataset, epsilon: float) -> 
     images, change = _of(network, dataset, dataset.some(8))
     new = perturbation.folded(images + epsilon * change)
     cells = np.stack([images, new, 0.5 + (new - images) / (2 * epsilon)])
-    return figures.sheet(cells, ["original", "perturbed", "difference"])
+    return sheets.sheet(cells, ["original", "perturbed", "difference"])
 
 
 def family(
@@ -34,29 +35,28 @@ def family(
     change = network.image(tf.constant(swept)).numpy()
     image, _ = _of(network, dataset, numbers[len(numbers) // 2 :][:1])
     cells = np.stack([0.5 + change / 2, perturbation.folded(image + epsilon * change)])
-    return figures.sheet(cells, ["m", "x'"], [f"{value:.2g}" for value in swept[:, 0]])
+    return sheets.sheet(cells, ["m", "x'"], [f"{value:.2g}" for value in swept[:, 0]])
 
 
 def losses(records: Sequence[Mapping]) -> bytes:
     """The two reconstruction losses of a run's `metrics.jsonl` and their difference, as a PNG."""
-    from matplotlib import style
     from matplotlib.figure import Figure
 
+    from zoo.drawing import style
+
     steps = [record["step"] for record in records]
-    with style.context(["default", charts.STYLE]):
-        figure = Figure((10, 4), layout="constrained", facecolor="white")
+    with style.styled():
+        figure = Figure((10, 4), layout="constrained")
         both, difference = figure.subplots(1, 2)
-        for colour, kind in zip(charts.SERIES[1::-1], ("entangled", "disentangled"), strict=True):
+        for colour, kind in zip(SERIES[1::-1], ("entangled", "disentangled"), strict=True):
             values = [record[f"reconstruction_{kind}"] for record in records]
             both.plot(steps, values, color=colour, label=kind)
         both.set(title="Reconstruction of x' (nats)", xlabel="batches")
-        both.legend(frameon=False)
-        difference.plot(steps, [r["loss"] for r in records], color=charts.SERIES[2])
-        difference.axhline(0, color=charts.LIGHT["muted"], linewidth=1)
+        both.legend()
+        difference.plot(steps, [r["loss"] for r in records], color=SERIES[2])
+        difference.axhline(0, color=LIGHT["muted"], linewidth=1)
         difference.set(title="Entangled - disentangled (nats)", xlabel="batches")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
+        return style.png(figure)
 
 
 def write(
@@ -67,9 +67,9 @@ def write(
     records: Sequence[Mapping],
 ) -> None:
     """Writes all three into a folder."""
-    figures.write(folder / "perturbed.png", examples(network, dataset, epsilon))
-    figures.write(folder / "scalar.png", family(network, dataset, epsilon))
-    with cache.atomic(folder / "reconstruction_losses.png") as path:
+    sheets.write(folder / "perturbed.png", examples(network, dataset, epsilon))
+    sheets.write(folder / "scalar.png", family(network, dataset, epsilon))
+    with atomic(folder / "reconstruction_losses.png") as path:
         path.write_bytes(losses(records))
 
 

@@ -1,5 +1,1 @@
-"""What people look at: pictures of images, charts of numbers, and one page with all of it.
-
-`figures` and `charts` are pure functions, `page` writes the HTML report of a run. All three import
-drawing libraries, so commands import them when they are about to draw.
-"""
+"""The report of a run: `page` writes one HTML page, `contents` decides what it says."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.report import charts
+from zoo.drawing import charts
 
 # Heat maps and tables of more rows or columns than this are left to `scores.json`.
 LARGEST = 64

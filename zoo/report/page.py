@@ -18,9 +18,10 @@ from markupsafe import Markup
 from PIL import Image
 
 from zoo import runs
-from zoo.data import cache
+from zoo.drawing import charts, palette, sheets
 from zoo.errors import UserError
-from zoo.report import charts, contents, figures
+from zoo.files import atomic
+from zoo.report import contents
 
 # How many runs of the same folder a report is compared with.
 _NEIGHBOURS = 50
@@ -67,7 +68,7 @@ def write(
         scores: by name what an evaluation function returns, `score` and its parts; or a row of
             `zoo.evaluation.evaluate`, or a number.
         figures: pictures by name in their order: PNG files, `[H, W, 3]` uint8 arrays, or the SVG
-            text of `zoo.report.charts`, which is trusted.
+            text of `zoo.drawing.charts`, which is trusted.
         load: the path of the run as a user would type it; names it in the code that loads it.
 
     Returns:
@@ -79,6 +80,8 @@ def write(
     maps = contents.heat_maps(scores, *axes)
     manifest = json.dumps(dict(summary), indent=2, ensure_ascii=False, default=str)
     page = _template().render(
+        light=palette.LIGHT,
+        dark=palette.DARK,
         title=title,
         facts=contents.facts(summary),
         tiles=contents.key_figures(summary, metrics, scores),
@@ -92,7 +95,7 @@ def write(
         load=[json.dumps(p, ensure_ascii=False) for p in (load, f"{load}/saved_model") if load],
     )
     path = pathlib.Path(folder) / "index.html"
-    with cache.atomic(path) as temporary:
+    with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
 
@@ -178,7 +181,7 @@ def _picture(name: str, figure: bytes | np.ndarray | str) -> Picture:
     caption = CAPTIONS.get(name, "")
     if isinstance(figure, str):
         return Picture(title, caption, _inline(figure), _width(figure))
-    content = figure if isinstance(figure, bytes) else figures.png(figure)
+    content = figure if isinstance(figure, bytes) else sheets.png(figure)
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
         width, height = image.size
     data = base64.b64encode(content).decode()

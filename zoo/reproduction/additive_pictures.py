@@ -6,14 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zoo import data, evaluation
+from zoo.drawing import sheets
+from zoo.drawing.palette import FRAME, SERIES
 from zoo.evaluation.encoding import CachedCodes
-from zoo.report import figures
 from zoo.reproduction import pictures
 
 STEPS, CODED, SHOWN = 7, 10_000, 4
 # Of how many codes next to a value of a latent the heights are looked at.
 _NEAREST = 25
-_FRAME, _LINES = (230, 159, 0), ("#0072b2", "#d55e00")
 
 
 def extrapolation(found: dict, columns, beyond: str) -> Figure:
@@ -42,7 +42,7 @@ def extrapolation(found: dict, columns, beyond: str) -> Figure:
         sheets = (decoded, true.reshape(decoded.shape))
         titles = (f"{name}, seed {folder.name}: decoded", "true images")
         rows.append(
-            [(t, figures.sheet(framed(s, outside))) for t, s in zip(titles, sheets, strict=True)]
+            [(t, sheets.sheet(framed(s, outside))) for t, s in zip(titles, sheets, strict=True)]
         )
     return pictures.page(rows)
 
@@ -63,7 +63,7 @@ def block_renderings(found: dict, columns, beyond: str) -> Figure:
     for name, folder in _first(found):
         model, dataset = pictures.opened(folder)
         sets = (dataset, data.load(beyond))
-        images = np.concatenate([s.images[s.some(SHOWN)] for s in sets])
+        images = np.concatenate([s.whole.images[s.some(SHOWN)] for s in sets])
         codes = model.encode(images)
         parts = np.asarray(model.model.block_images(codes))
         if parts.shape[1] > 1:
@@ -71,7 +71,7 @@ def block_renderings(found: dict, columns, beyond: str) -> Figure:
             shown += [_bytes(spread(part)) for part in np.moveaxis(parts, 1, 0)]
             labels = ["image", "decoded", *(f"block {k + 1}" for k in range(parts.shape[1]))]
             places = ["inside"] * SHOWN + ["outside"] * SHOWN
-            sheet = figures.sheet(np.stack(shown), labels, places)
+            sheet = sheets.sheet(np.stack(shown), labels, places)
             rows.append([(f"{name}, seed {folder.name}", sheet)])
     return pictures.page(rows)
 
@@ -94,7 +94,7 @@ def responses(found: dict, columns, traversal: str) -> Figure:
         codes, latents = coded(model, dataset)
         for ball, axis in enumerate(axes[down]):
             heights, values = response(codes, latents, ball)
-            for latent, colour in enumerate(_LINES):
+            for latent, colour in enumerate(SERIES[:2]):
                 axis.plot(heights, values[:, latent], "o-", color=colour, label=f"z{latent}")
             axis.set(title=f"{name}, seed {folder.name}", xlabel=f"height of ball {ball + 1}")
             axis.grid(alpha=0.3)
@@ -106,8 +106,8 @@ def responses(found: dict, columns, traversal: str) -> Figure:
 def coded(model, dataset) -> tuple[np.ndarray, np.ndarray]:
     """Codes `[n, D]` and latents `[n, K]` of up to 10,000 images."""
     numbers = dataset.some(CODED)
-    codes = CachedCodes(model.encode, dataset.images, 512)(numbers)
-    return codes, np.asarray(dataset.latents[numbers])
+    codes = CachedCodes(model.encode, dataset.whole.images, 512)(numbers)
+    return codes, np.asarray(dataset.whole.latents[numbers])
 
 
 def aligned_grid(codes: np.ndarray, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -169,7 +169,7 @@ def framed(cells: np.ndarray, which: np.ndarray) -> np.ndarray:
     cells = cells.copy()
     inner = np.zeros(cells.shape[2:4], bool)
     inner[2:-2, 2:-2] = True
-    cells[which[:, :, None, None] & ~inner] = _FRAME
+    cells[which[:, :, None, None] & ~inner] = FRAME
     return cells
 
 
@@ -182,9 +182,8 @@ def _nearest_images(wanted: np.ndarray, datasets) -> np.ndarray:
     """The images whose latents are nearest to `[n, K]`, `[n, H, W, 3]` uint8."""
     images, distances = [], []
     for dataset in datasets:
-        numbers = dataset.number(np.arange(len(dataset)))
-        apart = np.square(dataset.latents[numbers] - wanted[:, None]).sum(axis=-1)
-        images.append(dataset.images[numbers[apart.argmin(axis=1)]])
+        apart = np.square(dataset.latents - wanted[:, None]).sum(axis=-1)
+        images.append(dataset.images[apart.argmin(axis=1)])
         distances.append(apart.min(axis=1))
     best = np.argmin(distances, axis=0)
     return np.stack(images)[best, np.arange(len(wanted))]

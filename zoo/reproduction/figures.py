@@ -3,10 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from zoo.drawing.palette import SERIES
 from zoo.reproduction import reading
-
-# Okabe & Ito's colours, which are told apart without red and green.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def line_search(found: dict, columns) -> Figure:
@@ -24,7 +22,7 @@ def line_search(found: dict, columns) -> Figure:
             means = [r.values[column.name].mean() for r in drawn]
             spread = [r.values[column.name].std() for r in drawn]
             axis = axes[down, at]
-            axis.errorbar(x, means, spread, marker="o", capsize=3, color=_COLOURS[down])
+            axis.errorbar(x, means, spread, marker="o", capsize=3, color=SERIES[down])
             for result in drawn:
                 values = result.values[column.name]
                 axis.scatter(np.full(len(values), result.row.x), values, s=6, color="0.6")
@@ -44,7 +42,7 @@ def scatter(found: dict, columns) -> Figure:
     axis = figure.subplots()
     for at, (group, results) in enumerate(_groups(found).items()):
         x, y = (np.concatenate([r.values[c.name] for r in results]) for c in columns[:2])
-        axis.scatter(x, y, s=22, label=group, color=_COLOURS[at % len(_COLOURS)])
+        axis.scatter(x, y, s=22, label=group, color=SERIES[at % len(SERIES)])
     axis.set(xlabel=columns[0].name, ylabel=columns[1].name)
     axis.grid(alpha=0.3)
     figure.legend(frameon=False, loc="outside upper center", ncols=2)
@@ -60,7 +58,7 @@ def violins(found: dict, columns) -> Figure:
         for down, column in enumerate(columns):
             axis = axes[down, at]
             for result in results:
-                _violin(axis, result.row.x, result.values[column.name], _COLOURS[down])
+                _violin(axis, result.row.x, result.values[column.name], SERIES[down])
             axis.set(ylabel="" if at else column.name, title=group if not down else "")
             axis.grid(alpha=0.3)
         axis.set_xticks([r.row.x for r in results])
@@ -76,7 +74,7 @@ def histogram(found: dict, columns) -> Figure:
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     axis = figure.subplots()
     axis.hist(
-        values, np.linspace(0, 1, 21), stacked=True, label=[*groups], color=_COLOURS[: len(values)]
+        values, np.linspace(0, 1, 21), stacked=True, label=[*groups], color=SERIES[: len(values)]
     )
     axis.set(xlabel=name, ylabel="runs")
     axis.yaxis.get_major_locator().set_params(integer=True)
@@ -100,7 +98,7 @@ def bars(found: dict, columns) -> Figure:
                     width,
                     yerr=values.std() if len(values) > 1 else None,
                     capsize=3,
-                    color=_COLOURS[at],
+                    color=SERIES[at],
                     label=None if place else group,
                 )
     axis.set_xticks(range(len(columns)), [column.name.replace("_", "\n") for column in columns])
@@ -122,7 +120,7 @@ def curves(found: dict, columns) -> Figure:
             steps, values = _common(result.folders, column)
             if len(steps):
                 mean, spread = column.scale * values.mean(axis=0), column.scale * values.std(axis=0)
-                colour = _COLOURS[at % len(_COLOURS)]
+                colour = SERIES[at % len(SERIES)]
                 lines[result.row.group or name] = axis.plot(steps, mean, color=colour)[0]
                 axis.fill_between(
                     steps, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from matplotlib.figure import Figure
 from PIL import Image
 
-from zoo.data.cache import atomic
+from zoo.files import atomic
 from zoo.reproduction import departures
 from zoo.reproduction.reading import Result
 from zoo.reproduction.spec import PAPER

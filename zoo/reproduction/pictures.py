@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zoo import data, evaluation, hub
+from zoo.drawing import sheets
 from zoo.errors import UserError
 from zoo.evaluation.encoding import CachedCodes
-from zoo.report import figures
 from zoo.reproduction import reading
 
 EIGENFACES, FACES, FACE_SPAN = 5, 300, (-2.5, 2.5)
@@ -108,7 +108,7 @@ def _shares(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def _eigenfaces(model, dataset, steps: int = 9) -> np.ndarray:
-    posterior = model.posterior(dataset.images[dataset.some(FACES)])
+    posterior = model.posterior(dataset.whole.images[dataset.some(FACES)])
     mean, deviation = (np.mean(np.asarray(posterior[k]), axis=0) for k in ("mean", "stddev"))
     latents = np.argsort(deviation, kind="stable")[:EIGENFACES]
     values = np.linspace(*FACE_SPAN, steps)
@@ -116,7 +116,7 @@ def _eigenfaces(model, dataset, steps: int = 9) -> np.ndarray:
     for row, latent in enumerate(latents):
         varied[row, :, latent] = values
     images = np.asarray(model.decode(varied.reshape(-1, len(mean))))
-    return figures.sheet(
+    return sheets.sheet(
         images.reshape(*varied.shape[:2], *images.shape[1:]),
         [f"z{k}\nsigma {deviation[k]:.2f}" for k in latents],
         [f"{value:.1f}" for value in values],
@@ -128,7 +128,7 @@ def _plane(model, dataset, pair: tuple[str, str]) -> tuple[np.ndarray, tuple[flo
     if dataset.space is None or not {*pair} <= {*dataset.space.names}:
         raise UserError(f"{dataset.name} has no factors {' and '.join(pair)}")
     numbers = dataset.some(JUDGED)
-    codes = CachedCodes(model.encode, dataset.images, 512)(numbers)
+    codes = CachedCodes(model.encode, dataset.whole.images, 512)(numbers)
     columns = [dataset.space.names.index(name) for name in pair]
     factors = dataset.space.factors(numbers)[:, columns]
     told = _shares(codes, factors)
@@ -137,7 +137,7 @@ def _plane(model, dataset, pair: tuple[str, str]) -> tuple[np.ndarray, tuple[flo
     latents = chosen if told[chosen[0], 0] >= told[chosen[1], 0] else chosen[::-1]
     # The code of an image: between the images a decoder's output may be none.
     middle = np.square(codes - codes.mean(axis=0)).sum(axis=1).argmin()
-    picture = figures.plane(
+    picture = sheets.plane(
         lambda z: np.asarray(model.decode(z)),
         codes[middle],
         tuple(int(k) for k in latents),

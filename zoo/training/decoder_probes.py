@@ -102,7 +102,7 @@ def linear_optimum_probe(model: Model, dataset: Dataset, images: int = 2000) -> 
             "train.probe: linear_optimum_probe needs a BetaVAE of constant beta with a Gaussian "
             "likelihood of constant variance"
         )
-    everything = dataset.images[dataset.some(len(dataset))].reshape(len(dataset), -1)
+    everything = dataset.whole.images[dataset.some(len(dataset))].reshape(len(dataset), -1)
     covariance = np.cov(everything.astype(np.float64), rowvar=False)
     best = evaluation.optimal_linear_vae(
         covariance, model.latent_dim, beta=model.beta, variance=variance

@@ -18,8 +18,8 @@ from zoo.data import sampling
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 from zoo.evaluation import suite
+from zoo.hub.export import export
 from zoo.models.base import Encoder, Model
-from zoo.models.export import export
 from zoo.report import page
 from zoo.training import metrics, selection
 from zoo.training.checkpoints import Checkpoints

@@ -57,9 +57,9 @@ def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], 
         return model.validation_losses_on(batch, tf.stack([seed, number]), step)[LOSS]
 
     def batch(first: int) -> dict[str, tf.Tensor]:
-        numbers = dataset.number(np.arange(first, min(first + _BATCH, len(dataset))))
-        index = tf.constant(numbers, tf.int32)
-        return {"image": sampling.observations(dataset, numbers), "index": index}
+        ids = dataset.ids[first : first + _BATCH]
+        index = tf.constant(ids, tf.int32)
+        return {"image": sampling.observations(dataset, ids), "index": index}
 
     try:
         losses({name: part[:2] for name, part in batch(0).items()}, tf.constant(0), tf.constant(0))

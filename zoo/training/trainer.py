@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from zoo import runs
+from zoo import evaluation, runs
 from zoo.data import sampling
 from zoo.data.dataset import Dataset
+from zoo.drawing import sheets, slots
 from zoo.errors import UserError
 from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Model
-from zoo.report import figures, slot_figures
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
 from zoo.training.metrics import MetricsLog
@@ -28,7 +28,7 @@ class Pictures:
     def __init__(self, folder: runs.RunFolder, model: Model, dataset: Dataset, log: MetricsLog):
         self._folder, self._model, self._log = folder, model, log
         numbers = dataset.some(16)
-        masks = dataset.extras.get("masks")
+        masks = dataset.whole.extras.get("masks")
         self._masks = None if masks is None else masks[numbers]
         self._images = sampling.observations(dataset, numbers)
         self._drawn = isinstance(model, Autoencoder) and self._images.shape.rank == 4
@@ -38,18 +38,20 @@ class Pictures:
         if not self._drawn:
             return
         if hasattr(self._model, "slot_images"):
-            for name, picture in slot_figures.draw(self._model, self._images, self._masks):
+            for name, picture in slots.pictures(
+                self._model, self._images, self._masks, jacobian=evaluation.slot_jacobian
+            ):
                 self._log.image(step, name, picture)
-                figures.write(self._folder.images / f"{name}.png", picture)
+                sheets.write(self._folder.images / f"{name}.png", picture)
             return
         codes = self._model.encode(self._images)
         last = self._log.last
         inactive = np.asarray(last.get("posterior_variance", 0)) >= ACTIVE_VARIANCE
         drawn = {
-            "reconstructions": figures.reconstructions(
+            "reconstructions": sheets.reconstructions(
                 self._images.numpy(), self._model.decode(codes).numpy()
             ),
-            "traversals": figures.traversals(
+            "traversals": sheets.traversals(
                 lambda latents: self._model.decode(tf.constant(latents, tf.float32)).numpy(),
                 codes.numpy(),
                 last.get("kl_per_latent"),
@@ -58,7 +60,7 @@ class Pictures:
         }
         for name, picture in drawn.items():
             self._log.image(step, name, picture)
-            figures.write(self._folder.images / f"{name}.png", picture)
+            sheets.write(self._folder.images / f"{name}.png", picture)
 
 
 @dataclasses.dataclass

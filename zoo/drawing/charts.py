@@ -1,70 +1,18 @@
-"""Charts of numbers: rows and arrays in, SVG text out.
+"""Charts of numbers: rows and arrays in, SVG text out (see `zoo.drawing.style`)."""
 
-A chart carries its colours for light and dark surroundings and takes the page's font, so the same
-text stands alone as a file and fits into a page. Its size is that of a phone's screen.
-"""
-
-import html
-import io
-import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-# What is drawn in the first colour is shown in the second on a dark ground.
-COLOURS = {
-    "ink": ("#1c2330", "#e6e9ef"),
-    "muted": ("#6a7383", "#98a2b3"),
-    "rule": ("#dfe3e9", "#323945"),
-    "heat": ("#1d4f91", "#74b0f4"),
-    "cold": ("#a8442a", "#f0977a"),
-    "on-heat": ("#fdfdfe", "#0c1119"),
-    "series-0": ("#2563b8", "#6caaf5"),
-    "series-1": ("#c2571a", "#f09a5b"),
-    "series-2": ("#178a5e", "#4cc795"),
-    "series-3": ("#a8327f", "#e583c2"),
-    "series-4": ("#7650c4", "#b39bf2"),
-    "series-5": ("#8f7a12", "#d8c04a"),
-    "series-6": ("#0f8494", "#4fc6d6"),
-    "series-7": ("#b3343c", "#f28188"),
-}
-LIGHT = {name: pair[0] for name, pair in COLOURS.items()}
-SERIES = [colour for name, colour in LIGHT.items() if name.startswith("series")]
+from zoo.drawing import style
+from zoo.drawing.palette import LIGHT, SERIES
+from zoo.drawing.style import LETTER, TITLE_LETTER
+
 POINTS = 400
-# About how wide a letter is, in pixels: of labels, and of titles.
-LETTER, TITLE_LETTER = 6.6, 7.6
-STYLE = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlecolor": LIGHT["ink"],
-    "axes.labelcolor": LIGHT["muted"],
-    "axes.edgecolor": LIGHT["rule"],
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "axes.xmargin": 0,
-    "grid.color": LIGHT["rule"],
-    "xtick.color": LIGHT["muted"],
-    "ytick.color": LIGHT["muted"],
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "lines.linewidth": 1.8,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-}
 
 
 def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
@@ -91,12 +39,12 @@ def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
     for key, title in names.items():
         steps, values = _series(metrics, key)
         if len(steps):
-            charts[key] = _chart(
+            charts[key] = style.svg(
                 title, lambda axes, x=steps, y=values, log=key != "kl": _curve(axes, x, y, log)
             )
     steps, values = _series(metrics, "kl_per_latent")
     if len(steps):
-        charts["kl_per_latent"] = _chart(
+        charts["kl_per_latent"] = style.svg(
             "KL divergence of each latent", lambda axes: _latent_curves(axes, steps, values)
         )
     return charts
@@ -179,7 +127,7 @@ def matrix(
                 weight="bold" if best[c] == r and share > 0.05 else "normal",
             )
 
-    return _chart(title, draw, (width, height), layout=None)
+    return style.svg(title, draw, (width, height), layout=None)
 
 
 def scatter(
@@ -225,7 +173,7 @@ def scatter(
             axes.figure.legend(loc="outside lower center", ncols=2, frameon=False,
                                labelcolor=LIGHT["ink"])  # fmt: skip
 
-    return _chart(title, draw, (360, 300))
+    return style.svg(title, draw, (360, 300))
 
 
 def spectrum(
@@ -252,7 +200,7 @@ def spectrum(
             raise ValueError(f"spectrum {name!r} of shape {values.shape} must be [D] or [N, D]")
 
     def draw(axes: Axes) -> None:
-        _log_axis(axes, subs=(1,))
+        style.log_axis(axes, subs=(1,))
         axes.margins(x=0.04)
         for k, (name, values) in enumerate(spectra.items()):
             ordered = -np.sort(-values, axis=1)
@@ -268,7 +216,7 @@ def spectrum(
         if len(spectra) > 1:
             axes.legend(frameon=False, labelcolor=LIGHT["ink"])
 
-    return _chart(title, draw)
+    return style.svg(title, draw)
 
 
 def _series(metrics: Sequence[Mapping], key: str) -> tuple[np.ndarray, np.ndarray]:
@@ -290,12 +238,12 @@ def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, log: bool) -> None
     axes.plot(steps, values, marker=marker, color=SERIES[0])
     low, high = np.nanmin(values), np.nanmax(values)
     if log and low > 0 and high > 5 * low:
-        _log_axis(axes, subs=(1, 2, 5))
+        style.log_axis(axes, subs=(1, 2, 5))
     if np.isfinite(values[-1]):
         axes.annotate(f"{values[-1]:.4g}", (steps[-1], values[-1]), xytext=(6, 0), va="center",
                       textcoords="offset points", annotation_clip=False, weight="bold",
                       color=LIGHT["ink"])  # fmt: skip
-    _step_axis(axes)
+    style.step_axis(axes)
 
 
 def _latent_curves(axes: Axes, steps: np.ndarray, values: np.ndarray) -> None:
@@ -317,7 +265,7 @@ def _latent_curves(axes: Axes, steps: np.ndarray, values: np.ndarray) -> None:
         axes.annotate(f"z{latent}", (1, place), xytext=(6, 0), va="center", color=colour,
                       xycoords="axes fraction", textcoords="offset points",
                       weight="bold")  # fmt: skip
-    _step_axis(axes)
+    style.step_axis(axes)
 
 
 def _apart(places: np.ndarray, distance: float) -> np.ndarray:
@@ -330,55 +278,3 @@ def _apart(places: np.ndarray, distance: float) -> np.ndarray:
     for i in range(len(places) - 2, -1, -1):
         places[i] = max(places[i], places[i + 1] + distance)
     return places
-
-
-def _log_axis(axes: Axes, subs: Sequence[float]) -> None:
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_locator(NullLocator())
-
-
-def _step_axis(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlabel("step")
-
-
-def _chart(
-    title: str,
-    draw: Callable[[Axes], None],
-    size: tuple[float, float] = (360, 220),
-    layout: str | None = "constrained",
-) -> str:
-    """Draws on fresh axes and gives the SVG, its colours and font left to the surroundings."""
-    with style.context(["default", {**STYLE, "svg.hashsalt": title}]):
-        figure = Figure((size[0] / 72, size[1] / 72), layout=layout)
-        axes = figure.add_subplot()
-        if layout:
-            axes.set_title("\n".join(textwrap.wrap(title, int(size[0] / TITLE_LETTER))), pad=10)
-        draw(axes)
-        buffer = io.StringIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=nothing)
-    return _themed(buffer.getvalue(), title, size)
-
-
-def _themed(svg: str, title: str, size: tuple[float, float]) -> str:
-    """Matplotlib's SVG without prologue, fixed size, fonts, group names and fixed colours."""
-    body = svg[svg.index("<g ") : svg.rindex("</svg>")]
-    body = re.sub(r'<g id="[^"]*"', "<g", body)
-    body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
-    body = re.sub(r"\s*\n\s*", " ", body).replace("xlink:href", "href")
-    for name, colour in LIGHT.items():
-        body = body.replace(colour, f"var(--{name})")
-    light, dark = (
-        ";".join(f"--{name}:{pair[k]}" for name, pair in COLOURS.items()) for k in (0, 1)
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" '
-        f'aria-label="{html.escape(title)}" width="{size[0]:.0f}" height="{size[1]:.0f}" '
-        f'viewBox="0 0 {size[0]:g} {size[1]:g}" font-family="system-ui, sans-serif">'
-        f"<style>.chart{{{light}}}@media(prefers-color-scheme:dark){{.chart{{{dark}}}}}</style>"
-        f"{body}</svg>\n"
-    )

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from zoo.hub import fetch, package, registry
+from zoo.hub import download, package, registry
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,20 +28,20 @@ def hidden(tmp_path):
 
 
 def test_from_the_store_to_the_cache_and_then_from_the_cache(entry, tmp_path):
-    path = fetch.fetch(NAME)
+    path = download.fetch(NAME)
     assert path == cached(tmp_path)
     package.check(path, entry.files)
     shutil.rmtree(registry.STORE)
-    assert fetch.fetch(NAME, VERSION) == path
+    assert download.fetch(NAME, VERSION) == path
     assert not hidden(tmp_path).exists()
 
 
 def test_a_web_mirror(entry, published, serve, monkeypatch):
     web = serve(published)
     monkeypatch.setenv("ZOO_MIRRORS", web.address + "/")
-    package.check(fetch.fetch(NAME), entry.files)
+    package.check(download.fetch(NAME), entry.files)
     assert len(web.requests) == len(entry.files)
-    fetch.fetch(NAME)
+    download.fetch(NAME)
     assert len(web.requests) == len(entry.files), "the cache must serve the second time"
 
 
@@ -49,7 +49,7 @@ def test_mirrors_are_asked_in_order(entry, published, serve, monkeypatch, tmp_pa
     absent, first, second = serve(published, 404), serve(published), serve(published)
     addresses = [absent.address, str(tmp_path / "nowhere"), first.address, second.address]
     monkeypatch.setenv("ZOO_MIRRORS", " , ".join(addresses))
-    package.check(fetch.fetch(NAME), entry.files)
+    package.check(download.fetch(NAME), entry.files)
     assert len(absent.requests) == 1, "a mirror without the first file is asked no further"
     assert len(first.requests) == len(entry.files) and not second.requests
 
@@ -57,14 +57,14 @@ def test_mirrors_are_asked_in_order(entry, published, serve, monkeypatch, tmp_pa
 def test_mirrors_come_before_the_store(entry, serve, monkeypatch):
     web = serve(registry.STORE)
     monkeypatch.setenv("ZOO_MIRRORS", web.address)
-    fetch.fetch(NAME)
+    download.fetch(NAME)
     assert web.requests
 
 
 def test_a_local_mirror(entry, published, monkeypatch):
     monkeypatch.setenv("ZOO_OFFLINE", "1")
     monkeypatch.setenv("ZOO_MIRRORS", str(published))
-    package.check(fetch.fetch(NAME), entry.files)
+    package.check(download.fetch(NAME), entry.files)
 
 
 @pytest.mark.parametrize(
@@ -85,33 +85,33 @@ def test_a_bad_server_gives_the_whole_model_or_none(
 ):
     web = serve(published, mode)
     monkeypatch.setenv("ZOO_MIRRORS", web.address)
-    with pytest.raises(fetch.FetchError) as error:
-        fetch.fetch(NAME)
+    with pytest.raises(download.FetchError) as error:
+        download.fetch(NAME)
     line = str(error.value)
     assert "\n" not in line and f"{NAME} {VERSION}" in line and web.address in line
     assert said in line
     assert not cached(tmp_path).exists()
     good = serve(published)
     monkeypatch.setenv("ZOO_MIRRORS", f"{web.address},{good.address}")
-    package.check(fetch.fetch(NAME), entry.files)
+    package.check(download.fetch(NAME), entry.files)
     assert not hidden(tmp_path).exists()
 
 
 def test_temporary_errors_are_tried_again_and_absences_are_not(
     entry, published, serve, monkeypatch
 ):
-    for mode, asked in ((503, fetch.ATTEMPTS), (429, fetch.ATTEMPTS), (404, 1)):
+    for mode, asked in ((503, download.ATTEMPTS), (429, download.ATTEMPTS), (404, 1)):
         web = serve(published, mode)
         monkeypatch.setenv("ZOO_MIRRORS", web.address)
-        with pytest.raises(fetch.FetchError):
-            fetch.fetch(NAME)
+        with pytest.raises(download.FetchError):
+            download.fetch(NAME)
         assert len(web.requests) == asked
 
 
 def test_a_server_that_breaks_off_is_resumed(entry, published, serve, monkeypatch, tmp_path):
     web = serve(published, "cut")
     monkeypatch.setenv("ZOO_MIRRORS", web.address)
-    package.check(fetch.fetch(NAME), entry.files)
+    package.check(download.fetch(NAME), entry.files)
     ranges = [asked for path, asked in web.requests if path.endswith("00001")]
     first, *rest = ranges
     starts = [int(asked.removeprefix("bytes=").removesuffix("-")) for asked in rest]
@@ -131,7 +131,7 @@ def test_what_another_mirror_left_is_used_or_overcome(
         part.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(left)
         web.requests.clear()
-        package.check(fetch.fetch(NAME), entry.files)
+        package.check(download.fetch(NAME), entry.files)
         ranges = [asked for path, asked in web.requests if path.endswith("00001")]
         assert ranges[0] == (f"bytes={len(left)}-" if len(left) < len(whole) else None)
         if mode == "ok" and left == whole[:70_000]:
@@ -154,9 +154,9 @@ def test_a_damaged_cache_is_fetched_again_with_a_line(
 ):
     web = serve(published)
     monkeypatch.setenv("ZOO_MIRRORS", web.address)
-    damage(fetch.fetch(NAME))
+    damage(download.fetch(NAME))
     web.requests.clear()
-    package.check(fetch.fetch(NAME), entry.files)
+    package.check(download.fetch(NAME), entry.files)
     (record,) = caplog.records
     assert "fetching it again" in record.getMessage()
     assert len({path for path, _ in web.requests}) <= 1, "intact files are kept"
@@ -165,38 +165,38 @@ def test_a_damaged_cache_is_fetched_again_with_a_line(
     monkeypatch.setenv("ZOO_OFFLINE", "1")
     if (cached(tmp_path) / "saved_model.cpb").exists():
         # Everything else is there.
-        package.check(fetch.fetch(NAME), entry.files)
+        package.check(download.fetch(NAME), entry.files)
         return
-    with pytest.raises(fetch.FetchError, match="the cache: .*ZOO_OFFLINE"):
-        fetch.fetch(NAME)
+    with pytest.raises(download.FetchError, match="the cache: .*ZOO_OFFLINE"):
+        download.fetch(NAME)
 
 
 def test_offline_asks_no_server(entry, published, serve, monkeypatch):
     web = serve(published)
     monkeypatch.setenv("ZOO_MIRRORS", web.address)
     monkeypatch.setenv("ZOO_OFFLINE", "1")
-    with pytest.raises(fetch.FetchError, match="not asked, ZOO_OFFLINE is set"):
-        fetch.fetch(NAME)
+    with pytest.raises(download.FetchError, match="not asked, ZOO_OFFLINE is set"):
+        download.fetch(NAME)
     assert not web.requests
     monkeypatch.setenv("ZOO_OFFLINE", "0")
-    fetch.fetch(NAME)
+    download.fetch(NAME)
     assert web.requests
 
 
 def test_a_dead_server_and_a_password(entry, published, monkeypatch):
     monkeypatch.setenv("ZOO_MIRRORS", f"http://user:secret@127.0.0.1:1/x,{published}")
-    fetch.fetch(NAME)
+    download.fetch(NAME)
     shutil.rmtree(os.environ["ZOO_CACHE"])
     monkeypatch.setenv("ZOO_MIRRORS", "http://user:secret@127.0.0.1:1/x")
-    with pytest.raises(fetch.FetchError, match="http://127.0.0.1:1/x") as error:
-        fetch.fetch(NAME)
+    with pytest.raises(download.FetchError, match="http://127.0.0.1:1/x") as error:
+        download.fetch(NAME)
     assert "secret" not in str(error.value) and "connection failed" in str(error.value)
 
 
 def test_an_odd_mirror_is_refused(entry, published, monkeypatch):
     monkeypatch.setenv("ZOO_MIRRORS", "ftp://somewhere/x")
-    with pytest.raises(fetch.FetchError, match="neither http"):
-        fetch.fetch(NAME)
+    with pytest.raises(download.FetchError, match="neither http"):
+        download.fetch(NAME)
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(entry, monkeypatch, tmp_path):
@@ -204,27 +204,29 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(entry, monkeypatch, tmp_path
         target.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetch.shutil, "copyfile", full)
-    with pytest.raises(fetch.FetchError, match=r"No space left on device; make room or set ZOO_"):
-        fetch.fetch(NAME)
+    monkeypatch.setattr(download.shutil, "copyfile", full)
+    with pytest.raises(
+        download.FetchError, match=r"No space left on device; make room or set ZOO_"
+    ):
+        download.fetch(NAME)
     assert not cached(tmp_path).exists() and not hidden(tmp_path).exists()
 
 
 def test_an_unwritable_cache_is_one_line(entry, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file"))
-    with pytest.raises(fetch.FetchError, match="cannot write .*ZOO_CACHE"):
-        fetch.fetch(NAME)
+    with pytest.raises(download.FetchError, match="cannot write .*ZOO_CACHE"):
+        download.fetch(NAME)
 
 
 def start_fetching(log=subprocess.PIPE):
     """Another process that fetches the model with this process's environment and registry."""
     program = (
         "import pathlib\n"
-        "from zoo.hub import fetch, registry\n"
+        "from zoo.hub import download, registry\n"
         f"registry.PATH = pathlib.Path({str(registry.PATH)!r})\n"
         f"registry.STORE = pathlib.Path({str(registry.STORE)!r})\n"
-        f"print(fetch.fetch({NAME!r}))\n"
+        f"print(download.fetch({NAME!r}))\n"
     )
     return subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=log
@@ -276,7 +278,7 @@ def test_a_killed_download_leaves_no_model_and_is_resumed(
     held = part.stat().st_size
     web.mode = "ok"
     web.released.set()
-    package.check(fetch.fetch(NAME), entry.files)
+    package.check(download.fetch(NAME), entry.files)
     assert web.requests[-1] == (f"/{NAME}/{VERSION}/{BIG}", f"bytes={held}-")
     assert len(web.requests) == 2
     names = {p.name for p in cached(tmp_path).parent.iterdir()}

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from zoo.report import charts
+from zoo.drawing import charts
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -53,7 +53,7 @@ def test_charts_are_self_contained_and_themed(name):
 def test_no_global_state_and_no_display():
     code = (
         "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
-        "from zoo.report import charts\n"
+        "from zoo.drawing import charts\n"
         "charts.matrix([[1.0]], ['a'], ['b'], 'm')\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert dict.__eq__(matplotlib.rcParams, before)\n"

@@ -5,7 +5,6 @@ registry's hashes. The hidden folder outlives a killed process, and the next one
 """
 
 import contextlib
-import logging
 import os
 import pathlib
 import shutil
@@ -15,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import filelock
+from absl import logging
 
 from zoo.data import cache
 from zoo.errors import UserError
@@ -24,8 +24,6 @@ from zoo.hub import package, registry
 TIMEOUT = (10.0, 30.0)
 ATTEMPTS = 3
 PAUSE = 1.0
-
-_log = logging.getLogger(__name__)
 
 
 class FetchError(UserError):
@@ -77,7 +75,7 @@ def fetch(name: str, version: str | None = None) -> pathlib.Path:
             fault = _fault(target, entry)
             if fault is not None:
                 if target.exists():
-                    _log.warning("%s; fetching it again", fault)
+                    logging.warning("%s; fetching it again", fault)
                     shutil.rmtree(stage, ignore_errors=True)
                     os.replace(target, stage)
                 _assemble(stage, entry, f"the cache: {fault}")
@@ -104,7 +102,7 @@ def _locked(path: pathlib.Path, entry: registry.Entry) -> Iterator[None]:
     try:
         lock.acquire(timeout=1)
     except filelock.Timeout:
-        _log.warning("waiting for another process that fetches %s", entry.name)
+        logging.warning("waiting for another process that fetches %s", entry.name)
         lock.acquire()
     try:
         yield
@@ -129,7 +127,7 @@ def _assemble(stage: pathlib.Path, entry: registry.Entry, reason: str) -> None:
             return
         except _Unavailable as error:
             reasons.append(f"{shown}: {error}")
-            _log.warning("%s", reasons[-1])
+            logging.warning("%s", reasons[-1])
         except OSError:
             # Most likely no room is left: half a model must not keep the rest of it.
             shutil.rmtree(stage, ignore_errors=True)

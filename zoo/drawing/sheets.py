@@ -1,4 +1,4 @@
-"""Pictures of what a model does with images: arrays and callables in, uint8 RGB arrays out.
+"""Sheets of images: arrays and callables in, pictures out, `[height, width, 3]` uint8.
 
 Every picture is a sheet of equally large cells on a dark ground with labels at its edges. Images
 are enlarged by whole factors without interpolation, so each of their pixels stays what it is.
@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo.data import cache
+from zoo.drawing.palette import FAINT, GROUND, INK
+from zoo.files import atomic
 
-GROUND, INK, FAINT = (38, 43, 52), (236, 239, 244), (134, 144, 160)
 GAP = 3
 # Cells are enlarged to at least this many pixels, so that labels of a readable size fit beside.
 CELL = 64
@@ -26,6 +26,7 @@ def sheet(
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
     *,
+    captions: Sequence[Sequence[str]] = (),
     faint: Sequence[bool] = (),
     group: int = 0,
     scale: int | None = None,
@@ -37,6 +38,7 @@ def sheet(
             (others are clipped) or uint8.
         rows: a label for each row, at its left; a second line of it is set smaller.
         columns: a label for each column, above it.
+        captions: a label for each cell, above it: `R` rows of them, which may be shorter than `C`.
         faint: which rows' labels are set back, `R` booleans.
         group: after how many rows a wider gap follows; 0 for none.
         scale: the whole factor of enlargement; by default what brings the longer side of an image
@@ -48,7 +50,7 @@ def sheet(
     Raises:
         ValueError: the cells are no images.
     """
-    cells = _pixels(cells)
+    cells = pixels(cells)
     count_rows, count_columns, height, width = cells.shape[:4]
     scale = scale or -(-CELL // max(height, width))
     cells = cells.repeat(scale, axis=2).repeat(scale, axis=3)
@@ -63,15 +65,24 @@ def sheet(
     heading = _fitting(columns, width - 4, fonts[1].size)
     top = 2 * GAP + (int(1.2 * heading.size) if columns else 0)
     label_height = int(1.1 * size) * max(map(len, lines), default=0)
-    pitch = max(height, label_height) + GAP
+    named = [caption for row in captions for caption in row]
+    naming = _fitting(named, width - 4, max(12, 0.65 * size))
+    caption_height = int(1.2 * naming.size) + GAP if named else 0
+    pitch = max(height + caption_height, label_height) + GAP
 
     wider = [(r // group if group else 0) * 4 * GAP for r in range(count_rows)]
-    tops = [top + r * pitch + wider[r] for r in range(count_rows)]
+    tops = [top + caption_height + r * pitch + wider[r] for r in range(count_rows)]
     lefts = [left + c * (width + GAP) for c in range(count_columns)]
-    canvas = Image.new("RGB", (lefts[-1] + width + 2 * GAP, tops[-1] + pitch + GAP), GROUND)
+    canvas = Image.new(
+        "RGB", (lefts[-1] + width + 2 * GAP, tops[-1] - caption_height + pitch + GAP), GROUND
+    )
     draw = ImageDraw.Draw(canvas)
     for c, label in enumerate(columns):
         draw.text((lefts[c] + width / 2, top - 2 * GAP), label, FAINT, heading, anchor="ms")
+    for r, row in enumerate(captions):
+        for c, caption in enumerate(row):
+            place = (lefts[c] + width / 2, tops[r] - GAP)
+            draw.text(place, caption, FAINT, naming, anchor="ms")
     for r, label in enumerate(lines):
         colour = FAINT if r < len(faint) and faint[r] else INK
         for k, text in enumerate(label):
@@ -105,7 +116,7 @@ def reconstructions(
     Raises:
         ValueError: the shapes differ, or they are no images.
     """
-    images, outputs = _pixels(images), _pixels(reconstructions)
+    images, outputs = pixels(images), pixels(reconstructions)
     if images.shape != outputs.shape or not len(images):
         raise ValueError(
             f"images {images.shape} and reconstructions {outputs.shape} must have one shape and "
@@ -226,53 +237,6 @@ def plane(
     return sheet(_decoded(decode, varied), rows, [f"z{right} {v:.1f}" for v in values], scale=scale)
 
 
-def slot_panels(
-    images: np.ndarray,
-    panels: np.ndarray,
-    masks: np.ndarray | None = None,
-    *,
-    names: Sequence[str] | None = None,
-    scale: int | None = None,
-) -> np.ndarray:
-    """Images with what each slot does to them: a row an image, a column a slot.
-
-    The slots of an image share one colour scale, from 0 to the largest value in that image.
-
-    Args:
-        images: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, floats in [0, 1] or uint8.
-        panels: `[N, H, W, slots]` non-negative: slot-wise Jacobians, attention, soft masks.
-        masks: `[N, H, W]` integers, which object a pixel is of, 0 the background.
-        names: the slots' labels.
-        scale: see `sheet`.
-
-    Returns:
-        `[height, width, 3]` uint8.
-
-    Raises:
-        ValueError: shapes that do not fit, or panels below zero.
-    """
-    import matplotlib
-
-    images, panels = _pixels(images), np.asarray(panels, np.float64)
-    if panels.ndim != 4 or panels.shape[:3] != images.shape[:3]:
-        raise ValueError(f"panels {panels.shape} must be [N, H, W, slots] of {images.shape[:3]}")
-    if not np.isfinite(panels).all() or (panels < 0).any():
-        raise ValueError("panels must be finite and not below zero")
-    columns, parts = ["image"], [images]
-    if masks is not None:
-        masks = np.asarray(masks)
-        if masks.shape != images.shape[:3]:
-            raise ValueError(f"masks {masks.shape} must be [N, H, W] = {images.shape[:3]}")
-        palette = np.asarray(matplotlib.colormaps["tab10"].colors)[np.maximum(masks, 1) % 10 - 1]
-        columns.append("objects")
-        parts.append(_pixels(np.where((masks > 0)[..., None], palette, 0.0)))
-    peak = panels.max(axis=(1, 2, 3), keepdims=True)
-    heat = matplotlib.colormaps["inferno"](panels / np.where(peak > 0, peak, 1))[..., :3]
-    columns += names or [f"slot {k + 1}" for k in range(panels.shape[-1])]
-    cells = [*parts, *_pixels(np.moveaxis(heat, 3, 0))]
-    return sheet(np.stack(cells, axis=1), columns=columns, scale=scale)
-
-
 def png(picture: np.ndarray) -> bytes:
     """A picture as a small PNG file: `[H, W, 3]` uint8 to bytes."""
     buffer = io.BytesIO()
@@ -282,12 +246,16 @@ def png(picture: np.ndarray) -> bytes:
 
 def write(path: pathlib.Path, picture: np.ndarray) -> None:
     """Writes a picture, `[H, W, 3]` uint8, as a PNG file, at once or not at all."""
-    with cache.atomic(path) as temporary:
+    with atomic(path) as temporary:
         temporary.write_bytes(png(picture))
 
 
-def _pixels(images: np.ndarray) -> np.ndarray:
-    """`[..., H, W]` or `[..., H, W, 1 or 3]` to `[..., H, W, 3]` uint8."""
+def pixels(images: np.ndarray) -> np.ndarray:
+    """Images `[N, H, W]` or `[N, H, W, 1 or 3]`, or of more axes before, as `[..., H, W, 3]` uint8.
+
+    Raises:
+        ValueError: they have another shape, or a value that is not finite.
+    """
     images = np.asarray(images)
     given = images.shape
     if images.ndim < 3 or images.shape[-1] not in (1, 3):
@@ -305,7 +273,7 @@ def _pixels(images: np.ndarray) -> np.ndarray:
 def _decoded(decode: Callable, codes: np.ndarray, batch: int = 256) -> np.ndarray:
     """`[R, C, D]` codes to `[R, C, H, W, 3]` uint8, decoded in batches."""
     flat = codes.reshape(-1, codes.shape[-1])
-    parts = [_pixels(decode(flat[i : i + batch])) for i in range(0, len(flat), batch)]
+    parts = [pixels(decode(flat[i : i + batch])) for i in range(0, len(flat), batch)]
     images = np.concatenate(parts)
     return images.reshape(*codes.shape[:2], *images.shape[1:])
 

@@ -9,14 +9,14 @@ import apache_beam as beam
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import py_utils
 
-from zoo.data import building, catalog
+from zoo.data import catalog, shards
 from zoo.data.dataset import Dataset
 
 _BYTES = "example_bytes"
 
 
 def write(
-    builder: building.MemoryBuilder,
+    builder: tfds.core.DatasetBuilder,
     dataset: Dataset,
     parts: list[tuple[str, int, int]],
     config: tfds.download.DownloadConfig,
@@ -26,7 +26,7 @@ def write(
     Args:
         builder: whose files they are.
         dataset: the split.
-        parts: path, first and last position (exclusive) in `building.order_of`, of every file.
+        parts: path, first and last position (exclusive) in `shards.order_of`, of every file.
         config: its `beam_runner` and `beam_options` say where it runs.
 
     Returns:
@@ -45,21 +45,21 @@ def write(
 class _Shards(beam.DoFn):
     """Writes files on a worker."""
 
-    def __init__(self, builder: building.MemoryBuilder, name: str):
+    def __init__(self, builder: tfds.core.DatasetBuilder, name: str):
         # A builder is pickled as the arguments it was made of.
         self._builder, self._name = builder, name
 
     def setup(self):
         """Loads the data set, once a worker."""
         dataset = catalog.load(self._name)
-        self._order = building.order_of(dataset)
-        self._encode = building.Encoder(self._builder, dataset)
+        self._order = shards.order_of(dataset)
+        self._encode = shards.Encoder(self._builder, dataset)
 
     def process(self, part: tuple[str, int, int]):
         """Writes one file; Beam may do so twice."""
         path, start, stop = part
         with py_utils.incomplete_file(tfds.core.Path(path)) as temporary:
-            total = building.write_shard(
+            total = shards.write_shard(
                 self._builder, self._encode, str(temporary), self._order[start:stop]
             )
         beam.metrics.Metrics.counter("disentanglement_zoo", _BYTES).inc(total)

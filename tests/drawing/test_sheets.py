@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from zoo.report import figures
+from zoo.drawing import sheets
 
 
 def places(picture: np.ndarray, image: np.ndarray, scale: int = 1) -> list[tuple[int, int]]:
@@ -35,7 +35,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 def test_sheet_holds_every_image_in_its_cell():
     cells = noise(3, 4, 64, 48, 3)
-    picture = figures.sheet(cells, ["a", "b\nsmall", "c"], ["1", "2", "3", "4"])
+    picture = sheets.sheet(cells, ["a", "b\nsmall", "c"], ["1", "2", "3", "4"])
     assert picture.dtype == np.uint8 and picture.shape[2] == 3
     found = [[places(picture, cells[r, c]) for c in range(4)] for r in range(3)]
     assert all(len(place) == 1 for row in found for place in row)
@@ -44,32 +44,43 @@ def test_sheet_holds_every_image_in_its_cell():
     assert (np.diff(tops[:, 0]) >= 64).all() and (np.diff(lefts[0]) >= 48).all()
 
 
+def test_captions_stand_above_their_cells_and_rows_may_be_short():
+    cells = noise(2, 3, 64, 64)
+    bare, named = sheets.sheet(cells), sheets.sheet(cells, captions=[["a", "b", "c"], ["d"]])
+    for r, c in np.ndindex(2, 3):
+        [(top, left)] = places(named, cells[r, c])
+        above = named[top - 15 : top, left : left + 64]
+        assert (above.max() > 100) == (r == 0 or c == 0)
+        assert places(bare, cells[r, c])[0][1] == left
+    assert named.shape[0] > bare.shape[0] and named.shape[1] == bare.shape[1]
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     side=st.integers(4, 20), channels=st.sampled_from([None, 1, 3]), scale=st.sampled_from([1, 2])
 )
 def test_images_of_all_kinds_are_enlarged_by_whole_factors(side, channels, scale):
     image = noise(1, 1, side, side, *([] if channels is None else [channels]))
-    picture = figures.sheet(image, scale=scale)
+    picture = sheets.sheet(image, scale=scale)
     flat = image[0, 0] if channels == 3 else image.reshape(side, side)
     assert len(places(picture, flat, scale)) == 1
 
 
 def test_small_images_fill_a_cell():
     image = noise(1, 1, 28, 28)
-    assert len(places(figures.sheet(image), image[0, 0], scale=3)) == 1
+    assert len(places(sheets.sheet(image), image[0, 0], scale=3)) == 1
 
 
 def test_floats_are_clipped_and_rounded():
     image = np.array([[-1.0, 0.0, 0.5], [1.0, 2.0, 0.499]])[None, None].repeat(32, 2).repeat(32, 3)
-    picture = figures.sheet(image)
+    picture = sheets.sheet(image)
     expected = np.array([[0, 0, 128], [255, 255, 127]], np.uint8).repeat(32, 0).repeat(32, 1)
     assert len(places(picture, expected)) == 1
 
 
 def test_reconstructions_stand_below_their_images():
     images, outputs = noise(5, 64, 64, 1), noise(5, 64, 64, 1, seed=1)
-    picture = figures.reconstructions(images, outputs, columns=3)
+    picture = sheets.reconstructions(images, outputs, columns=3)
     for i in range(5):
         [(top, left)] = places(picture, images[i, ..., 0])
         [(below, same)] = places(picture, outputs[i, ..., 0])
@@ -105,13 +116,13 @@ def rows_of(picture: np.ndarray, latents=range(4), value: float = 2.0) -> list[i
     ],
 )
 def test_traversals_are_ordered_by_information(order, by, expected):
-    picture = figures.traversals(decode, np.zeros(4), order, by=by, steps=3)
+    picture = sheets.traversals(decode, np.zeros(4), order, by=by, steps=3)
     assert rows_of(picture) == expected
 
 
 def test_traversals_grow_to_the_right_from_the_first_code():
     codes = np.array([[0.41, -0.77, 1.2, 0.0], [1.0, 1.0, 1.0, 1.0]])
-    picture = figures.traversals(decode, codes, span=(-2.0, 2.0), steps=5)
+    picture = sheets.traversals(decode, codes, span=(-2.0, 2.0), steps=5)
     found = [places(picture, varied(2, value, codes[0])) for value in (-2, -1, 0, 1, 2)]
     lefts = [left for [(_, left)] in found]
     assert lefts == sorted(lefts) and len({top for [(top, _)] in found}) == 1
@@ -120,7 +131,7 @@ def test_traversals_grow_to_the_right_from_the_first_code():
 def test_traversals_over_quantiles_stay_within_the_codes():
     codes = np.random.default_rng(0).normal(size=(200, 4)) * [0.1, 0.5, 1.0, 0.3]
     seen = []
-    figures.traversals(
+    sheets.traversals(
         lambda batch: (seen.append(batch), decode(batch))[1], codes, span="quantiles", steps=5
     )
     batch = np.concatenate(seen).reshape(4, 5, 4)
@@ -131,16 +142,16 @@ def test_traversals_over_quantiles_stay_within_the_codes():
 
 def test_only_dead_latents_are_marked(monkeypatch):
     shown = {}
-    sheet = figures.sheet
+    sheet = sheets.sheet
     monkeypatch.setattr(
-        figures,
+        sheets,
         "sheet",
         lambda cells, rows, columns, faint, scale: (
             shown.update(zip(rows, faint, strict=True))
             or sheet(cells, rows, columns, faint=faint, scale=scale)
         ),
     )
-    picture = figures.traversals(decode, np.zeros(4), [0.5, 3.0, 0.001, 0.02], steps=2)
+    picture = sheets.traversals(decode, np.zeros(4), [0.5, 3.0, 0.001, 0.02], steps=2)
     assert shown == {
         "z1\nKL 3.00": False,
         "z0\nKL 0.50": False,
@@ -149,15 +160,15 @@ def test_only_dead_latents_are_marked(monkeypatch):
     }
     # The mark is in the pixels too: no label of the last row is as bright as the others.
     tops = [places(picture, varied(latent, 2.0))[0] for latent in (1, 2)]
-    labels = [picture[top : top + 64, : left - 64 - figures.GAP] for top, left in tops]
+    labels = [picture[top : top + 64, : left - 64 - sheets.GAP] for top, left in tops]
     assert labels[0].max() > 200 > labels[1].max()
     shown.clear()
-    figures.traversals(decode, np.zeros(4), dead=[True, False, False, False], steps=2)
+    sheets.traversals(decode, np.zeros(4), dead=[True, False, False, False], steps=2)
     assert shown == {"z0 dead": True, "z1": False, "z2": False, "z3": False}
 
 
 def test_traversals_show_the_best_where_there_are_many():
-    picture = figures.traversals(decode, np.zeros(4), [0.5, 3.0, 0.1, 1.0], steps=3, limit=2)
+    picture = sheets.traversals(decode, np.zeros(4), [0.5, 3.0, 0.1, 1.0], steps=3, limit=2)
     assert rows_of(picture, (1, 3)) == [1, 3]
     assert not places(picture, varied(0, 2.0)) and not places(picture, varied(2, 2.0))
 
@@ -170,13 +181,13 @@ def test_decoding_in_batches_keeps_the_order():
         return codes[:, :, None, None] / 255
 
     values = np.arange(600.0).reshape(3, 200, 1) % 251
-    images = figures._decoded(shades, values)
+    images = sheets._decoded(shades, values)
     assert (images[..., 0, 0, :] == values).all()
     assert sum(batches) == 600 and max(batches) <= 256
 
 
 def test_plane_grows_rightwards_and_upwards():
-    picture = figures.plane(decode, np.zeros(4), (0, 3), span=(-1.0, 1.0), steps=3)
+    picture = sheets.plane(decode, np.zeros(4), (0, 3), span=(-1.0, 1.0), steps=3)
 
     def place(right, up):
         code = np.array([right, 0, 0, up])
@@ -187,33 +198,10 @@ def test_plane_grows_rightwards_and_upwards():
     assert place(0, 1)[0] < place(0, 0)[0] < place(0, -1)[0]
 
 
-def test_slot_panels_share_a_scale_in_each_image():
-    import matplotlib
-
-    images = noise(2, 64, 64, 3)
-    panels = np.zeros((2, 64, 64, 2))
-    panels[0, ..., 0], panels[0, ..., 1] = 8.0, 4.0
-    panels[1, ..., 0] = 0.5
-    masks = np.zeros((2, 64, 64), int)
-    picture = figures.slot_panels(images, panels, masks)
-
-    def heat(value):
-        return (np.asarray(matplotlib.colormaps["inferno"](value)[:3]) * 255).round()
-
-    tops = [places(picture, image)[0] for image in images]
-    pitch = 64 + figures.GAP
-    for row, values in enumerate([(1.0, 0.5), (1.0, 0.0)]):
-        top, left = tops[row]
-        assert (picture[top : top + 64, left + pitch :][:, :64] == 0).all()
-        for slot, value in enumerate(values):
-            panel = picture[top : top + 64, left + (2 + slot) * pitch :][:, :64]
-            assert (panel == heat(value)).all()
-
-
 def test_png_gives_the_same_pixels_and_bytes():
-    picture = figures.reconstructions(noise(2, 16, 16, 1), noise(2, 16, 16, 1, seed=1))
-    content = figures.png(picture)
-    assert content == figures.png(picture.copy())
+    picture = sheets.reconstructions(noise(2, 16, 16, 1), noise(2, 16, 16, 1, seed=1))
+    content = sheets.png(picture)
+    assert content == sheets.png(picture.copy())
     with Image.open(io.BytesIO(content)) as image:
         assert (np.asarray(image) == picture).all()
 
@@ -221,16 +209,14 @@ def test_png_gives_the_same_pixels_and_bytes():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: figures.reconstructions(noise(2, 8, 8), noise(3, 8, 8)), "one shape"),
-        (lambda: figures.reconstructions(np.full((2, 8, 8), np.nan), noise(2, 8, 8)), "NaN"),
-        (lambda: figures.traversals(decode, np.zeros(4), [1.0, 2.0]), r"order \[D\]"),
-        (lambda: figures.traversals(decode, np.zeros(4), by="mean"), "'kl' or 'variance'"),
-        (lambda: figures.traversals(decode, np.zeros(4), span="all"), "quantiles"),
-        (lambda: figures.traversals(lambda b: b, np.zeros(4)), "must be"),
-        (lambda: figures.plane(decode, np.zeros(4), (1, 4)), "no two latents"),
-        (lambda: figures.plane(decode, np.zeros(4), (1, 1)), "no two latents"),
-        (lambda: figures.slot_panels(noise(1, 8, 8), np.zeros((1, 8, 7, 2))), "panels"),
-        (lambda: figures.slot_panels(noise(1, 8, 8), -np.ones((1, 8, 8, 2))), "below zero"),
+        (lambda: sheets.reconstructions(noise(2, 8, 8), noise(3, 8, 8)), "one shape"),
+        (lambda: sheets.reconstructions(np.full((2, 8, 8), np.nan), noise(2, 8, 8)), "NaN"),
+        (lambda: sheets.traversals(decode, np.zeros(4), [1.0, 2.0]), r"order \[D\]"),
+        (lambda: sheets.traversals(decode, np.zeros(4), by="mean"), "'kl' or 'variance'"),
+        (lambda: sheets.traversals(decode, np.zeros(4), span="all"), "quantiles"),
+        (lambda: sheets.traversals(lambda b: b, np.zeros(4)), "must be"),
+        (lambda: sheets.plane(decode, np.zeros(4), (1, 4)), "no two latents"),
+        (lambda: sheets.plane(decode, np.zeros(4), (1, 1)), "no two latents"),
     ],
 )
 def test_bad_input_is_explained(call, message):

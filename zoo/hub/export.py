@@ -1,0 +1,70 @@
+"""Writes a trained model as a SavedModel with its weights, config and card beside it."""
+
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+
+import keras
+import tensorflow as tf
+
+from zoo.hub import endpoints, package
+from zoo.models.base import Encoder
+
+
+class Exported(tf.Module):
+    """The endpoints that a model has, as `zoo.hub.endpoints` declares them.
+
+    `tf.saved_model.load` gives them without this package. A model without decoder has `encode` and
+    `posterior` at most.
+    """
+
+    def __init__(self, model: Encoder):
+        super().__init__()
+        self.model = model
+        for endpoint in endpoints.DECLARED.values():
+            if function := endpoint.of(model):
+                specs = [_spec(name, model) for name in endpoint.arguments]
+                setattr(self, endpoint.name, tf.function(function, specs))
+
+
+def _spec(argument: str, model: Encoder) -> tf.TensorSpec:
+    shape, dtype = endpoints.ARGUMENTS[argument]
+    return tf.TensorSpec(shape(model), dtype, name=argument)
+
+
+def export(
+    model: keras.Model,
+    folder: pathlib.Path,
+    config: str,
+    card: Mapping,
+    made_of: Callable[..., tf.Module] = Exported,
+) -> dict:
+    """Writes `folder` at once or not at all; an older one is replaced.
+
+    Args:
+        model: its endpoints are written in the precision it was built with.
+        folder: where.
+        config: the operative gin text.
+        card: see `zoo.hub.package.seal`.
+        made_of: makes what is saved of the model.
+
+    Returns:
+        The card as written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        made = temporary / folder.name
+        tf.saved_model.save(made_of(model), str(made))
+        # A stable name inside: the fingerprint TensorFlow adds differs from run to run.
+        (made / "fingerprint.pb").unlink(missing_ok=True)
+        model.save_weights(made / "model.weights.h5")
+        (made / "config.gin").write_text(config)
+        written = package.seal(made, card)
+        if folder.exists():
+            folder.rename(temporary / "old")
+        made.rename(folder)
+        return written
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
