@@ -107,7 +107,7 @@ def compare_encoding(name: str, rounds: int = 5, count: int = 8192, batch: int =
     from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
     from zoo.models.vae import BetaVAE
     from zoo.training.loop import Loop
-    from zoo.training.optimizers import Adam
+    from zoo.optim.optimizers import Adam
 
     loaded = zoo.load(name)
     dataset = data.load(loaded.card["dataset"])

@@ -30,7 +30,7 @@ def ours(compiled: bool):
     from zoo.models.slots import SlotAutoencoder
     from zoo.networks.slot_decoders import transformer_slot_decoder
     from zoo.networks.slot_encoders import transformer_slot_encoder
-    from zoo.training.optimizers import Adam
+    from zoo.optim.optimizers import Adam
 
     keras.utils.set_random_seed(0)
     model = SlotAutoencoder(

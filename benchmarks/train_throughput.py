@@ -44,7 +44,7 @@ def ours(precision: str, connection) -> None:
     from zoo.data import sampling
     from zoo.models.vae import BetaVAE
     from zoo.training.loop import Loop
-    from zoo.training.optimizers import Adam
+    from zoo.optim.optimizers import Adam
 
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
@@ -154,7 +154,7 @@ def layers(rounds: int, threads: int) -> None:
     from zoo.models.vae import BetaVAE
     from zoo.networks.transposed import in_training
     from zoo.training.loop import Loop
-    from zoo.training.optimizers import Adam
+    from zoo.optim.optimizers import Adam
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)

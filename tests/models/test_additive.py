@@ -18,8 +18,8 @@ from zoo.networks.additive import moment_encoder, object_decoder, resnet18_encod
 from zoo.networks.dense import mlp_encoder
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.job import Job
-from zoo.training.optimizers import Adam
-from zoo.training.schedules import linear_ramp
+from zoo.optim.optimizers import Adam
+from zoo.optim.schedules import linear_ramp
 from zoo.training.trainer import Pictures
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from zoo.models.annealed_vae import AnnealedVAE
-from zoo.training.schedules import linear_ramp
+from zoo.optim.schedules import linear_ramp
 
 SEED = tf.constant([1, 2])
 

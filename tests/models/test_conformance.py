@@ -18,7 +18,7 @@ from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
 from zoo.networks.slot_decoders import transformer_slot_decoder
 from zoo.networks.slot_encoders import transformer_slot_encoder
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

@@ -12,7 +12,7 @@ from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
 
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)
 

@@ -13,8 +13,8 @@ from zoo.drawing.slots import pictures as slot_pictures
 from zoo.models.slots import SlotAutoencoder, interaction
 from zoo.networks.slot_decoders import broadcast_slot_decoder, transformer_slot_decoder
 from zoo.networks.slot_encoders import slot_attention_encoder, transformer_slot_encoder
-from zoo.training.optimizers import Adam
-from zoo.training.schedules import linear_ramp, warm_up_and_decay
+from zoo.optim.optimizers import Adam
+from zoo.optim.schedules import linear_ramp, warm_up_and_decay
 
 SHAPE, SEED, START = (16, 16, 3), tf.constant([1, 2]), tf.constant(0)
 ENCODERS = {

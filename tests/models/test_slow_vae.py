@@ -11,7 +11,7 @@ from zoo.models.slow_vae import SlowVAE, laplace_cross_entropy
 from zoo.networks.convolutional import slow_decoder, slow_encoder
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.training.loop import Loop
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
 
 tfd = tfp.distributions
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)

@@ -16,7 +16,7 @@ from zoo.networks.pair_discriminators import (
 from zoo.networks.spectral import SpectralConv2D, SpectralDense, spectral_encoder
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
 
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)
 SHAPE = (16, 16, 1)

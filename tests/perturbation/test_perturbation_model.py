@@ -19,7 +19,7 @@ from zoo.perturbation.model import Perturbation
 from zoo.perturbation.network import PerturbationNetwork, folded
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
 
 SHAPE = (16, 16, 1)
 SEED, STEP = tf.constant([5, 6]), tf.constant(0)

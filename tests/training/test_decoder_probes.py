@@ -20,7 +20,7 @@ from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.training.decoder_probes import jacobian_probe, joint_probe, linear_optimum_probe
 from zoo.training.job import Job
 from zoo.training.loop import Loop
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
 
 VARIANCES = np.array([4.0, 2.0, 1.0, 0.25])
 

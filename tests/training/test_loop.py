@@ -18,7 +18,7 @@ from zoo.models.base import Model
 from zoo.models.vae import BetaVAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.training.loop import Loop, noise_seed
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
 
 EPSILON = 1e-3
 TOOLS = pathlib.Path(__file__).resolve().parents[2] / "../shared/tools/xla"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
 
 RATE, BETA_1, BETA_2 = 0.05, 0.9, 0.99
 

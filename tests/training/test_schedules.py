@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.training.schedules import piecewise_linear
+from zoo.optim.schedules import piecewise_linear
 
 POINTS = ((0, 200.0), (1500, 40.0), (7500, 4.0))
 

@@ -19,7 +19,7 @@ from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.training import selection
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.job import Job
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
 
 
 @pytest.fixture(autouse=True)

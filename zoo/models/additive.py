@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from zoo.models.base import Autoencoder, Batch
 from zoo.models.hessian_penalty import BlockHessian
-from zoo.models.noise import standard_normal
-from zoo.networks.additive import batch_norm, object_decoder, resnet18_encoder, uniform_by_fan_in
-from zoo.training.schedules import Schedule, at
+from zoo.models.noise import standard_normal, stream
+from zoo.networks.additive import object_decoder, resnet18_encoder
+from zoo.networks.pytorch import batch_norm, uniform_by_fan_in
+from zoo.optim.schedules import Schedule, at
 
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
 
@@ -155,7 +156,7 @@ class AdditiveAutoencoder(Autoencoder):
         images = self._normalized(batch["image"])
         decoded = codes = self._code(images, training)
         if training:
-            noise = standard_normal(tf.shape(codes), tf.random.fold_in(seed, 1, alg="philox"))
+            noise = standard_normal(tf.shape(codes), stream(seed, 1))
             noise *= at(self.code_noise, step) * tf.math.reduce_std(codes, axis=0)
             decoded += noise
         error = tf.math.squared_difference(images, self._image(decoded, training))

@@ -1,6 +1,8 @@
 """The contract of a model: per-example losses, and how one update is made of them."""
 
-from collections.abc import Mapping
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -14,14 +16,29 @@ Batch = Mapping[str, tf.Tensor]
 ACTIVE_VARIANCE = 0.8
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Player:
+    """Who learns from a loss of a model, and moves variables of its own.
+
+    Attributes:
+        losses: the names of the losses whose sum it minimises.
+        variables: what it moves.
+        optimizer: with which.
+    """
+
+    losses: tuple[str, ...]
+    variables: Sequence[keras.Variable]
+    optimizer: keras.optimizers.Optimizer
+
+
 class Model(keras.Model):
     """What the trainer knows of a model.
 
     A model is built with the shape of one observation, all its variables existing when `__init__`
     returns. Randomness is stateless: everything random in `losses_on` comes from `seed`.
 
-    Models with one optimiser implement `losses_on` and are done. Models with several list them
-    in `optimizers` (built) and override `update`.
+    Models of one player implement `losses_on` and are done. Others say in `rounds` who learns from
+    which loss.
     """
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -52,34 +69,76 @@ class Model(keras.Model):
         """Turns logged averages (numbers or arrays) into what is shown; adds derived figures."""
         return dict(averages)
 
+    def rounds(self, optimizer: keras.optimizers.Optimizer) -> Sequence[Sequence[Player]]:
+        """Who learns in a step: rounds one after the other, each of players at one forward pass.
+
+        Args:
+            optimizer: that of the run; optimisers of other players are made here.
+        """
+        return [[Player(("loss",), self.trainable_variables, optimizer)]]
+
+    def turn(self, step: tf.Tensor) -> tf.Tensor | None:
+        """The number of the round that a step plays, int32; None where it plays them all."""
+        del step
+
+    def losses_of(
+        self, number: int, batch: Batch, seed: tf.Tensor, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The losses that the players of a round learn from; see `losses_on`."""
+        del number
+        return self.losses_on(batch, seed, step)
+
     def bind(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Takes the optimiser of the run and creates its slots."""
+        """Takes the optimiser of the run, has the others made, and creates the slots of all."""
         self.optimizer = optimizer
-        optimizer.build(self.trainable_variables)
+        self._rounds = tuple(map(tuple, self.rounds(optimizer)))
+        for player in self._players:
+            player.optimizer.build(player.variables)
+
+    @property
+    def _players(self) -> list[Player]:
+        """All players, that of the run's optimiser first."""
+        players = [player for players in self._rounds for player in players]
+        return sorted(players, key=lambda player: player.optimizer is not self.optimizer)
 
     @property
     def optimizers(self) -> list[keras.optimizers.Optimizer]:
-        """Every optimiser whose state a checkpoint must hold."""
-        return [self.optimizer]
+        """Every optimiser whose state a checkpoint must hold, that of the run first."""
+        return [player.optimizer for player in self._players]
 
     def update(
         self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, replicas: int
     ) -> dict[str, tf.Tensor]:
-        """One optimiser step on this replica's share of a batch.
+        """One step on this replica's share of a batch: every player moves its own variables.
 
-        The loss is divided by the number of replicas because the optimiser sums their gradients.
+        Losses are divided by the number of replicas because optimisers sum their gradients.
 
         Returns:
             The means over examples of all losses.
         """
-        variables = self.trainable_variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([v.value for v in variables])
-            losses = self.losses_on(batch, seed, step)
-            loss = tf.reduce_mean(losses["loss"]) / replicas
-        gradients = tape.gradient(loss, variables)
-        self.optimizer.apply(gradients, variables)
-        return {name: tf.reduce_mean(value, axis=0) for name, value in losses.items()}
+
+        def play(number: int) -> dict[str, tf.Tensor]:
+            players = self._rounds[number]
+            with tf.GradientTape(len(players) > 1, watch_accessed_variables=False) as tape:
+                tape.watch([v.value for player in players for v in player.variables])
+                losses = self.losses_of(number, batch, seed, step)
+                goals = [
+                    tf.reduce_mean(tf.add_n([losses[name] for name in player.losses])) / replicas
+                    for player in players
+                ]
+            # All gradients before any step: each player's loss depends on the others' weights.
+            gradients = [
+                tape.gradient(goal, player.variables)
+                for goal, player in zip(goals, players, strict=True)
+            ]
+            for player, gradient in zip(players, gradients, strict=True):
+                player.optimizer.apply(gradient, player.variables)
+            return {name: tf.reduce_mean(value, axis=0) for name, value in losses.items()}
+
+        turn, numbers = self.turn(step), range(len(self._rounds))
+        if turn is None:
+            return {name: value for n in numbers for name, value in play(n).items()}
+        return tf.switch_case(turn, [functools.partial(play, n) for n in numbers])
 
 
 class Encoder(Model):

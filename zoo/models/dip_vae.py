@@ -1,32 +1,32 @@
 """DIP-VAE: the covariance of the aggregate posterior is drawn to the identity."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import gin
-import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.models.likelihoods import Bernoulli
-from zoo.models.vae import BetaVAE
-from zoo.networks.convolutional import conv_decoder, conv_encoder
+from zoo.models import posteriors
+from zoo.models.objectives import Objective
+
+if TYPE_CHECKING:
+    from zoo.models.vae import VAE
 
 tfd = tfp.distributions
 
 
 @gin.register
-class DIPVAE(BetaVAE):
-    """DIP-VAE I and II (Kumar et al. 2018, eq. 6 and 7).
+class DIPVAE(Objective):
+    """The objectives of DIP-VAE I and II (Kumar et al. 2018, eq. 6 and 7).
 
-    Minimises `E_q(z|x)[-log p(x|z)] + KL(q(z|x) || N(0, I)) + lambda_od sum_{i != j} C_ij^2 +
-    lambda_d sum_i (C_ii - 1)^2` per image, with `[D, D]` C of the batch: `Cov[m(x)]` for DIP-VAE I,
-    and `E[diag s^2(x)] + Cov[m(x)]`, the covariance of the aggregate posterior, for II. The
-    covariance divides by the batch size, as in disentanglement_lib. Logs the penalty as
-    `covariance_penalty`.
-
-    Arguments not listed are those of `BetaVAE`.
+    `E_q(z|x)[-log p(x|z)] + KL(q(z|x) || p(z)) + lambda_od sum_{i != j} C_ij^2 + lambda_d sum_i
+    (C_ii - 1)^2` per image, `[B]` in nats, with `[D, D]` C of the batch: `Cov[m(x)]` for DIP-VAE I,
+    and `E[Cov q(z|x)] + Cov[m(x)]`, the covariance of the aggregate posterior, for II. The
+    covariance of the means m divides by the batch size, as in disentanglement_lib. Logs the penalty
+    as `covariance_penalty`.
 
     Args:
+        vae: whose loss it is.
         lambda_od: the weight of the entries off the diagonal.
         lambda_d: the weight of the diagonal; 10 `lambda_od` for I and `lambda_od` for II in
             disentanglement_lib.
@@ -34,17 +34,9 @@ class DIPVAE(BetaVAE):
     """
 
     def __init__(
-        self,
-        observation_shape: tuple[int, ...],
-        latent_dim: int = 10,
-        lambda_od: float = 10.0,
-        lambda_d: float = 100.0,
-        variant: str = "I",
-        encoder: Callable[..., keras.Model] = conv_encoder,
-        decoder: Callable[..., keras.Model] = conv_decoder,
-        likelihood: Callable[..., keras.layers.Layer] = Bernoulli,
+        self, vae: "VAE", lambda_od: float = 10.0, lambda_d: float = 100.0, variant: str = "I"
     ):
-        super().__init__(observation_shape, latent_dim, 1.0, encoder, decoder, likelihood)
+        super().__init__(vae)
         if variant not in ("I", "II"):
             raise ValueError(f"DIPVAE.variant is {variant!r}; it takes 'I' or 'II'")
         self.lambda_od, self.lambda_d, self.variant = lambda_od, lambda_d, variant
@@ -52,11 +44,11 @@ class DIPVAE(BetaVAE):
     def regularizer(
         self, posterior: tfd.Distribution, latents: tf.Tensor, kl: tf.Tensor, step: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """KL and the penalty of the batch; see `BetaVAE.regularizer`."""
+        """KL and the penalty of the batch; see `Objective.regularizer`."""
         del latents, step
-        covariance = tfp.stats.covariance(posterior.loc)
+        covariance = tfp.stats.covariance(posterior.mean())
         if self.variant == "II":
-            covariance += tf.linalg.diag(tf.reduce_mean(posterior.variance(), axis=0))
+            covariance += tf.reduce_mean(posteriors.covariance(posterior), axis=0)
         diagonal = tf.linalg.diag_part(covariance)
         off_diagonal = tf.linalg.set_diag(covariance, tf.zeros_like(diagonal))
         penalty = self.lambda_od * tf.reduce_sum(off_diagonal**2)

@@ -1,17 +1,20 @@
 """FactorVAE: a discriminator estimates the total correlation of the latents."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import gin
 import keras
 import tensorflow as tf
 
-from zoo.models.base import Batch
-from zoo.models.likelihoods import Bernoulli
-from zoo.models.vae import BetaVAE
-from zoo.networks.convolutional import conv_decoder, conv_encoder
+from zoo.models.base import Batch, Player
+from zoo.models.noise import stream
+from zoo.models.objectives import Objective
 from zoo.networks.discriminators import mlp_discriminator
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
+
+if TYPE_CHECKING:
+    from zoo.models.vae import VAE
 
 
 def permute_latents(latents: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -46,17 +49,16 @@ def discriminator_adam(
 
 
 @gin.register
-class FactorVAE(BetaVAE):
-    """FactorVAE (Kim & Mnih 2018, eq. 2 and 3).
+class FactorVAE(Objective):
+    """The objective of FactorVAE (Kim & Mnih 2018, eq. 2 and 3).
 
-    Minimises `E_q(z|x)[-log p(x|z)] + KL(q(z|x) || N(0, I)) + gamma TC` per image, in nats, with
-    the total correlation `TC = KL(q(z) || prod_l q(z_l))` estimated as the difference of the two
-    logits of a discriminator, which learns to tell latents `[B, D]` from latents permuted over the
-    batch. Both learn at once, from the same forward pass, as in disentanglement_lib.
-
-    Arguments not listed are those of `BetaVAE`.
+    `E_q(z|x)[-log p(x|z)] + KL(q(z|x) || p(z)) + gamma TC` per image, `[B]` in nats, with the total
+    correlation `TC = KL(q(z) || prod_l q(z_l))` estimated as the difference of the two logits of a
+    discriminator, which learns to tell latents `[B, D]` from latents permuted over the batch. Both
+    learn at once, from the same forward pass, as in disentanglement_lib.
 
     Args:
+        vae: whose loss it is.
         gamma: the weight of the total correlation.
         discriminator: latent dim -> network to two logits, latents as they are and permuted.
         discriminator_optimizer: makes the discriminator's optimiser.
@@ -67,58 +69,39 @@ class FactorVAE(BetaVAE):
 
     def __init__(
         self,
-        observation_shape: tuple[int, ...],
-        latent_dim: int = 10,
+        vae: "VAE",
         gamma: float = 10.0,
-        encoder: Callable[..., keras.Model] = conv_encoder,
-        decoder: Callable[..., keras.Model] = conv_decoder,
-        likelihood: Callable[..., keras.layers.Layer] = Bernoulli,
         discriminator: Callable[..., keras.Model] = mlp_discriminator,
         discriminator_optimizer: Callable[[], keras.optimizers.Optimizer] = discriminator_adam,
         second_batch: bool = False,
     ):
-        super().__init__(observation_shape, latent_dim, 1.0, encoder, decoder, likelihood)
+        super().__init__(vae)
         if gamma < 0:
             raise ValueError(f"FactorVAE.gamma is {gamma}; give a number that is not negative")
         self.gamma, self.second_batch = gamma, second_batch
-        self.discriminator = discriminator(latent_dim)
+        self.discriminator = discriminator(vae.latent_dim)
         self._make_optimizer = discriminator_optimizer
 
-    def bind(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Takes the optimiser of the VAE and makes that of the discriminator."""
-        self.optimizer = optimizer
-        self.discriminator_optimizer = self._make_optimizer()
-        optimizer.build(self._vae_variables)
-        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+    def players(self) -> list[Player]:
+        """The discriminator."""
+        variables = self.discriminator.trainable_variables
+        return [Player(("discriminator",), variables, self._make_optimizer())]
 
-    @property
-    def optimizers(self) -> list[keras.optimizers.Optimizer]:
-        """That of the VAE and that of the discriminator."""
-        return [self.optimizer, self.discriminator_optimizer]
+    def observed(self, batch: Batch) -> tf.Tensor:
+        """The batch; with a second batch its first half."""
+        return tf.split(batch["image"], 2)[0] if self._halves(batch) else batch["image"]
 
-    @property
-    def _vae_variables(self) -> list[keras.Variable]:
-        others = {id(v) for v in self.discriminator.trainable_variables}
-        return [v for v in self.trainable_variables if id(v) not in others]
-
-    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        """See `Model.losses_on`; `discriminator` is the discriminator's cross entropy.
+    def losses(self, vae, batch, posterior, latents, terms, seed, step) -> dict[str, tf.Tensor]:
+        """See `Objective.losses`; `discriminator` is the discriminator's cross entropy.
 
         With a second batch the losses are those of the first half.
         """
-        images, others = batch["image"], None
-        if self.second_batch:
-            if images.shape[0] is not None and images.shape[0] % 2:
-                raise ValueError(
-                    f"FactorVAE.second_batch halves a batch of {images.shape[0]}; make "
-                    "train.batch_size even"
-                )
-            images, others = tf.split(images, 2)
-        posterior, latents, terms = self.elbo(images, seed)
+        del posterior, step
         source = latents
-        if self.second_batch:
-            source = self.draw(self.posterior(others), _stream(seed, 1))
-        permuted = permute_latents(source, _stream(seed, 2))
+        if self._halves(batch):
+            others = tf.split(batch["image"], 2)[1]
+            source = vae.draw(vae.posterior(others), stream(seed, 3))
+        permuted = permute_latents(source, stream(seed, 2))
         logits = tf.cast(self.discriminator(tf.concat([latents, permuted], axis=0)), tf.float32)
         log_probabilities = tf.split(tf.nn.log_softmax(logits), 2)
         total_correlation = log_probabilities[0][:, 0] - log_probabilities[0][:, 1]
@@ -129,27 +112,10 @@ class FactorVAE(BetaVAE):
             "discriminator": -0.5 * (log_probabilities[0][:, 0] + log_probabilities[1][:, 1]),
         }
 
-    def update(
-        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, replicas: int
-    ) -> dict[str, tf.Tensor]:
-        """One step of the VAE and one of the discriminator; see `Model.update`."""
-        players = (
-            ("loss", self._vae_variables, self.optimizer),
-            (
-                "discriminator",
-                self.discriminator.trainable_variables,
-                self.discriminator_optimizer,
-            ),
-        )
-        with tf.GradientTape(persistent=True) as tape:
-            losses = self.losses_on(batch, seed, step)
-            goals = {name: tf.reduce_mean(losses[name]) / replicas for name, *_ in players}
-        # Each player's loss depends on the other's weights, but moves its own only.
-        gradients = [tape.gradient(goals[name], variables) for name, variables, _ in players]
-        for (_, variables, optimizer), gradient in zip(players, gradients, strict=True):
-            optimizer.apply(gradient, variables)
-        return {name: tf.reduce_mean(value, axis=0) for name, value in losses.items()}
-
-
-def _stream(seed: tf.Tensor, number: int) -> tf.Tensor:
-    return tf.random.fold_in(seed, number, alg="philox")
+    def _halves(self, batch: Batch) -> bool:
+        size = batch["image"].shape[0]
+        if self.second_batch and size is not None and size % 2:
+            raise ValueError(
+                f"FactorVAE.second_batch halves a batch of {size}; make train.batch_size even"
+            )
+        return self.second_batch

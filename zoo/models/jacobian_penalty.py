@@ -6,6 +6,7 @@ import gin
 import tensorflow as tf
 
 from zoo.evaluation import jacobians, tangents
+from zoo.models.noise import stream
 
 
 @gin.register
@@ -67,7 +68,7 @@ class JacobianOrthogonality:
         for number in range(self.directions):
             bits = tf.random.stateless_uniform(
                 tf.shape(latents),
-                tf.random.fold_in(seed, number, alg="philox"),
+                stream(seed, number),
                 minval=None,
                 maxval=None,
                 dtype=tf.int32,

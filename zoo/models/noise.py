@@ -1,8 +1,13 @@
-"""Noise that is the same with and without XLA."""
+"""Noise that is the same with and without XLA, and its seeds."""
 
 import math
 
 import tensorflow as tf
+
+
+def stream(seed: tf.Tensor, number: int) -> tf.Tensor:
+    """The seed `[2]` of another stream of noise of the same step, for each number another."""
+    return tf.random.fold_in(seed, number, alg="philox")
 
 
 def standard_normal(shape, seed: tf.Tensor) -> tf.Tensor:

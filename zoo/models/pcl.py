@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from zoo.models.base import Batch, Encoder
-from zoo.networks.additive import batch_norm
 from zoo.networks.convolutional import conv_encoder
+from zoo.networks.pytorch import batch_norm
 
 
 def negatives(second: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

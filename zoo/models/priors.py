@@ -68,8 +68,7 @@ class NormalPrior:
 class LaplacePrior(NormalPrior):
     """Laplace(0, b) with normal posteriors; the KL is exact.
 
-    `KL = log 2b + E|z| / b - H(q)` with `E|z| = s sqrt(2/pi) exp(-m^2 / 2 s^2) + m erf(m / s
-    sqrt 2)`, the mean of a folded normal.
+    `KL = log 2b + E|z| / b - H(q)`, with the mean of a folded normal.
 
     Args:
         scale: b; by default the variance `2 b^2` is 1.
@@ -83,10 +82,7 @@ class LaplacePrior(NormalPrior):
     def divergence(self, posterior: tfd.Distribution, latents: tf.Tensor) -> tf.Tensor:
         """See `Prior.divergence`; exact."""
         del latents
-        mean, deviation = posterior.loc, posterior.scale
-        ratio = mean / (deviation * math.sqrt(2))
-        folded = deviation * math.sqrt(2 / math.pi) * tf.exp(-(ratio**2))
-        folded += mean * tf.math.erf(ratio)
+        folded = folded_normal_mean(posterior.loc, posterior.scale)
         return math.log(2 * self.scale) + folded / self.scale - posterior.entropy()
 
     def sample(self, shape, seed: tf.Tensor) -> tf.Tensor:
@@ -162,6 +158,20 @@ class UniformPrior:
     def sample(self, shape, seed: tf.Tensor) -> tf.Tensor:
         """See `Prior.sample`."""
         return self.half_width * (2 * _uniform(shape, seed) - 1)
+
+
+def folded_normal_mean(mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
+    """`E|d|` of d ~ N(m, s^2): `s sqrt(2/pi) exp(-m^2 / 2 s^2) + m erf(m / s sqrt 2)`.
+
+    Args:
+        mean: m, any shape.
+        stddev: s, the same shape.
+
+    Returns:
+        The same shape.
+    """
+    ratio = mean / (stddev * math.sqrt(2))
+    return stddev * math.sqrt(2 / math.pi) * tf.exp(-(ratio**2)) + mean * tf.math.erf(ratio)
 
 
 def _phi(values: tf.Tensor) -> tf.Tensor:

@@ -8,10 +8,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.models.base import Autoencoder, Batch
-from zoo.models.noise import standard_normal
+from zoo.models.noise import standard_normal, stream
 from zoo.networks.slot_decoders import transformer_slot_decoder
 from zoo.networks.slot_encoders import transformer_slot_encoder
-from zoo.training.schedules import Schedule, at
+from zoo.optim.schedules import Schedule, at
 
 tfd = tfp.distributions
 
@@ -204,7 +204,7 @@ class SlotAutoencoder(Autoencoder):
         if stride == 1:
             return flat, self.decoder(latents)
         bits = tf.random.stateless_uniform(
-            [2], tf.random.fold_in(seed, _PIXELS, alg="philox"), None, None, tf.int32, alg="philox"
+            [2], stream(seed, _PIXELS), None, None, tf.int32, alg="philox"
         )
         row, column = tf.unstack(tf.math.floormod(bits, stride))
         rows, columns = row + tf.range(0, height, stride), column + tf.range(0, width, stride)

@@ -1,16 +1,17 @@
 """Beta-TC-VAE: the total correlation is estimated from the batch."""
 
 import math
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import gin
-import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.models.likelihoods import Bernoulli
-from zoo.models.vae import BetaVAE
-from zoo.networks.convolutional import conv_decoder, conv_encoder
+from zoo.models.objectives import Objective
+from zoo.models.posteriors import marginals
+
+if TYPE_CHECKING:
+    from zoo.models.vae import VAE
 
 tfd = tfp.distributions
 
@@ -33,7 +34,7 @@ def _log_weights(batch: tf.Tensor, estimator: str, dataset_size: int | None) -> 
 
 def log_aggregate(
     latents: tf.Tensor,
-    posterior: tfd.Normal,
+    posterior: tfd.Distribution,
     estimator: str = "mixture",
     dataset_size: int | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -50,7 +51,7 @@ def log_aggregate(
 
     Args:
         latents: `[B, D]`, a sample of every posterior.
-        posterior: a batch of B normals over `[D]`.
+        posterior: B distributions over `[D]`.
         estimator: one of the above.
         dataset_size: N, at least B; `mixture` does without.
 
@@ -63,15 +64,18 @@ def log_aggregate(
         raise ValueError(
             f"stratified sampling takes batches of 2 to {dataset_size} (dataset_size), not {batch}"
         )
-    each = tfd.Normal(posterior.loc[None], posterior.scale[None]).log_prob(latents[:, None])
+    each = marginals(posterior).log_prob(latents[:, None])
+    whole = posterior.log_prob(latents[:, None])
+    if whole.shape.rank == 3:
+        whole = tf.reduce_sum(whole, axis=2)
     weights = _log_weights(tf.shape(latents)[0], estimator, dataset_size)
-    joint = tf.reduce_logsumexp(tf.reduce_sum(each, axis=2) + weights, axis=1)
+    joint = tf.reduce_logsumexp(whole + weights, axis=1)
     return joint, tf.reduce_logsumexp(each + weights[..., None], axis=1)
 
 
 def total_correlation(
     latents: tf.Tensor,
-    posterior: tfd.Normal,
+    posterior: tfd.Distribution,
     estimator: str = "mixture",
     dataset_size: int | None = None,
 ) -> tf.Tensor:
@@ -98,15 +102,14 @@ def _check(estimator: str, dataset_size: int | None) -> None:
 
 
 @gin.register
-class TCVAE(BetaVAE):
-    """Beta-TC-VAE (Chen et al. 2018, with alpha = gamma = 1).
+class TCVAE(Objective):
+    """The objective of beta-TC-VAE (Chen et al. 2018, with alpha = gamma = 1).
 
-    Minimises `E_q(z|x)[-log p(x|z)] + KL(q(z|x) || N(0, I)) + (beta - 1) TC` per image, in nats,
-    with `total_correlation` of the batch's latents `[B, D]` as TC; logs it as `total_correlation`.
-
-    Arguments not listed are those of `BetaVAE`.
+    `E_q(z|x)[-log p(x|z)] + KL(q(z|x) || p(z)) + (beta - 1) TC` per image, `[B]` in nats, with
+    `total_correlation` of the batch's latents `[B, D]` as TC; logs it as `total_correlation`.
 
     Args:
+        vae: whose loss it is.
         beta: the weight of the total correlation in the decomposed KL.
         estimator: see `log_aggregate`; `mixture` has the gradients of disentanglement_lib and of
             minibatch-weighted sampling.
@@ -115,23 +118,21 @@ class TCVAE(BetaVAE):
 
     def __init__(
         self,
-        observation_shape: tuple[int, ...],
-        latent_dim: int = 10,
+        vae: "VAE",
         beta: float = 6.0,
-        encoder: Callable[..., keras.Model] = conv_encoder,
-        decoder: Callable[..., keras.Model] = conv_decoder,
-        likelihood: Callable[..., keras.layers.Layer] = Bernoulli,
         estimator: str = "mixture",
         dataset_size: int | None = None,
     ):
-        super().__init__(observation_shape, latent_dim, beta, encoder, decoder, likelihood)
+        super().__init__(vae)
+        if beta < 0:
+            raise ValueError(f"TCVAE.beta is {beta}; give a number that is not negative")
         _check(estimator, dataset_size)
-        self.estimator, self.dataset_size = estimator, dataset_size
+        self.beta, self.estimator, self.dataset_size = beta, estimator, dataset_size
 
     def regularizer(
         self, posterior: tfd.Distribution, latents: tf.Tensor, kl: tf.Tensor, step: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """`KL + (beta - 1) TC`; see `BetaVAE.regularizer`."""
+        """`KL + (beta - 1) TC`; see `Objective.regularizer`."""
         del step
         correlation = total_correlation(latents, posterior, self.estimator, self.dataset_size)
         return kl + (self.beta - 1) * correlation, {"total_correlation": correlation}

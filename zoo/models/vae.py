@@ -1,4 +1,4 @@
-"""VAE and beta-VAE with a diagonal Gaussian posterior."""
+"""Variational autoencoders: a family of posteriors, a prior, a likelihood, and an objective."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,32 +8,36 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Batch
+from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Batch, Player
 from zoo.models.jacobian_penalty import JacobianOrthogonality
 from zoo.models.likelihoods import Bernoulli
+from zoo.models.noise import stream
+from zoo.models.objectives import BetaVAE, Objective
+from zoo.models.posteriors import DiagonalPosterior, Posterior, marginals
 from zoo.models.priors import NormalPrior, Prior
 from zoo.networks.convolutional import conv_decoder, conv_encoder
-from zoo.training.schedules import Schedule, at
 
 tfd = tfp.distributions
 
 
 @gin.register
-class BetaVAE(Autoencoder):
-    """Beta-VAE (Higgins et al. 2017, eq. 4; beta = 1 is the VAE of Kingma & Welling 2014).
+class VAE(Autoencoder):
+    """A variational autoencoder (Kingma & Welling 2014).
 
-    Minimises `E_q(z|x)[-log p(x|z)] + beta KL(q(z|x) || p(z))` per image, in nats, with
-    `q(z|x) = N(m(x), diag s^2(x))`, `p(z) = N(0, I)` (or another prior), and one sample of z an
-    image.
+    With the defaults it minimises the negative evidence lower bound
+    `E_q(z|x)[-log p(x|z)] + KL(q(z|x) || p(z))` per image, in nats, with
+    `q(z|x) = N(m(x), diag s^2(x))`, `p(z) = N(0, I)`, and one sample of z an image. What else it
+    may minimise is the objective's, each with its paper in its docstring.
 
     Args:
         observation_shape: the shape of one observation, `(H, W, C)` or `(D,)`.
         latent_dim: the number of latents.
-        beta: the weight of the KL term: a number, or a schedule of the step, which is logged.
         encoder: observation shape -> network to features; heads for `m` and `log s^2` follow.
         decoder: (latent dim, observation shape) -> network to unnormalised outputs.
         likelihood: makes the likelihood p(x|z) of those outputs.
-        prior: makes the prior of the latents and the family of posteriors, `zoo.models.priors`.
+        prior: makes the prior of the latents, `zoo.models.priors`.
+        posterior: makes the family of posteriors, `zoo.models.posteriors`.
+        objective: makes the loss of this VAE, `zoo.models.objectives`.
         jacobian_penalty: None, or what is added to the loss for the decoder's Jacobian at the
             sampled latents: see `JacobianOrthogonality`. Its value is logged without its weight.
     """
@@ -42,19 +46,18 @@ class BetaVAE(Autoencoder):
         self,
         observation_shape: tuple[int, ...],
         latent_dim: int = 10,
-        beta: float | Schedule = 1.0,
         encoder: Callable[..., keras.Model] = conv_encoder,
         decoder: Callable[..., keras.Model] = conv_decoder,
         likelihood: Callable[..., keras.layers.Layer] = Bernoulli,
         prior: Callable[[], Prior] = NormalPrior,
+        posterior: Callable[..., Posterior] = DiagonalPosterior,
+        objective: Callable[..., Objective] = BetaVAE,
         jacobian_penalty: JacobianOrthogonality | None = None,
     ):
         super().__init__()
         if latent_dim < 1:
-            raise ValueError(f"BetaVAE.latent_dim is {latent_dim}; give at least 1")
-        if not callable(beta) and beta < 0:
-            raise ValueError(f"BetaVAE.beta is {beta}; give a number that is not negative")
-        self.observation_shape, self.latent_dim, self.beta = observation_shape, latent_dim, beta
+            raise ValueError(f"VAE.latent_dim is {latent_dim}; give at least 1")
+        self.observation_shape, self.latent_dim = observation_shape, latent_dim
         self.encoder = encoder(observation_shape)
         self.mean_head = keras.layers.Dense(latent_dim, name="mean")
         self.log_variance_head = keras.layers.Dense(latent_dim, name="log_variance")
@@ -63,17 +66,16 @@ class BetaVAE(Autoencoder):
         self.prior, self.jacobian_penalty = prior(), jacobian_penalty
         for head in (self.mean_head, self.log_variance_head):
             head.build(self.encoder.output_shape)
+        self.posterior_family = posterior(latent_dim, self.encoder.output_shape, self.prior)
+        self.objective = objective(self)
         self.built = True
 
     def posterior(self, images: tf.Tensor) -> tfd.Distribution:
-        """`q(z|x)`: `[B, ...]` images to B distributions over `[D]` with independent entries.
-
-        Normal ones, unless the prior has another family.
-        """
+        """`q(z|x)`: `[B, ...]` images to B distributions over `[D]`."""
         features = self.encoder(images)
         mean = tf.cast(self.mean_head(features), tf.float32)
         log_variance = tf.cast(self.log_variance_head(features), tf.float32)
-        return self.prior.posterior(mean, log_variance)
+        return self.posterior_family(features, mean, log_variance)
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """The posterior mean: `[B, ...]` to `[B, D]`."""
@@ -89,70 +91,51 @@ class BetaVAE(Autoencoder):
 
     def draw(self, posterior: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
         """One reparameterised sample of every posterior of a batch, `[B, D]`."""
-        return self.prior.draw(posterior, seed)
+        return self.posterior_family.draw(posterior, seed)
 
     def draw_prior(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """`count` latents of the prior, `[count, D]`."""
         return self.prior.sample(tf.stack([count, self.latent_dim]), seed)
-
-    def divergence(
-        self, posterior: tfd.Distribution, latents: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """KL to the prior in nats: `[B]` of the whole posterior, `[B, D]` of its marginals.
-
-        Where there is no closed form it is estimated from one sample of each, `latents` `[B, D]`.
-        """
-        per_latent = self.prior.divergence(posterior, latents)
-        return tf.reduce_sum(per_latent, axis=-1), per_latent
 
     def elbo(
         self, images: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tfd.Distribution, tf.Tensor, dict[str, tf.Tensor]]:
         """The posterior, a sample of it `[B, D]`, and the terms of the evidence lower bound.
 
-        The terms are reconstruction `[B]`, KL in all `[B]` and per latent `[B, D]`, and the
-        posterior variances `[B, D]`.
+        The terms are reconstruction `[B]`, KL in all `[B]` and per latent `[B, D]`, the posterior
+        variances `[B, D]` and, where there is one, the penalty of the decoder's Jacobian `[B]`.
         """
         posterior = self.posterior(images)
         latents = self.draw(posterior, seed)
         reconstruction = self.likelihood.negative_log_likelihood(
             images, self.decoder_outputs(latents)
         )
-        kl, kl_per_latent = self.divergence(posterior, latents)
+        kl, kl_per_latent = self.posterior_family.divergence(posterior, latents)
         terms = {
             "reconstruction": reconstruction,
             "kl": kl,
             "kl_per_latent": kl_per_latent,
-            "posterior_variance": posterior.variance(),
+            "posterior_variance": marginals(posterior).variance(),
         }
+        if self.jacobian_penalty is not None:
+            # Another stream than that of the sample.
+            directions = stream(seed, 1)
+            terms["jacobian_penalty"] = self.jacobian_penalty(self.decode, latents, directions)
         return posterior, latents, terms
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        """See `Model.losses_on`; logs the terms of `elbo` and what `regularizer` logs."""
-        posterior, latents, terms = self.elbo(batch["image"], seed)
-        penalty, logged = self.regularizer(posterior, latents, terms["kl"], step)
-        loss = terms["reconstruction"] + penalty
+        """See `Model.losses_on`; logs the terms of `elbo` and what the objective logs."""
+        posterior, latents, terms = self.elbo(self.objective.observed(batch), seed)
+        losses = self.objective.losses(self, batch, posterior, latents, terms, seed, step)
         if self.jacobian_penalty is not None:
-            # Another stream than that of the sample.
-            directions = tf.random.fold_in(seed, 1, alg="philox")
-            logged["jacobian_penalty"] = self.jacobian_penalty(self.decode, latents, directions)
-            loss += self.jacobian_penalty.weight * logged["jacobian_penalty"]
-        return {"loss": loss, **terms, **logged}
+            losses["loss"] += self.jacobian_penalty.weight * losses["jacobian_penalty"]
+        return losses
 
-    def regularizer(
-        self, posterior: tfd.Distribution, latents: tf.Tensor, kl: tf.Tensor, step: tf.Tensor
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """What is added to the reconstruction, `[B]`, and what of it is logged.
-
-        Args:
-            posterior: of the images of a batch.
-            latents: a sample of each, `[B, D]`.
-            kl: the KL term, `[B]`.
-            step: the number of updates made before, for schedules.
-        """
-        del posterior, latents
-        beta = at(self.beta, step)
-        return beta * kl, {"beta": beta * tf.ones_like(kl)} if callable(self.beta) else {}
+    def rounds(self, optimizer: keras.optimizers.Optimizer) -> list[list[Player]]:
+        """The VAE and, from the same forward pass, what else the objective has learn."""
+        others = {id(v) for v in self.objective.trainable_variables}
+        variables = [v for v in self.trainable_variables if id(v) not in others]
+        return [[Player(("loss",), variables, optimizer), *self.objective.players()]]
 
     def summarize(self, averages: Mapping) -> dict:
         """Adds `active_latents`: how many have a mean posterior variance below 0.8."""

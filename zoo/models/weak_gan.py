@@ -7,11 +7,11 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.models.base import Autoencoder, Batch
-from zoo.models.noise import standard_normal
+from zoo.models.base import Autoencoder, Batch, Player
+from zoo.models.noise import standard_normal, stream
 from zoo.networks.pair_discriminators import gan_decoder, match_discriminator
 from zoo.networks.spectral import SpectralDense, spectral_encoder
-from zoo.training.optimizers import Adam
+from zoo.optim.optimizers import Adam
 
 tfd = tfp.distributions
 
@@ -91,22 +91,16 @@ class WeakGAN(Autoencoder):
         self._make_optimizer = critic_optimizer
         self.built = True
 
-    def bind(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Takes the optimiser of the generator and makes that of discriminator and encoder."""
-        self.optimizer = optimizer
-        self.critic_optimizer = self._make_optimizer()
-        optimizer.build(self.decoder.trainable_variables)
-        self.critic_optimizer.build(self._critic_variables)
-
-    @property
-    def optimizers(self) -> list[keras.optimizers.Optimizer]:
-        """That of the generator and that of discriminator and encoder."""
-        return [self.optimizer, self.critic_optimizer]
-
-    @property
-    def _critic_variables(self) -> list[keras.Variable]:
+    def rounds(self, optimizer: keras.optimizers.Optimizer) -> list[list[Player]]:
+        """Discriminator and encoder, of one optimiser; then the generator, on other latents."""
         parts = (self.discriminator, self.encoder, self.code_head)
-        return [variable for part in parts for variable in part.trainable_variables]
+        critics = [variable for part in parts for variable in part.trainable_variables]
+        # Their weights are disjoint: the gradient of the sum of their losses is that of each.
+        losses = ("discriminator", "encoder")
+        return [
+            [Player(losses, critics, self._make_optimizer())],
+            [Player(("generator",), self.decoder.trainable_variables, optimizer)],
+        ]
 
     def posterior(self, images: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """`q(z|x)`: `[B, ...]` images to a batch of B normals over `[D]`, independent entries."""
@@ -130,7 +124,7 @@ class WeakGAN(Autoencoder):
             seed: `[2]` int32.
         """
         shape = tf.shape(labels)
-        first, second = (standard_normal(shape, _stream(seed, number)) for number in (1, 2))
+        first, second = (standard_normal(shape, stream(seed, number)) for number in (1, 2))
         if self.pairing == "rank":
             return first, second, tf.cast(first > second, tf.float32)
         shared = tf.cast(labels, tf.bool)
@@ -146,30 +140,21 @@ class WeakGAN(Autoencoder):
         del step
         labels = self._labels(batch)
         losses = {
-            **self._critics(batch, labels, _stream(seed, 1), training=False),
-            "generator": self._generator(labels, _stream(seed, 2), training=False),
+            **self._critics(batch, labels, stream(seed, 1), training=False),
+            "generator": self._generator(labels, stream(seed, 2), training=False),
         }
         return {"loss": losses["encoder"], **losses}
 
-    def update(
-        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, replicas: int
+    def losses_of(
+        self, number: int, batch: Batch, seed: tf.Tensor, step: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """One step of discriminator and encoder, then one of the generator; see `Model.update`."""
+        """See `Model.losses_of`."""
         del step
         labels = self._labels(batch)
-        with tf.GradientTape() as tape:
-            losses = self._critics(batch, labels, _stream(seed, 1), training=True)
-            # Their weights are disjoint: the gradient of the sum is that of each.
-            goal = tf.reduce_mean(tf.add_n(list(losses.values()))) / replicas
-        variables = self._critic_variables
-        self.critic_optimizer.apply(tape.gradient(goal, variables), variables)
-        with tf.GradientTape() as tape:
-            losses["generator"] = self._generator(labels, _stream(seed, 2), training=True)
-            goal = tf.reduce_mean(losses["generator"]) / replicas
-        variables = self.decoder.trainable_variables
-        self.optimizer.apply(tape.gradient(goal, variables), variables)
-        losses["loss"] = losses["encoder"]
-        return {name: tf.reduce_mean(value, axis=0) for name, value in losses.items()}
+        if number == 1:
+            return {"generator": self._generator(labels, stream(seed, 2), training=True)}
+        losses = self._critics(batch, labels, stream(seed, 1), training=True)
+        return {**losses, "loss": losses["encoder"]}
 
     def _labels(self, batch: Batch) -> tf.Tensor:
         name, sampler = _LABELS[self.pairing]
@@ -211,7 +196,3 @@ class WeakGAN(Autoencoder):
         first, second, made = self.pairs(labels, seed)
         images = [self._generate(z, training=True) for z in (first, second)]
         return tf.nn.softplus(-self.discriminator(*images, made, training=training))
-
-
-def _stream(seed: tf.Tensor, number: int) -> tf.Tensor:
-    return tf.random.fold_in(seed, number, alg="philox")

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.networks.additive import uniform_by_fan_in
+from zoo.networks.pytorch import uniform_by_fan_in
 
 Layer = keras.layers.Layer
 

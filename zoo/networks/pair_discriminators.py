@@ -11,7 +11,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from zoo.networks.additive import batch_norm
+from zoo.networks.pytorch import batch_norm
 from zoo.networks.spectral import SpectralDense, spectral_encoder
 
 

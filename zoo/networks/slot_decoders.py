@@ -16,8 +16,8 @@ import gin
 import keras
 import tensorflow as tf
 
-from zoo.networks.additive import uniform_by_fan_in
 from zoo.networks.attention import Block, SoftPositions, fourier_features, layer_norm, mlp
+from zoo.networks.pytorch import uniform_by_fan_in
 
 
 @gin.configurable

@@ -152,7 +152,7 @@ def read(path: pathlib.Path, dataset: Dataset) -> Restart:
     if active is None:
         raise UserError(
             f"{path} has no active_latents in the last record of {folder.metrics.name}, so nothing "
-            "says which runs it can be paired with; give runs of BetaVAE with their logs"
+            "says which runs it can be paired with; give runs of a VAE with their logs"
         )
     return Restart(path, mig, manifest["seed"], active)
 

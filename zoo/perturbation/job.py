@@ -17,7 +17,7 @@ from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 from zoo.hub.export import export
 from zoo.models.base import Model
-from zoo.models.vae import BetaVAE
+from zoo.models.vae import VAE
 from zoo.networks.convolutional import conv_decoder
 from zoo.perturbation import choice, pictures
 from zoo.perturbation.model import Perturbation, mean_likelihood
@@ -140,14 +140,14 @@ class PerturbationJob(Job):
         choice.require_one_setting(paths)
         return choice.choose(restarts, self.ensemble, self.min_active)
 
-    def restored(self, restart: choice.Restart, precision: str) -> BetaVAE:
+    def restored(self, restart: choice.Restart, precision: str) -> VAE:
         """The VAE of a finished run, in a precision; replaces the configuration."""
         folder = runs.RunFolder(restart.path)
         config.parse([str(folder.config)])
         job = Job()
         vae = job._build(job._load(job.dataset), tf.distribute.get_strategy(), precision)
-        if not isinstance(vae, BetaVAE):
-            raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of BetaVAE")
+        if not isinstance(vae, VAE):
+            raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of VAE")
         vae.load_weights(folder.saved_model / "model.weights.h5")
         return vae
 

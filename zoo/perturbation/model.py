@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data.space import FactorSpace
-from zoo.models.base import Batch, Model
-from zoo.models.vae import BetaVAE
+from zoo.models.base import Batch, Model, Player
+from zoo.models.noise import stream
+from zoo.models.vae import VAE
 from zoo.perturbation.network import PerturbationNetwork, folded
 
 
@@ -54,8 +55,8 @@ class Perturbation(Model):
         self,
         observation_shape: tuple[int, ...],
         space: FactorSpace,
-        disentangled: Sequence[BetaVAE],
-        entangled: Sequence[BetaVAE],
+        disentangled: Sequence[VAE],
+        entangled: Sequence[VAE],
         epsilon: float,
         samples: int,
         decoder_batches: int,
@@ -85,17 +86,17 @@ class Perturbation(Model):
         self.built = True
 
     @property
-    def disentangled(self) -> list[BetaVAE]:
+    def disentangled(self) -> list[VAE]:
         """The VAEs whose reconstruction m makes worse."""
         return [getattr(self, f"disentangled_{k}") for k in range(self._ensemble)]
 
     @property
-    def entangled(self) -> list[BetaVAE]:
+    def entangled(self) -> list[VAE]:
         """The VAEs whose reconstruction m makes better."""
         return [getattr(self, f"entangled_{k}") for k in range(self._ensemble)]
 
     @property
-    def _vaes(self) -> list[BetaVAE]:
+    def _vaes(self) -> list[VAE]:
         return [*self.disentangled, *self.entangled]
 
     @property
@@ -103,17 +104,15 @@ class Perturbation(Model):
         """The weights of all decoders."""
         return [v for vae in self._vaes for v in vae.decoder.trainable_variables]
 
-    def bind(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Takes the optimiser of m and makes that of the decoders."""
-        self.optimizer = optimizer
-        self.decoder_optimizer = self._make_optimizer()
-        optimizer.build(self.network.trainable_variables)
-        self.decoder_optimizer.build(self.decoder_variables)
+    def rounds(self, optimizer: keras.optimizers.Optimizer) -> list[list[Player]]:
+        """m, of the run's optimiser, and all decoders; a step plays one round."""
+        decoders = Player(("decoders",), self.decoder_variables, self._make_optimizer())
+        return [[Player(("loss",), self.network.trainable_variables, optimizer)], [decoders]]
 
-    @property
-    def optimizers(self) -> list[keras.optimizers.Optimizer]:
-        """That of m and that of the decoders."""
-        return [self.optimizer, self.decoder_optimizer]
+    def turn(self, step: tf.Tensor) -> tf.Tensor:
+        """See `Model.turn`."""
+        decoders = step % (self.decoder_batches + 1) < self.decoder_batches
+        return tf.cast((step < self.warm_up) | decoders, tf.int32)
 
     def change(self, index: tf.Tensor) -> tf.Tensor:
         """The output m(w) for images: `[B]` numbers to `[B, H, W, C]` float32 in [-1, 1]."""
@@ -124,18 +123,15 @@ class Perturbation(Model):
         """`fold(x + epsilon m(w))` of images x and m(w), `[B, H, W, C]` float32 in [0, 1]."""
         return folded(images + self.epsilon * change)
 
-    def outputs(self, vae: BetaVAE, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def outputs(self, vae: VAE, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """What its decoder makes of samples of `q(z|image)`, `[samples * B, ...]`."""
         posterior = vae.posterior(images)
-        latents = [
-            vae.draw(posterior, tf.random.fold_in(seed, s, alg="philox"))
-            for s in range(self.samples)
-        ]
+        latents = [vae.draw(posterior, stream(seed, s)) for s in range(self.samples)]
         return vae.decoder_outputs(tf.concat(latents, axis=0))
 
     def reconstruction(
         self,
-        vae: BetaVAE,
+        vae: VAE,
         targets: tf.Tensor,
         outputs: tf.Tensor,
         likelihood: keras.layers.Layer | None,
@@ -174,7 +170,7 @@ class Perturbation(Model):
         exchanged = self.perturbed(images, tf.roll(change, 1, axis=0))
         own, losses, gaps = [], [], []
         for k, vae in enumerate(self._vaes):
-            outputs = self.outputs(vae, images, tf.random.fold_in(seed, k, alg="philox"))
+            outputs = self.outputs(vae, images, stream(seed, k))
             own.append(self.reconstruction(vae, targets, outputs, None))
             losses.append(self.reconstruction(vae, targets, outputs, self.likelihood))
             gaps.append(losses[-1] - self.reconstruction(vae, images, outputs, self.likelihood))
@@ -195,25 +191,6 @@ class Perturbation(Model):
         """The means of `[B]` for each of `_vaes` over the disentangled, and over the entangled."""
         count = self._ensemble
         return tf.add_n(values[:count]) / count, tf.add_n(values[count:]) / count
-
-    def update(
-        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, replicas: int
-    ) -> dict[str, tf.Tensor]:
-        """One step of all decoders or one of m, as the number of the step has it."""
-
-        def learn(goal, variables, optimizer):
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch([v.value for v in variables])
-                losses = self.losses_on(batch, seed, step)
-                objective = tf.reduce_mean(losses[goal]) / replicas
-            optimizer.apply(tape.gradient(objective, variables), variables)
-            return {name: tf.reduce_mean(value, axis=0) for name, value in losses.items()}
-
-        return tf.cond(
-            (step < self.warm_up) | (step % (self.decoder_batches + 1) < self.decoder_batches),
-            lambda: learn("decoders", self.decoder_variables, self.decoder_optimizer),
-            lambda: learn("loss", self.network.trainable_variables, self.optimizer),
-        )
 
 
 def mean_likelihood(make: Callable[[], keras.layers.Layer]) -> keras.layers.Layer:

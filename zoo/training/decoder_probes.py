@@ -17,7 +17,8 @@ from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 from zoo.models.base import Model
 from zoo.models.likelihoods import Gaussian
-from zoo.models.vae import BetaVAE
+from zoo.models.objectives import BetaVAE
+from zoo.models.vae import VAE
 
 Probe = Callable[[], dict[str, float]]
 
@@ -83,8 +84,8 @@ def linear_optimum_probe(model: Model, dataset: Dataset, images: int = 2000) -> 
     - `variance_error`, the largest of a mean posterior variance from `s / l_i`.
 
     Args:
-        model: a `BetaVAE` with a linear decoder, a constant beta and a Gaussian likelihood of
-            constant variance.
+        model: a `VAE` of the objective `BetaVAE` with a linear decoder, a constant beta and a
+            Gaussian likelihood of constant variance.
         dataset: its covariance is that of all its observations.
         images: how many have their posterior taken.
 
@@ -93,19 +94,20 @@ def linear_optimum_probe(model: Model, dataset: Dataset, images: int = 2000) -> 
     """
     variance = getattr(getattr(model, "likelihood", None), "variance", None)
     if not (
-        isinstance(model, BetaVAE)
+        isinstance(model, VAE)
+        and isinstance(model.objective, BetaVAE)
         and isinstance(model.likelihood, Gaussian)
         and not isinstance(variance, str)
-        and not callable(model.beta)
+        and not callable(model.objective.beta)
     ):
         raise UserError(
-            "train.probe: linear_optimum_probe needs a BetaVAE of constant beta with a Gaussian "
+            "train.probe: linear_optimum_probe needs a VAE of constant beta with a Gaussian "
             "likelihood of constant variance"
         )
     everything = dataset.whole.images[dataset.some(len(dataset))].reshape(len(dataset), -1)
     covariance = np.cov(everything.astype(np.float64), rowvar=False)
     best = evaluation.optimal_linear_vae(
-        covariance, model.latent_dim, beta=model.beta, variance=variance
+        covariance, model.latent_dim, beta=model.objective.beta, variance=variance
     )
     norms, live = np.linalg.norm(best["decoder"], axis=0), int(best["active"].sum())
     observations = sampling.observations(dataset, dataset.some(images))

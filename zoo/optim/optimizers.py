@@ -4,7 +4,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from zoo.training.schedules import Schedule
+from zoo.optim.schedules import Schedule
 
 
 class _Scheduled(keras.optimizers.schedules.LearningRateSchedule):

@@ -1,0 +1,113 @@
+"""What a VAE minimises: the reconstruction and an objective's own terms.
+
+An objective is one file: `BetaVAE` is here, `AnnealedVAE`, `FactorVAE`, `TCVAE`, `DIPVAE` and
+`SlowVAE` are beside it. Each works with every encoder, decoder, likelihood, prior and family of
+posteriors, but for what it refuses when it is made.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import gin
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.models.base import Batch, Player
+from zoo.optim.schedules import Schedule, at
+
+if TYPE_CHECKING:
+    from zoo.models.vae import VAE
+
+tfd = tfp.distributions
+
+
+class Objective(keras.layers.Layer):
+    """The loss of a VAE. Those that add one term to the reconstruction state `regularizer` alone.
+
+    A VAE makes its objective, `objective(vae)`, when all else of it is there. It is a layer so
+    that networks of its own are kept with the model.
+
+    Args:
+        vae: whose loss it is.
+
+    Raises:
+        ValueError: it makes no sense for this VAE.
+    """
+
+    def __init__(self, vae: "VAE"):
+        del vae
+        super().__init__(name="objective")
+        self.built = True
+
+    def observed(self, batch: Batch) -> tf.Tensor:
+        """The images of a batch that are encoded and decoded, `[N, ...]`."""
+        return batch["image"]
+
+    def losses(
+        self,
+        vae: "VAE",
+        batch: Batch,
+        posterior: tfd.Distribution,
+        latents: tf.Tensor,
+        terms: Mapping[str, tf.Tensor],
+        seed: tf.Tensor,
+        step: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """The losses of every example, `[B, ...]` by name; see `Model.losses_on`.
+
+        Args:
+            vae: whose.
+            batch: as the sampler gives it.
+            posterior: of the observed images.
+            latents: a sample of each, `[N, D]`.
+            terms: of the evidence lower bound of each, `[N, ...]`; see `VAE.elbo`.
+            seed: `[2]` int32, that of the sample.
+            step: the number of updates made before, for schedules.
+        """
+        del vae, batch, seed
+        penalty, logged = self.regularizer(posterior, latents, terms["kl"], step)
+        return {"loss": terms["reconstruction"] + penalty, **terms, **logged}
+
+    def regularizer(
+        self, posterior: tfd.Distribution, latents: tf.Tensor, kl: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """What is added to the reconstruction, `[B]`, and what of it is logged.
+
+        Args:
+            posterior: of the images of a batch.
+            latents: a sample of each, `[B, D]`.
+            kl: the KL term, `[B]`.
+            step: the number of updates made before, for schedules.
+        """
+        raise NotImplementedError
+
+    def players(self) -> list[Player]:
+        """Who else learns from the losses, with optimisers newly made."""
+        return []
+
+
+@gin.register
+class BetaVAE(Objective):
+    """Beta-VAE (Higgins et al. 2017, eq. 4; beta = 1 is the VAE of Kingma & Welling 2014).
+
+    `E_q(z|x)[-log p(x|z)] + beta KL(q(z|x) || p(z))` per image, `[B]` in nats.
+
+    Args:
+        vae: whose loss it is.
+        beta: the weight of the KL term: a number, or a schedule of the step, which is logged.
+    """
+
+    def __init__(self, vae: "VAE", beta: float | Schedule = 1.0):
+        super().__init__(vae)
+        if not callable(beta) and beta < 0:
+            raise ValueError(f"BetaVAE.beta is {beta}; give a number that is not negative")
+        self.beta = beta
+
+    def regularizer(
+        self, posterior: tfd.Distribution, latents: tf.Tensor, kl: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """`beta KL`; see `Objective.regularizer`."""
+        del posterior, latents
+        beta = at(self.beta, step)
+        return beta * kl, {"beta": beta * tf.ones_like(kl)} if callable(self.beta) else {}
