@@ -1,6 +1,7 @@
 """Tables and figures of additive decoders: their runs, and what the pictures show of models."""
 
 import functools
+import math
 import types
 
 import gin
@@ -15,7 +16,7 @@ from zoo import config, data
 from zoo.papers import tasks
 from zoo.papers.additive_decoders import pictures, tables
 from zoo.papers.results import Result
-from zoo.papers.spec import BUDGETS, CPU, Row
+from zoo.papers.spec import BUDGETS, CPU, PAPER, Row
 from zoo.training.job import Job
 
 FIGURES = [table for table in tables.TABLES if table.figure]
@@ -81,6 +82,17 @@ def test_rows_of_a_table_differ_by_the_decoder_alone():
                     (steps, job.batch_size, job.precision, job.test_dataset)
                 )
             assert all(len(set(settings)) == 1 for settings in found.values())
+
+
+@pytest.mark.parametrize("table, row", [(t, r) for t, r in MAIN if t != "diagonal_hessian"])
+def test_rows_are_selected_by_the_validation_loss_of_every_epoch(table, row):
+    """As in the authors' code, on a fourth as many images as they are trained on."""
+    job = _job(TABLES[table].row(row).run, PAPER)
+    trained, validated = data.load(job.dataset), data.load(job.validation_dataset)
+    assert job.select == "-loss" and len(trained) == 4 * len(validated)
+    assert job.dataset.partition("[")[0] == job.validation_dataset.partition("[")[0]
+    assert job.select_every == math.ceil(len(trained) / job.batch_size)
+    assert job.steps % job.select_every == 0
 
 
 def _curvature(model) -> float:

@@ -1,13 +1,17 @@
 """The tables of the papers: every name in them stands for something that can be run."""
 
+import re
+
 import gin
+import keras
 import pytest
 
 from zoo import config
 from zoo.data import catalog as data_catalog
 from zoo.evaluation import suite
+from zoo.models.base import Model
 from zoo.papers import catalog, gin_text
-from zoo.papers.spec import BUDGETS
+from zoo.papers.spec import BUDGETS, PAPER
 from zoo.training.job import Job
 
 TABLES = catalog.tables()
@@ -41,6 +45,43 @@ def test_config_of_every_run_parses(name):
     for extra in run.evaluations:
         data_catalog._find(extra.dataset.partition("[")[0])
         suite.names_of(extra.scores)
+
+
+# What rows bind of a model beyond its gin file, once each.
+REBOUND = re.compile(r"train\.model |\w+\.(latent_dim|prior|blocks|likelihood|variational) ")
+MADE = {
+    (run.gin_file, *filter(REBOUND.match, run.bindings)): name
+    for name, (run, budget) in RUNS.items()
+    if budget == PAPER and any(map(REBOUND.match, run.bindings))
+}
+SHAPES = {
+    "zoo_balls": (64, 64, 3),
+    "zoo_clevr6": (128, 128, 3),
+    "zoo_shapes3d": (64, 64, 3),
+    "zoo_sprites": (64, 64, 3),
+    "zoo_dsprites": (64, 64, 1),
+    "mnist": (28, 28, 1),
+    "fashion_mnist": (28, 28, 1),
+    "zoo_synthetic/gaussian": (5,),
+    "zoo_synthetic/linear": (3,),
+    "zoo_synthetic/nonlinear_aligned": (6,),
+}
+
+
+@pytest.mark.parametrize("name", [n for n in MADE.values() if "vectors" not in n])
+def test_a_model_that_a_row_binds_is_made(name):
+    """What rows bind must reach the model that is trained, as in `tests/models/test_configs.py`."""
+    run, budget = RUNS[name]
+    gin_file, bindings = run.config(budget, seed=0)
+    config.parse([gin_file], bindings)
+    job = Job()
+    dataset = job.dataset.partition("[")[0]
+    model = job.model(SHAPES.get(dataset) or SHAPES[dataset.partition("/")[0]])
+    assert isinstance(model, Model) and isinstance(job.optimizer(), keras.optimizers.Optimizer)
+    bound = gin.query_parameter(f"{type(model).__name__}.latent_dim")
+    assert model.latent_dim == bound
+    if "/shapes3d" in name and "eigenfaces" not in name:
+        assert model.latent_dim == 6
 
 
 def test_a_name_is_one_run_and_a_run_has_one_name():

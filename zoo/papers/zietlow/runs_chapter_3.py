@@ -67,6 +67,7 @@ def _run(name: str, dataset: str, file: str, *bindings: str, share=1.0, seeds=No
 
 
 def beta_vae(dataset: str) -> Run:
+    """The model of Table 3.1 on a data set."""
     return _run(f"{_own(dataset)}/{dataset}", dataset, f"table_3_1_{dataset}.gin")
 
 
@@ -76,6 +77,7 @@ def _own(dataset: str) -> str:
 
 
 def at_beta(dataset: str, beta: float) -> Run:
+    """The model of Table 3.1 at another beta (Fig. 3.7)."""
     if beta == BETA[dataset]:
         return beta_vae(dataset)
     if (dataset, beta) == ("dsprites", 1.0):
@@ -90,6 +92,7 @@ def at_beta(dataset: str, beta: float) -> Run:
 
 
 def control(model: str, dataset: str) -> Run:
+    """A model of `CONTROLS` with the networks and the training of Table 3.1."""
     values = {
         "latents": LATENTS[dataset],
         "beta": BETA[dataset],
@@ -115,6 +118,7 @@ def untrained(dataset: str) -> Run:
 
 
 def ten_latents(dataset: str) -> Run:
+    """The model of Table 3.1 with ten latents (Table 3.2)."""
     return _run(
         f"{_own(dataset)}/{dataset}_10_latents",
         dataset,
@@ -123,10 +127,11 @@ def ten_latents(dataset: str) -> Run:
     )
 
 
-def ratio(ratio: float) -> Run:
-    source = f"zoo_synthetic/linear_{ratio:.1f}"
+def ratio(stretch: float) -> Run:
+    """The beta-VAE on the linear set whose one side is stretched by a number (Table 3.4)."""
+    source = f"zoo_synthetic/linear_{stretch:.1f}"
     return _run(
-        f"beta_vae/synth_lin_ratio_{ratio:.1f}",
+        f"beta_vae/synth_lin_ratio_{stretch:.1f}",
         "synth_lin",
         "table_3_1_synth_lin.gin",
         f"train.dataset = '{source}[train]'",
@@ -134,14 +139,15 @@ def ratio(ratio: float) -> Run:
     )
 
 
-def epochs(epochs: int) -> Run:
-    if epochs == 50:
+def epochs(count: int) -> Run:
+    """The beta-VAE of dSprites after some epochs; Table 3.1 has 50."""
+    if count == 50:
         return beta_vae("dsprites")
     return Run(
-        f"beta_vae/dsprites_{epochs}_epochs",
+        f"beta_vae/dsprites_{count}_epochs",
         f"{GIN}table_3_1_dsprites.gin",
-        (f"train.steps = {DSPRITES_PAPER_STEPS * epochs // 50}",),
-        _cpu("dsprites", epochs / 50),
+        (f"train.steps = {DSPRITES_PAPER_STEPS * count // 50}",),
+        _cpu("dsprites", count / 50),
     )
 
 
@@ -155,4 +161,5 @@ VAE_DSPRITES = _run(
 
 
 def vae(dataset: str) -> Run:
+    """The column "VAE" of Table 3.3: a beta of 1."""
     return beta_vae(dataset) if dataset in DIGITS else VAE_DSPRITES
