@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import toy_tables as toy
 
+from zoo.errors import UserError
 from zoo.papers import claims, documents, figures, results, tasks
 from zoo.papers.spec import Claim, Column, Row, Table
 
@@ -119,6 +120,17 @@ def test_results_hold_tables_with_runs_only(written, toy_tables, monkeypatch):
     text = (written / "RESULTS.md").read_text()
     assert text.startswith("# Results\n") and "toy/empty" not in text
     assert "## toy/first: Two models" in text and "| again | - | 0.75 ± 0.23 |" in text
+
+
+def test_results_of_other_runs_are_not_written_over(written, toy_tables, tmp_path):
+    file = written / "RESULTS.md"
+    documents.write_results(file, tmp_path / "nowhere")
+    assert "No run has finished yet." in file.read_text()
+    documents.write_results(file, written)
+    before = file.read_text()
+    with pytest.raises(UserError, match="nowhere has no finished run of any table; .* as it is"):
+        documents.write_results(file, tmp_path / "nowhere")
+    assert file.read_text() == before
 
 
 @pytest.mark.parametrize("figure", [figures.line_search, figures.scatter])

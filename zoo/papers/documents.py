@@ -54,6 +54,9 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
 
     Returns:
         The names of the tables.
+
+    Raises:
+        UserError: there is no run, and the file may tell of others.
     """
     sections, names = [INTRO, LEGEND + "\n"], []
     for table in catalog.tables().values():
@@ -63,6 +66,8 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
             shown = _illustrate(table, found, file.parent)
             sections.append("## " + markdown(table, found, shown, legend=False))
     if not names:
+        if file.exists():
+            raise UserError(f"{out} has no finished run of any table; {file} is left as it is")
         sections.append("No run has finished yet.\n")
     runs.write_text(file, "\n".join(sections))
     return names
