@@ -228,7 +228,6 @@ class Balls:
 
     def __init__(self):
         self.model = types.SimpleNamespace(block_images=self.block_images)
-        self._columns = {}
 
     def encode(self, images):
         """Heights in the unit square by the rows that each half of the image has paint in."""
@@ -259,6 +258,7 @@ def runs(monkeypatch, tmp_path, finish):
     """A finished run whose model knows the balls."""
     task = tasks.Task(toy_tables.SHARED, 0, "paper", tmp_path)
     finish(task)
+    monkeypatch.setattr(pictures, "CODED", 2500)
     monkeypatch.setattr(pictures.pictures, "opened", lambda folder: (Balls(), data.load(INSIDE)))
     result = Result(Row("row", toy_tables.SHARED), "paper", {}, [], [0], [task.folder])
     return {"row": [result], "none": []}
