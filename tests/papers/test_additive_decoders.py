@@ -220,7 +220,7 @@ def test_frames_leave_the_rest_of_an_image():
     found = pictures.framed(cells, which)
     np.testing.assert_array_equal(found[~which], cells[~which])
     np.testing.assert_array_equal(found[0, 0, 2:-2, 2:-2], cells[0, 0, 2:-2, 2:-2])
-    assert (found[0, 0, :2] == pictures._FRAME).all()
+    assert (found[0, 0, :2] == pictures.FRAME).all()
 
 
 class Balls:
@@ -265,20 +265,22 @@ def runs(monkeypatch, tmp_path, finish):
 
 
 def test_beyond_the_support_an_additive_model_shows_the_true_images(runs, monkeypatch):
-    sheets = []
+    shown = []
     monkeypatch.setattr(
-        pictures.figures,
+        pictures.sheets,
         "sheet",
-        lambda cells, *_: sheets.append(cells) or np.zeros((64, 64, 3), np.uint8),
+        lambda cells, *_: shown.append(cells) or np.zeros((64, 64, 3), np.uint8),
     )
     drawn = pictures.extrapolation(runs, (), beyond=OUTSIDE)
     assert [axis.get_title() for axis in drawn.axes] == ["row, seed 0: decoded", "true images"]
-    decoded, true = (cells[:, :, 2:-2, 2:-2].astype(float) for cells in sheets)
+    decoded, true = (cells[:, :, 2:-2, 2:-2].astype(float) for cells in shown)
     # Edges of the discs differ by pixels; a missing ball would be a mean of 15 and more.
     assert np.abs(decoded - true).mean(axis=(2, 3, 4)).max() < 6
-    orange = (sheets[0][:, :, 0, 0] == pictures._FRAME).all(axis=-1)
+    orange = (shown[0][:, :, 0, 0] == pictures.FRAME).all(axis=-1)
     assert orange[:3, -3:].all() and not orange[:, 0].any() and not orange[-1].any()
-    np.testing.assert_array_equal(orange, (sheets[1][:, :, 0, 0] == pictures._FRAME).all(axis=-1))
+    np.testing.assert_array_equal(
+        orange, (shown[1][:, :, 0, 0] == pictures.FRAME).all(axis=-1)
+    )
 
 
 @pytest.mark.parametrize("table", FIGURES, ids=lambda table: table.name)

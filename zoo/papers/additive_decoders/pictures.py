@@ -39,10 +39,10 @@ def extrapolation(found: dict, columns, beyond: str) -> Figure:
         decoded = _bytes(decoded).reshape(STEPS, STEPS, *decoded.shape[1:])
         true = _nearest_images(heights.reshape(-1, 2), (dataset, data.load(beyond)))
         outside = ~reached(grid, codes)
-        sheets = (decoded, true.reshape(decoded.shape))
+        grids = (decoded, true.reshape(decoded.shape))
         titles = (f"{name}, seed {folder.name}: decoded", "true images")
         rows.append(
-            [(t, sheets.sheet(framed(s, outside))) for t, s in zip(titles, sheets, strict=True)]
+            [(t, sheets.sheet(framed(s, outside))) for t, s in zip(titles, grids, strict=True)]
         )
     return pictures.page(rows)
 
