@@ -23,7 +23,7 @@ setup(
     packages=[*find_packages(include=["zoo", "zoo.*"]), *GIN_PACKAGES],
     package_data={
         **{name: ["*.gin"] for name in GIN_PACKAGES},
-        "zoo": ["**/*.json", "**/*.html", "hub/store/**/*"],
+        "zoo": ["**/*.json", "**/*.html", "**/*.md", "hub/store/**/*"],
         "zoo.data": ["**/*.md", "**/*.bib", "**/*.txt", "**/*.tsv", "**/*.npz", "**/*.json"],
     },
     install_requires=[

@@ -11,7 +11,7 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
     for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, threads)
 
-import zoo  # noqa: E402, F401  before TensorFlow, too, whose settings it chooses
+import zoo  # noqa: F401  before TensorFlow, too, whose settings it chooses
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

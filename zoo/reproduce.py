@@ -45,10 +45,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     """Trains what is missing, writes the tables, tells what failed."""
     from zoo.errors import UserError
-    from zoo.reproduction import catalog, listing, pool, tasks, writing
+    from zoo.papers import catalog, documents, pool, status, tasks
 
     if options.list:
-        listing.show_tables(catalog.tables().values())
+        status.show_tables(catalog.tables().values())
         return
     out = pathlib.Path(options.out)
     failed = []
@@ -56,23 +56,23 @@ def main(options: argparse.Namespace) -> None:
         table = catalog.table(options.table)
         rows = catalog.rows(table, [g for g in options.rows.split(",") if g])
         budget = catalog.check_budget(options.budget)
-        found = tasks.tasks(rows, budget, out, options.seeds)
+        found = tasks.of_rows(rows, budget, out, options.seeds)
         if options.status:
-            listing.show_status(found)
+            status.show_status(found)
             return
         if options.index is not None:
             if not 0 <= options.index < len(found):
                 raise UserError(f"--index={options.index}: there are runs 0 to {len(found) - 1}")
             found = [found[options.index]]
         if not options.write:
-            every = tasks.tasks(table.rows, budget, out, options.seeds)
+            every = tasks.of_rows(table.rows, budget, out, options.seeds)
             failed = pool.run(tasks.of_one_precision(found, every), options.jobs)
-        # Of many processes with an index each none should write what another is writing.
+        # Of many processes with an index each none should write what another is documents.
         if options.index is None:
-            for path in writing.write(table, out):
+            for path in documents.write(table, out):
                 print(path)
     if options.results:
-        names = writing.write_results(pathlib.Path(options.results), out)
+        names = documents.write_results(pathlib.Path(options.results), out)
         print(f"{options.results}: {', '.join(names) or 'no table has runs yet'}")
     for task in failed:
         print(f"failed: {task}: {pool.last_line(task.log)} (log: {task.log})", file=sys.stderr)

@@ -326,12 +326,13 @@ def test_training_uses_the_statistics_of_the_batch_and_moves_the_averages():
 @pytest.mark.parametrize("latents", ["scalar", "block"])
 def test_published_settings_build_models_of_the_published_size(latents):
     folder = ROOT / "gin/papers/additive_decoders"
-    stem = {"scalar": "scalar_l_shape", "block": "block_independent"}[latents]
+    baseline = {"scalar": "[[0, 1]]", "block": "[[0, 1, 2, 3]]"}[latents]
     sizes = {"scalar": (3_400_966, 1_700_995), "block": (3_401_990, 1_702_019)}[latents]
-    for kind, size in zip(("additive", "nonadditive"), sizes, strict=True):
+    kinds = ((), (f"AdditiveAutoencoder.blocks = {baseline}",))
+    for bindings, size in zip(kinds, sizes, strict=True):
         config.parse(
-            [str(folder / f"{stem}_{kind}.gin")],
-            ["AdditiveAutoencoder.encoder = @mlp_encoder", "mlp_encoder.units = ()"],
+            [str(folder / f"{latents}.gin")],
+            ["AdditiveAutoencoder.encoder = @mlp_encoder", "mlp_encoder.units = ()", *bindings],
         )
         job = Job()
         assert _trainable(*job.model((64, 64, 3)).decoders) == size

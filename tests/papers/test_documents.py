@@ -1,0 +1,148 @@
+"""Verdicts, and what tables say."""
+
+import csv
+import io
+import itertools
+
+import numpy as np
+import pytest
+import toy_tables as toy
+
+from zoo.errors import UserError
+from zoo.papers import claims, documents, figures, results, tasks
+from zoo.papers.spec import Claim, Column, Row, Table
+
+CLAIM = Claim("MIG", "a", "b")
+
+
+def test_verdict_is_the_exact_permutation_test():
+    """The p of the U statistic, by going through all splits of the pooled ranks."""
+    lower, higher = np.array([0.1, 0.4, 0.2, 0.35]), np.array([0.3, 0.9, 0.8])
+    pooled = np.concatenate([lower, higher])
+
+    def wins(chosen):
+        rest = np.delete(pooled, chosen)
+        return sum((pooled[i] < rest).sum() for i in chosen)
+
+    observed = wins(range(4))
+    every = [wins(list(c)) for c in itertools.combinations(range(7), 4)]
+    expected = np.mean([w >= observed for w in every])
+    found = claims.verdict(CLAIM, lower, higher)
+    assert found.p == pytest.approx(expected)
+    assert found.text == ("holds" if expected <= 0.05 else "not seen")
+
+
+@pytest.mark.parametrize(
+    "lower, higher, text",
+    [
+        ([1, 2, 3], [4, 5, 6], "holds"),  # p = 1/20
+        ([1, 2, 3], [4, 5], "too few seeds"),  # the least p is 1/10
+        ([4, 5, 6], [1, 2, 3], "not seen"),
+        ([1], [], "too few seeds"),
+    ],
+)
+def test_verdicts(lower, higher, text):
+    assert claims.verdict(CLAIM, np.array(lower), np.array(higher)).text == text
+
+
+def test_outside_allows_for_rounding():
+    column = Column("DtO", ("dto", "score"))
+    # A mean and deviation of 0.00 may be anything below 0.005.
+    assert not results.outside(0.0149, (0.0, 0.0), column)
+    assert results.outside(0.0151, (0.0, 0.0), column)
+    assert results.outside(0.30, (0.5, 0.08), column)
+    assert not results.outside(0.33, (0.5, 0.08), column)
+    assert not results.outside(9.0, (97.8, None), column)
+
+
+def test_share_of_training_from_a_log(tmp_path):
+    lines = [(500, 0.5), (1000, 0.01), (1500, 0.04), (2000, 0.02)]
+    text = "".join(f'{{"step": {s}, "relative_kl_error": {e}}}\n' for s, e in lines)
+    (tmp_path / "metrics.jsonl").write_text(text)
+    column = Column(
+        "share", ("relative_kl_error",), "metrics.jsonl", results.share_of_training, scale=100
+    )
+    assert results.number(tmp_path, column) == pytest.approx(25.0)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 5}\n')
+    assert results.number(tmp_path, column) is None
+
+
+@pytest.fixture
+def written(tmp_path, finish):
+    """Three seeds of the full run, two and one of the reduced one at its budgets."""
+    for seed, score in enumerate((0.50, 0.80, 0.95)):
+        finish(tasks.Task(toy.SHARED, seed, "paper", tmp_path), mig=score, mcc=0.5)
+    for seed, score in enumerate((0.1, 0.2)):
+        finish(tasks.Task(toy.REDUCED, seed, "cpu", tmp_path), steps=4, mig=score)
+    documents.write(toy.FIRST, tmp_path)
+    return tmp_path
+
+
+def test_markdown(written):
+    lines = (written / "toy/first.md").read_text().splitlines()
+    assert lines[0] == "# toy/first: Two models"
+    assert lines[2].startswith("| row | MIG, paper | MIG, ours | MCC, paper | MCC, ours | seeds |")
+    good = [cell.strip() for cell in lines[4].strip("|").split("|")]
+    assert good[:6] == ["good", "0.50 ± 0.10", "0.75 ± 0.23 (!)", "-", "50.0 ± 0.0", "3"]
+    assert good[6:8] == ["Adam 1e-3", "60 x 16, float32"] and good[9] == "2024-01-03"
+    assert good[8] == (
+        "`python -m zoo.reproduce --table=toy/first --budget=paper --rows=good --seeds=3`"
+    )
+    share = "6.7 % of the published images"
+    assert f"| 2 | Adam 1e-3 | 4 x 16, float32 (reduced: cpu, {share}) |" in lines[5]
+    assert "| absent | 0.10 ± 0.10 | - | - | - | 0 | - | no configuration yet |" in lines[6]
+    assert lines.index("- a note") + 1 == lines.index(
+        "- Differs from the paper, `small`: train.steps: 60 -> 4."
+    )
+    # The full run is also what the cpu budget makes of it, so that the two are compared there.
+    assert "| MIG: small < good | cpu | 2, 3 | 0.1 | too few seeds |" in lines
+
+
+def test_csv(written):
+    rows = list(csv.DictReader(io.StringIO((written / "toy/first.csv").read_text())))
+    assert [(r["row"], r["column"]) for r in rows[:3]] == [
+        ("good", "MIG"),
+        ("good", "MCC"),
+        ("small", "MIG"),
+    ]
+    assert rows[0]["seeds"] == "0 1 2" and rows[0]["outside"] == "yes"
+    np.testing.assert_array_equal(np.array(rows[0]["values"].split(), float), [0.50, 0.80, 0.95])
+    assert float(rows[0]["mean"]) == pytest.approx(0.75)
+    assert rows[2]["budget"] == "cpu" and rows[2]["steps"] == "4"
+    assert rows[3]["values"] == "" and rows[4]["mean"] == ""
+
+
+def test_results_hold_tables_with_runs_only(written, toy_tables, monkeypatch):
+    empty = Table("toy/empty", "None", toy.COLUMNS, (Row("r", toy.run("toy/never")),))
+    known = {**{t.name: t for t in toy_tables}, empty.name: empty}
+    monkeypatch.setattr(documents.catalog, "tables", lambda: known)
+    assert documents.write_results(written / "RESULTS.md", written) == ["toy/first", "toy/second"]
+    text = (written / "RESULTS.md").read_text()
+    assert text.startswith("# Results\n") and "toy/empty" not in text
+    assert "## toy/first: Two models" in text and "| again | - | 0.75 ± 0.23 |" in text
+
+
+def test_results_of_other_runs_are_not_written_over(written, toy_tables, tmp_path):
+    file = written / "RESULTS.md"
+    documents.write_results(file, tmp_path / "nowhere")
+    assert "No run has finished yet." in file.read_text()
+    documents.write_results(file, written)
+    before = file.read_text()
+    with pytest.raises(UserError, match="nowhere has no finished run of any table; .* as it is"):
+        documents.write_results(file, tmp_path / "nowhere")
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize("figure", [figures.line_search, figures.scatter])
+def test_figures_draw_every_group(figure, written):
+    rows = tuple(Row(f"r{x}", toy.SHARED, {}, "one" if x < 3 else "two", x) for x in (1, 2, 3))
+    table = Table("toy/figure", "A figure", toy.COLUMNS, rows, figure=figure)
+    paths = documents.write(table, written)
+    assert paths[-1].name == "figure.png" and paths[-1].read_bytes()[:4] == b"\x89PNG"
+    drawn = figure(results.of_table(table, written), table.columns)
+    if figure is figures.scatter:
+        assert [len(c.get_offsets()) for c in drawn.axes[0].collections] == [6, 3]
+    else:
+        assert [axis.get_title() for axis in drawn.axes[:2]] == ["one", "two"]
+        assert drawn.axes[0].lines[0].get_xdata().tolist() == [1, 2]
+    assert "![A figure](figure.png)" in (written / "toy/figure.md").read_text()

@@ -1,0 +1,120 @@
+"""Pictures of results: their size, what they are made of, curves through training."""
+
+import json
+
+import numpy as np
+import pytest
+import toy_tables as toy
+from matplotlib.figure import Figure
+from PIL import Image
+
+from zoo.errors import UserError
+from zoo.papers import documents, figures, illustrations, results, tasks
+from zoo.papers.interaction_asymmetry import tables
+from zoo.papers.spec import Budget, Column, Row, Table
+
+LOGGED = Column("interaction", ("interaction",), "metrics.jsonl", reduce=results.last, scale=2.0)
+MIG = Column("MIG", ("mig", "score"))
+
+
+def log(task, **values) -> None:
+    """Values by column, one every ten steps."""
+    pairs = zip(*values.values(), strict=True)
+    records = [
+        {"step": 10 * (k + 1), **dict(zip(values, row, strict=True))} for k, row in enumerate(pairs)
+    ]
+    (task.folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, records)))
+
+
+@pytest.fixture
+def trained(tmp_path, finish):
+    """Two runs of the full budget, one of them logged to step 30, and one of the reduced."""
+    for seed, values in enumerate(([1.0, 2.0, 3.0], [3.0, 2.0])):
+        task = tasks.Task(toy.SHARED, seed, "paper", tmp_path)
+        finish(task, mig=0.5)
+        log(task, interaction=values)
+    task = tasks.Task(toy.REDUCED, 0, "cpu", tmp_path)
+    finish(task, steps=4, mig=0.2)
+    log(task, loss=[1.0])
+    rows = (Row("whole", toy.SHARED, group="a group", note="of its own"), Row("less", toy.REDUCED))
+    return Table("toy/curves", "Curves", (LOGGED, MIG), rows, figure=figures.curves)
+
+
+def test_curves_are_means_over_the_steps_that_all_runs_have(trained, tmp_path):
+    drawn = figures.curves(results.of_table(trained, tmp_path), trained.columns)
+    (axis,) = drawn.axes
+    # The other row logged no such value.
+    (line,) = axis.lines
+    assert line.get_xdata().tolist() == [10, 20] and line.get_ydata().tolist() == [4.0, 4.0]
+    band = axis.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == pytest.approx(2.0) and band[:, 1].max() == pytest.approx(6.0)
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["a group"]
+
+
+def test_results_show_pictures_and_what_they_are_made_of(trained, tmp_path, monkeypatch):
+    unrun = Table(
+        "toy/unrun", "Unrun", (MIG,), (Row("r", toy.run("toy/no")),), figure=figures.scatter
+    )
+    known = {table.name: table for table in (trained, unrun)}
+    monkeypatch.setattr(documents.catalog, "tables", lambda: known)
+    file = tmp_path / "written" / "RESULTS.md"
+    documents.write_results(file, tmp_path)
+    text = file.read_text()
+    assert "![Curves](results/figures/toy_curves.png)\n" in text
+    assert (
+        "Runs drawn: whole: 60 x 16, float32, seeds 0-1; "
+        "less: 4 x 16, float32 (reduced: cpu, 6.7 % of the published images), seed 0.\n"
+    ) in text
+    assert "- whole: of its own\n" in text
+    pictures = list((tmp_path / "written/results/figures").iterdir())
+    assert [path.name for path in pictures] == ["toy_curves.png"]
+    before = text, pictures[0].read_bytes()
+    documents.write_results(file, tmp_path)
+    assert (file.read_text(), pictures[0].read_bytes()) == before
+
+
+def test_a_run_that_has_not_finished_is_not_drawn(trained, tmp_path):
+    task = tasks.Task(toy.SHARED, 1, "paper", tmp_path)
+    (task.folder / "DONE").unlink()
+    found = results.of_table(trained, tmp_path)
+    assert illustrations.caption(found).startswith("whole: 60 x 16, float32, seed 0;")
+    (line,) = figures.curves(found, trained.columns).axes[0].lines
+    assert line.get_xdata().tolist() == [10, 20, 30]
+
+
+def test_a_figure_without_its_data_is_told_and_left_out(trained, tmp_path, monkeypatch, capsys):
+    def fails(found, columns):
+        raise UserError("no data here")
+
+    broken = Table(trained.name, trained.title, trained.columns, trained.rows, figure=fails)
+    monkeypatch.setattr(documents.catalog, "tables", lambda: {broken.name: broken})
+    documents.write_results(tmp_path / "RESULTS.md", tmp_path)
+    assert "![" not in (tmp_path / "RESULTS.md").read_text()
+    assert "toy/curves is not drawn: no data here" in capsys.readouterr().err
+
+
+def test_a_picture_keeps_to_its_limit(tmp_path):
+    figure = Figure(figsize=(3, 3))
+    noise = np.random.default_rng(0).random((300, 300, 3))
+    figure.add_axes((0, 0, 1, 1)).imshow(noise, interpolation="nearest")
+    sizes = {}
+    for limit in (None, 200_000, 30_000):
+        illustrations.save(figure, tmp_path / "a.png", limit)
+        sizes[limit] = (tmp_path / "a.png").stat().st_size
+        with Image.open(tmp_path / "a.png") as image:
+            sizes[limit, "wide"] = image.width
+    assert sizes[None] > 200_000 >= sizes[200_000] > 30_000 >= sizes[30_000]
+    assert sizes[None, "wide"] == 450 and sizes[30_000, "wide"] < sizes[200_000, "wide"]
+
+
+@pytest.mark.parametrize(
+    "numbers, text", [([], ""), ([3], "3"), ([0, 1, 2, 5], "0-2, 5"), ([1, 3, 4], "1, 3-4")]
+)
+def test_spans(numbers, text):
+    assert illustrations.spans(numbers) == text
+
+
+def test_clevr6_has_no_budget_for_two_cores():
+    table = next(t for t in tables.TABLES if t.name.endswith("clevr6"))
+    assert {row.run.cpu for row in table.rows} == {Budget(seeds=0)}
+    assert not any(row.paper for row in table.rows)

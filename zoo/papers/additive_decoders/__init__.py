@@ -1,0 +1,1 @@
+"""Lachapelle et al. 2023, "Additive Decoders for Latent Variables Identification"."""

@@ -1,0 +1,125 @@
+"""The trainings that tables and figures of Lachapelle et al. 2023 are made of."""
+
+import dataclasses
+
+from zoo.papers.spec import Budget, Evaluation, Run
+
+GIN = "gin/papers/additive_decoders/"
+SEEDS = 5
+# Row name -> whether its decoder is additive.
+KINDS = {"additive": True, "nonadditive": False}
+OUTSIDE = "out_of_support.json"
+_SCALAR_SCORES = "reconstruction_rmse,lms_spearman"
+
+# What `variant` binds. One step of rate 0 is the least that the trainer makes.
+MOMENTS = ("AdditiveAutoencoder.encoder = @moment_encoder", "moment_encoder.order = 1")
+UNTRAINED = ("train.steps = 1", "Adam.learning_rate = 0.0")
+PAPER_STEPS, CPU_STEPS = 1_878_000, 3_000
+
+
+def blocks(latents: int, additive: bool) -> str:
+    """The binding of one decoder for each half of the latents, or of one for all."""
+    each = latents // 2
+    parts = [[*range(each)], [*range(each, latents)]] if additive else [[*range(latents)]]
+    return f"AdditiveAutoencoder.blocks = {parts}"
+
+
+def scalar(support: str, additive: bool) -> Run:
+    """Two balls that move vertically within a support, with scores on images inside of it.
+
+    Of the L also on the corner that it lacks: the rest of its Cartesian-product extension.
+    """
+    kind = "additive" if additive else "nonadditive"
+    named, bindings = f"zoo_balls/{support}", (blocks(2, additive),)
+    evaluations = [Evaluation("in_support", f"{named}[test]", _SCALAR_SCORES)]
+    if support == "l_shape":
+        outside = "zoo_balls/extrapolation[test]"
+        evaluations.append(Evaluation("out_of_support", outside, _SCALAR_SCORES))
+    else:
+        bindings += (
+            f'train.dataset = "{named}[train[:20000]]"',
+            f'train.validation_dataset = "{named}[validation[:5000]]"',
+            f'train.test_dataset = "{named}[test]"',
+        )
+    return Run(
+        f"additive_decoders/{support}_{kind}",
+        f"{GIN}scalar.gin",
+        bindings,
+        cpu=Budget(seeds=SEEDS, gin_file="gin/additive_decoder.gin"),
+        evaluations=tuple(evaluations),
+    )
+
+
+def noise(steps: int) -> tuple[str, ...]:
+    """The bindings of noise on the code: 0.7 deviations for 3/10 of the steps, none after 6/10."""
+    ramp = {"start": 0.7, "end": 0.0, "delay": 3 * steps // 10, "steps": 3 * steps // 10}
+    return (
+        "AdditiveAutoencoder.code_noise = @code_noise/linear_ramp()",
+        *(f"code_noise/linear_ramp.{key} = {value}" for key, value in ramp.items()),
+    )
+
+
+def variant(name: str, additive: bool, bindings: tuple[str, ...], cpu: tuple[str, ...] = ()) -> Run:
+    """A run on the L with bindings beyond those of `scalar`, and further ones for two cores."""
+    run = scalar("l_shape", additive)
+    reduced = dataclasses.replace(run.cpu, bindings=(*run.cpu.bindings, *cpu))
+    return dataclasses.replace(
+        run, name=f"{run.name}_{name}", bindings=(*run.bindings, *bindings), cpu=reduced
+    )
+
+
+def block(support: str, additive: bool) -> Run:
+    """Two balls that move in the plane; codes of the baseline are paired as suits it best."""
+    kind = "additive" if additive else "nonadditive"
+    options = {"blocks": 2, "batch_size": 1024}
+    if not additive:
+        options["best_partition"] = True
+    bindings = [
+        blocks(4, additive),
+        'train.scores = "lms_tree,reconstruction_rmse"',
+        f'train.score_options = {{"lms_tree": {options}}}',
+    ]
+    if support == "dependent":
+        bindings += [
+            'train.dataset = "zoo_balls/dependent_linear[train]"',
+            'train.validation_dataset = "zoo_balls/dependent_linear[validation]"',
+            'train.test_dataset = "zoo_balls/dependent_linear[test]"',
+        ]
+    return Run(
+        f"additive_decoders/block_{support}_{kind}",
+        f"{GIN}block.gin",
+        tuple(bindings),
+        cpu=Budget(seeds=SEEDS, gin_file="gin/additive_decoder_blocks.gin"),
+    )
+
+
+def smooth(name: str, additive: bool, penalised: bool) -> Run:
+    """The decoders of the penalty on second derivatives, which need smooth activations."""
+    bindings = () if penalised else ("AdditiveAutoencoder.penalty = None",)
+    if additive:
+        bindings = (*bindings, blocks(2, additive))
+    return Run(
+        f"additive_decoders/l_shape_smooth_{name}",
+        "gin/additive_decoder_hessian.gin",
+        bindings,
+        cpu=Budget(seeds=SEEDS),
+        seeds=SEEDS,
+        evaluations=scalar("l_shape", additive).evaluations,
+    )
+
+
+def vectors(nonlinearity: float, kind: str) -> Run:
+    """Vectors that are sums of functions of one latent each, seen on an L."""
+    name = f"zoo_synthetic/additive_{nonlinearity}"
+    bindings = (
+        f'train.dataset = "{name}[train]"',
+        f'train.test_dataset = "{name}[test]"',
+        blocks(2, KINDS[kind]),
+    )
+    return Run(
+        f"additive_decoders/vectors_{nonlinearity}_{kind}",
+        "gin/additive_decoder_vectors.gin",
+        bindings,
+        cpu=Budget(seeds=SEEDS),
+        seeds=SEEDS,
+    )

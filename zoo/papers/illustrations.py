@@ -1,0 +1,77 @@
+"""Figures of tables as small PNGs, with a line that says which runs they are made of."""
+
+import io
+import itertools
+import pathlib
+from collections.abc import Iterable, Sequence
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from zoo.files import atomic
+from zoo.papers import departures
+from zoo.papers.results import Result
+from zoo.papers.spec import PAPER
+
+# Of a PNG that is kept with the results, in bytes; and the densities that are tried for it.
+LIMIT, _DENSITIES = 150_000, (150, 120, 96, 72, 54, 40)
+
+
+def save(figure: Figure, path: pathlib.Path, limit: int | None = None) -> None:
+    """Writes a figure as PNG; with a limit in bytes, in 256 colours and as densely as that allows.
+
+    The least density is taken even where it is above the limit.
+    """
+    for density in _DENSITIES:
+        content = _png(figure, density, small=limit is not None)
+        if limit is None or len(content) <= limit:
+            break
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def caption(found: dict[str, list[Result]]) -> str:
+    """The rows, seeds and budgets of what figures draw: of a row its first budget that has runs."""
+    drawn = [results[0] for results in found.values() if results and results[0].folders]
+    made: dict[tuple[str, str], list[str]] = {}
+    for result in drawn:
+        seeds = spans([int(folder.name) for folder in result.folders])
+        made.setdefault((budget(result), seeds), []).append(result.row.name)
+    parts = [
+        f"{', '.join(rows)}: {size}, {'seeds' if {*' -'} & {*seeds} else 'seed'} {seeds}"
+        for (size, seeds), rows in made.items()
+    ]
+    return "; ".join(parts)
+
+
+def budget(result: Result) -> str:
+    """Steps, batch size, precision and processor of a row's runs, and what share that is.
+
+    Precisions and processors are all that runs of the row record.
+    """
+    facts = result.manifests[-1]
+    precisions, machines = " and ".join(result.recorded("precision")), result.processors
+    text = f"{facts['steps']:,} x {facts['batch_size']}, {precisions}"
+    if machines:
+        text += f" on {machines}"
+    if result.budget == PAPER:
+        return text
+    share = departures.percent(result.images_share)
+    return f"{text} (reduced: {result.budget}, {share} of the published images)"
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Ascending numbers with their runs drawn together: `0-2, 5`."""
+    groups = itertools.groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    parts: list[Sequence[int]] = [[number for _, number in group] for _, group in groups]
+    return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else f"{p[0]}" for p in parts)
+
+
+def _png(figure: Figure, density: int, small: bool) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=density)
+    if not small:
+        return content.getvalue()
+    image, reduced = Image.open(content).convert("RGB"), io.BytesIO()
+    image.quantize(256, dither=Image.Dither.NONE).save(reduced, format="png", optimize=True)
+    return reduced.getvalue()

@@ -1,0 +1,1 @@
+"""Brady et al. 2025, "Interaction Asymmetry"."""

@@ -1,0 +1,1 @@
+"""Allen, "Unpicking Data at the Seams"."""

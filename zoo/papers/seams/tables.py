@@ -1,0 +1,118 @@
+"""Allen, "Unpicking Data at the Seams": the linear VAE in closed form, beta as a variance, priors.
+
+The paper's own numbers could not be had. Where there is a closed form runs are compared with it
+(`zoo.training.decoder_probes.linear_optimum_probe`): errors are to be zero.
+"""
+
+from zoo.papers.results import last
+from zoo.papers.spec import Claim, Column, Row, Run, Table
+
+GIN = "gin/papers/seams/"
+# beta and the likelihood's variance; their product is the same.
+LINEAR = ((0.25, 1.4), (1.0, 0.35), (4.0, 0.0875))
+NONLINEAR = ((0.1, 1e-2), (1.0, 1e-3), (10.0, 1e-4))
+PRIORS = ("laplace", "logistic", "uniform")
+
+
+def _logged(heading: str, name: str, decimals: int = 3) -> Column:
+    return Column(heading, (name,), "metrics.jsonl", reduce=last, decimals=decimals)
+
+
+SPECTRUM = _logged("spectrum error", "spectrum_error")
+NORM = _logged("norm error", "norm_error")
+VARIANCE = _logged("posterior variance error", "variance_error")
+ANGLE = _logged("angle, degrees", "angle", decimals=2)
+ACTIVE = _logged("active latents", "active_latents", decimals=1)
+MCC = Column("MCC", ("mcc", "score"))
+DTO = Column("DtO", ("dto", "score"))
+
+
+def _linear(name: str, *bindings: str, file: str = "linear.gin") -> Run:
+    return Run(f"linear_vae/{name}", GIN + file, bindings)
+
+
+def _of_prior(prior: str) -> Run:
+    return _linear(
+        f"gaussian_{prior}",
+        f'train.name = "linear_vae/gaussian_{prior}_prior"',
+        f"BetaVAE.prior = @{prior.capitalize()}Prior",
+    )
+
+
+def _at(beta: float, variance: float) -> Run:
+    return _linear(
+        f"gaussian_beta_{beta:g}",
+        f"BetaVAE.beta = {beta!r}",
+        f"Gaussian.variance = {variance!r}",
+    )
+
+
+def _nonlinear(beta: float, variance: float) -> Run:
+    return Run(
+        f"seams/nonlinear_beta_{beta:g}",
+        f"{GIN}nonlinear.gin",
+        (f"BetaVAE.beta = {beta!r}", f"Gaussian.variance = {variance!r}"),
+    )
+
+
+_DIAGONAL = Row("diagonal", _at(1.0, 0.35))
+_FULL = Row("full", _linear("gaussian_full", file="linear_full.gin"))
+_ERRORS = (SPECTRUM, NORM, VARIANCE, ANGLE)
+
+TABLES = (
+    Table(
+        "seams/theorem_2",
+        "Linear VAE with a diagonal posterior on Gaussian data, against its closed form",
+        (*_ERRORS, ACTIVE),
+        (_DIAGONAL,),
+        notes=(
+            "All errors and the angle between decoder columns and principal directions (theorem 2 "
+            "of Zietlow 2022) are to be zero, up to the noise of the last updates; the closed form "
+            "has 4 active latents of 5.",
+        ),
+    ),
+    Table(
+        "seams/beta_is_variance",
+        "Linear VAE: beta times the likelihood's variance constant, against the closed form",
+        (*_ERRORS, ACTIVE),
+        tuple(Row(f"beta_{beta:g}_variance_{s:g}", _at(beta, s)) for beta, s in LINEAR),
+        notes=(
+            "All errors are to be zero in every row: the rows have one optimum. Their losses "
+            "differ by a factor only, which Adam does not see, so they also train alike.",
+        ),
+    ),
+    Table(
+        "seams/posterior",
+        "Linear VAE: diagonal against full posterior covariance",
+        (SPECTRUM, ANGLE, DTO),
+        (_DIAGONAL, _FULL),
+        (Claim(ANGLE.name, "diagonal", "full"), Claim(DTO.name, "diagonal", "full")),
+        notes=(
+            "The spectrum error is to be zero in both; columns are principal directions with the "
+            "diagonal posterior only.",
+        ),
+    ),
+    Table(
+        "seams/priors",
+        "Linear VAE on Gaussian data: priors of variance 1",
+        (MCC, ANGLE, DTO, ACTIVE),
+        (
+            Row("normal", _DIAGONAL.run),
+            *(Row(prior, _of_prior(prior)) for prior in PRIORS),
+        ),
+        notes=("Only the normal prior has a closed form; the others are compared with it.",),
+    ),
+    Table(
+        "seams/beta_is_variance_nonlinear",
+        "VAE on Synth. Non-Lin.: beta times the likelihood's variance constant",
+        (
+            Column("RMSE", ("reconstruction_rmse", "score"), decimals=4),
+            DTO,
+            Column("DS", ("disentanglement_score", "score")),
+            _logged("KL, nats", "kl", decimals=2),
+            ACTIVE,
+        ),
+        tuple(Row(f"beta_{beta:g}_variance_{s:g}", _nonlinear(beta, s)) for beta, s in NONLINEAR),
+        notes=("The rows have one optimum: they are to agree up to what seeds make.",),
+    ),
+)

@@ -1,0 +1,140 @@
+"""The runs of a table, each with its seed and folder, none twice."""
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Iterable
+
+from zoo import config, machine, runs
+from zoo.papers import gin_text
+from zoo.papers.spec import Row, Run
+
+LOG, FAILED = "reproduce.log", "FAILED"
+_PRECISION = "train.precision"
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One seed of a run at a budget.
+
+    Attributes:
+        run: what is trained.
+        seed: of the training.
+        budget: a name in `BUDGETS`; that in which the run is kept.
+        out: the folder of all runs.
+        precision: of runs that leave it to the machine; None leaves it there.
+    """
+
+    run: Run
+    seed: int
+    budget: str
+    out: pathlib.Path
+    precision: str | None = None
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """The run folder, which all tables share."""
+        return self.out / self.budget / self.run.name / str(self.seed)
+
+    @property
+    def log(self) -> pathlib.Path:
+        """What its processes print."""
+        return self.folder / LOG
+
+    def __str__(self) -> str:
+        return f"{self.budget}/{self.run.name} seed {self.seed}"
+
+    def commands(self) -> list[list[str]]:
+        """What is left to be done, one process each: the training, scores on further data."""
+        gin_file, bindings = self.run.config(self.budget, self.seed)
+        if self.precision and self.any_precision:
+            bindings = (*bindings, f"{_PRECISION} = {self.precision!r}")
+        train = [
+            *("zoo.train", f"--gin_file={gin_file}", f"--run_dir={self.folder}"),
+            *(f"--gin_bindings={binding}" for binding in bindings),
+        ]
+        commands = [] if (self.folder / "DONE").exists() else [train]
+        for extra in self.run.evaluations:
+            out = self.folder / f"{extra.name}.json"
+            if not out.exists():
+                commands.append(
+                    [
+                        *("zoo.evaluate", f"--run={self.folder}", f"--dataset={extra.dataset}"),
+                        *(f"--metrics={extra.scores}", f"--seed={self.seed}", f"--out={out}"),
+                    ]
+                )
+        return [[sys.executable, "-m", *command] for command in commands]
+
+    def state(self) -> str:
+        """`done`, `partial (step k)`, `failed`, `stale` or `missing`.
+
+        A stale run is one of other settings than the table's of today.
+        """
+        if not (self.folder / "config.gin").exists():
+            return "failed" if (self.folder / FAILED).exists() else "missing"
+        if self.differences():
+            return "stale"
+        if (self.folder / FAILED).exists():
+            return "failed"
+        return "done" if not self.commands() else f"partial (step {self.step()})"
+
+    def step(self) -> int:
+        """The last step that the log of the training has."""
+        found = runs.records(self.folder / "metrics.jsonl")
+        return found[-1]["step"] if found else 0
+
+    def differences(self) -> list[str]:
+        """What the folder's run binds otherwise than the run of today, as lines."""
+        wanted = dict(self._wanted)
+        if self.any_precision:
+            del wanted[_PRECISION]
+        return gin_text.differences(wanted, gin_text.of_file(self.folder / "config.gin"))
+
+    @property
+    def any_precision(self) -> bool:
+        """Whether the run leaves its precision to the machine."""
+        return self._wanted.get(_PRECISION) == repr(machine.AUTO)
+
+    @property
+    def begun_precision(self) -> str | None:
+        """The precision that the folder's run has; None before it has begun."""
+        path = self.folder / "config.gin"
+        return config.recorded(path.read_text(), _PRECISION) if path.exists() else None
+
+    @property
+    def _wanted(self) -> dict[str, str]:
+        return gin_text.of_config(*self.run.config(self.budget, self.seed))
+
+
+def of_one_precision(chosen: Iterable[Task], table: Iterable[Task]) -> list[Task]:
+    """Tasks whose runs that leave their precision to the machine have one and the same.
+
+    It is that of the first run that has begun, of all such runs of the table; else this machine's.
+    """
+    chosen = list(chosen)
+    if not any(task.any_precision for task in chosen):
+        return chosen
+    begun = (task.begun_precision for task in table if task.any_precision)
+    precision = next(filter(None, begun), None) or machine.precision().name
+    return [dataclasses.replace(task, precision=precision) for task in chosen]
+
+
+def of_rows(
+    rows: Iterable[Row], budget: str, out: pathlib.Path, seeds: int | None = None
+) -> list[Task]:
+    """The runs of some rows, every one once; the first seed of all, then the second, and so on.
+
+    Args:
+        rows: those without a run are passed over.
+        budget: a name in `BUDGETS`.
+        out: the folder of all runs.
+        seeds: how many; by default as many as the budget of each run says.
+    """
+    runs = {row.run.name: row.run for row in rows if row.run}
+    counts = {name: seeds or run.budget(budget).seeds for name, run in runs.items()}
+    return [
+        Task(run, seed, run.effective(budget), out)
+        for seed in range(max(counts.values(), default=0))
+        for name, run in runs.items()
+        if seed < counts[name]
+    ]

@@ -1,1 +1,0 @@
-"""The tables of papers, one module a paper or chapter, each with `TABLES`."""
