@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.likelihoods import Bernoulli
 from zoo.models.vae import BetaVAE
 from zoo.networks.convolutional import conv_decoder, conv_encoder
@@ -42,7 +43,7 @@ class AnnealedVAE(BetaVAE):
     ):
         super().__init__(observation_shape, latent_dim, 1.0, encoder, decoder, likelihood)
         if gamma < 0:
-            raise ValueError(f"AnnealedVAE.gamma is {gamma}; give a number that is not negative")
+            raise SettingError(f"AnnealedVAE.gamma is {gamma}; give a number that is not negative")
         self.gamma, self.capacity = gamma, capacity
 
     def regularizer(

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.likelihoods import Bernoulli
 from zoo.models.vae import BetaVAE
 from zoo.networks.convolutional import conv_decoder, conv_encoder
@@ -46,7 +47,7 @@ class DIPVAE(BetaVAE):
     ):
         super().__init__(observation_shape, latent_dim, 1.0, encoder, decoder, likelihood)
         if variant not in ("I", "II"):
-            raise ValueError(f"DIPVAE.variant is {variant!r}; it takes 'I' or 'II'")
+            raise SettingError(f"DIPVAE.variant is {variant!r}; it takes 'I' or 'II'")
         self.lambda_od, self.lambda_d, self.variant = lambda_od, lambda_d, variant
 
     def regularizer(

@@ -6,6 +6,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.models.base import Batch
 from zoo.models.likelihoods import Bernoulli
 from zoo.models.vae import BetaVAE
@@ -79,7 +80,7 @@ class FactorVAE(BetaVAE):
     ):
         super().__init__(observation_shape, latent_dim, 1.0, encoder, decoder, likelihood)
         if gamma < 0:
-            raise ValueError(f"FactorVAE.gamma is {gamma}; give a number that is not negative")
+            raise SettingError(f"FactorVAE.gamma is {gamma}; give a number that is not negative")
         self.gamma, self.second_batch = gamma, second_batch
         self.discriminator = discriminator(latent_dim)
         self._make_optimizer = discriminator_optimizer
@@ -109,7 +110,7 @@ class FactorVAE(BetaVAE):
         images, others = batch["image"], None
         if self.second_batch:
             if images.shape[0] is not None and images.shape[0] % 2:
-                raise ValueError(
+                raise SettingError(
                     f"FactorVAE.second_batch halves a batch of {images.shape[0]}; make "
                     "train.batch_size even"
                 )

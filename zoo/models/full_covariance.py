@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.likelihoods import Bernoulli
 from zoo.models.noise import standard_normal
 from zoo.models.vae import BetaVAE
@@ -37,7 +38,7 @@ class FullCovarianceVAE(BetaVAE):
         likelihood: Callable[..., keras.layers.Layer] = Bernoulli,
     ):
         if latent_dim < 2:
-            raise ValueError(
+            raise SettingError(
                 f"FullCovarianceVAE.latent_dim is {latent_dim}; a covariance takes at least 2 "
                 "latents, use BetaVAE"
             )

@@ -7,6 +7,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.models.base import Batch
 from zoo.models.likelihoods import Bernoulli
 from zoo.models.vae import BetaVAE
@@ -66,13 +67,13 @@ class SlowVAE(BetaVAE):
     ):
         super().__init__(observation_shape, latent_dim, beta, encoder, decoder, likelihood)
         if rate <= 0:
-            raise ValueError(f"SlowVAE.rate is {rate}; give a positive number")
+            raise SettingError(f"SlowVAE.rate is {rate}; give a positive number")
         self.gamma, self.rate = gamma, rate
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; an example is a pair."""
         if "partner" not in batch:
-            raise ValueError(
+            raise SettingError(
                 "SlowVAE trains on pairs and this sampler gives none; "
                 "set train.sampler = @LaplacePairs"
             )

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.likelihoods import Bernoulli
 from zoo.models.vae import BetaVAE
 from zoo.networks.convolutional import conv_decoder, conv_encoder
@@ -55,12 +56,12 @@ def log_aggregate(
         dataset_size: N, at least B; `mixture` does without.
 
     Raises:
-        ValueError: no such estimator, or the data set's size lacks or does not fit the batch.
+        SettingError: no such estimator, or the data set's size lacks or does not fit the batch.
     """
     _check(estimator, dataset_size)
     batch = latents.shape[0]
     if estimator == "stratified" and batch is not None and not 2 <= batch <= dataset_size:
-        raise ValueError(
+        raise SettingError(
             f"stratified sampling takes batches of 2 to {dataset_size} (dataset_size), not {batch}"
         )
     each = tfd.Normal(posterior.loc[None], posterior.scale[None]).log_prob(latents[:, None])
@@ -89,9 +90,9 @@ def total_correlation(
 
 def _check(estimator: str, dataset_size: int | None) -> None:
     if estimator not in ESTIMATORS:
-        raise ValueError(f"TCVAE.estimator is {estimator!r}; it takes {', '.join(ESTIMATORS)}")
+        raise SettingError(f"TCVAE.estimator is {estimator!r}; it takes {', '.join(ESTIMATORS)}")
     if estimator != "mixture" and (dataset_size is None or dataset_size < 1):
-        raise ValueError(
+        raise SettingError(
             f"TCVAE.dataset_size is {dataset_size}; the {estimator} estimator takes the number of "
             "images of the data set"
         )

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Batch
 from zoo.models.jacobian_penalty import JacobianOrthogonality
 from zoo.models.likelihoods import Bernoulli
@@ -51,9 +52,9 @@ class BetaVAE(Autoencoder):
     ):
         super().__init__()
         if latent_dim < 1:
-            raise ValueError(f"BetaVAE.latent_dim is {latent_dim}; give at least 1")
+            raise SettingError(f"BetaVAE.latent_dim is {latent_dim}; give at least 1")
         if not callable(beta) and beta < 0:
-            raise ValueError(f"BetaVAE.beta is {beta}; give a number that is not negative")
+            raise SettingError(f"BetaVAE.beta is {beta}; give a number that is not negative")
         self.observation_shape, self.latent_dim, self.beta = observation_shape, latent_dim, beta
         self.encoder = encoder(observation_shape)
         self.mean_head = keras.layers.Dense(latent_dim, name="mean")
