@@ -1,4 +1,4 @@
-"""Imports everything that gin files can name; one line a module."""
+"""Imports everything that gin files can name; one line a module. Commands import it."""
 
 import gin
 import keras
@@ -27,12 +27,12 @@ import zoo.networks.pair_discriminators
 import zoo.networks.slot_decoders
 import zoo.networks.slot_encoders
 import zoo.networks.spectral
-import zoo.perturbation.job
+import zoo.perturbation.settings
 import zoo.training.decoder_probes
-import zoo.training.job
 import zoo.training.optimizers
 import zoo.training.probes
-import zoo.training.schedules  # noqa: F401
+import zoo.training.schedules
+import zoo.training.settings  # noqa: F401
 from zoo.data import ranking, sampling
 
 for _optimizer in (keras.optimizers.Adagrad, keras.optimizers.SGD):

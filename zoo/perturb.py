@@ -20,7 +20,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     cli.import_tensorflow(options.run_dir)
 
-    from zoo.perturbation.job import EXPORTED, perturb
+    import zoo.configurables  # noqa: F401  registers what gin files name
+    from zoo.perturbation.publishing import EXPORTED
+    from zoo.perturbation.run import perturb
 
     manifest = perturb(options.gin_file, options.gin_bindings, options.run_dir)
     family = manifest["dataset"].partition("/")[0]
