@@ -34,7 +34,7 @@ def find_in_hub_with(fetch: Callable[[str], pathlib.Path]) -> None:
     """Says how names become folders; `zoo` does so, as nothing here knows its hub.
 
     Args:
-        fetch: a name to the folder of a verified SavedModel; it raises a ValueError if there is no
+        fetch: a name to the folder of a verified SavedModel; it raises a UserError if there is no
             such model.
     """
     global _fetch
