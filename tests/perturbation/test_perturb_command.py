@@ -53,6 +53,7 @@ def run(tmp_path_factory, printed):
     folder = tmp_path_factory.mktemp("perturb") / "run"
     with contextlib.redirect_stdout(printed):
         command.main([*ARGUMENTS, f"--run_dir={folder}"])
+    (folder.parent / "used.gin").write_text(config.operative())
     return folder
 
 
@@ -116,6 +117,12 @@ def test_the_choice_is_shown_before_m_is_trained(run, printed):
     )
     assert shown in text and text.index(shown) > text.index("restart of seed 1")
     assert text.index(shown) < text.index("report: ")
+
+
+def test_all_that_the_training_of_m_has_used_is_in_its_config(run):
+    texts = (run / "config.gin").read_text(), (run.parent / "used.gin").read_text()
+    claimed, used = map(config.bindings_of, texts)
+    assert claimed == used and {"perturb.epsilon", "mlp_decoder.units", "Adam.l2"} <= claimed.keys()
 
 
 def test_every_record_has_the_gaps_and_the_variation(run):
