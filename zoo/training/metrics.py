@@ -78,8 +78,8 @@ def write_settings(folder: runs.RunFolder, text: str) -> None:
     with contextlib.closing(_events(folder)) as events, events.as_default(step=0):
         # Indented by four, Markdown leaves a text as it is.
         tf.summary.text("config", "".join(f"    {line}\n" for line in text.splitlines()))
-        # The trial has the folder's name: one that is gone on with stays one row.
-        api.hparams(values, trial_id=folder.path.resolve().name)
+        # The trial is named by its values: a run that is gone on with stays one row.
+        api.hparams(values)
 
 
 def write_scores(folder: runs.RunFolder, step: int, scores: Mapping[str, float]) -> None:
