@@ -106,8 +106,8 @@ def compare_encoding(name: str, rounds: int = 5, count: int = 8192, batch: int =
     from zoo.data import sampling
     from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
     from zoo.models.vae import BetaVAE
-    from zoo.training.loop import Loop
     from zoo.optim.optimizers import Adam
+    from zoo.training.loop import Loop
 
     loaded = zoo.load(name)
     dataset = data.load(loaded.card["dataset"])

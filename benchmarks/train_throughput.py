@@ -43,8 +43,8 @@ def ours(precision: str, connection) -> None:
     from zoo import data
     from zoo.data import sampling
     from zoo.models.vae import BetaVAE
-    from zoo.training.loop import Loop
     from zoo.optim.optimizers import Adam
+    from zoo.training.loop import Loop
 
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
@@ -153,8 +153,8 @@ def layers(rounds: int, threads: int) -> None:
     from zoo.data import sampling
     from zoo.models.vae import BetaVAE
     from zoo.networks.transposed import in_training
-    from zoo.training.loop import Loop
     from zoo.optim.optimizers import Adam
+    from zoo.training.loop import Loop
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -30,6 +30,7 @@ from tensorflow_datasets.core.utils import shard_utils
 from zoo.data import catalog, perturbation, shards, splits
 from zoo.data.dataset import Dataset
 from zoo.data.space import FactorSpace
+from zoo.errors import SettingError
 
 __all__ = ["FileReaderBuilder", "MemoryBuilder", "SceneBuilder", "configs", "vector"]
 
@@ -65,7 +66,7 @@ class PerturbedMixin:
     def __init__(self, *, config=None, network: str | os.PathLike | None = None, **kwargs):
         """Takes what every builder of TFDS takes, and `network`; see `perturbation.find`."""
         if network and config != "perturbed":
-            raise ValueError(
+            raise SettingError(
                 f"{self.name}/{config or 'rendered'} takes no network: only perturbed does"
             )
         if config == "perturbed":
@@ -197,7 +198,7 @@ def _beam_shards() -> ModuleType:
     try:
         from zoo.data import beam_shards
     except ImportError as error:
-        raise ValueError(
+        raise SettingError(
             "a Beam runner was given and Apache Beam cannot be imported: install the extra `beam`"
         ) from error
     return beam_shards

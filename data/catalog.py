@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.data import splits
 from zoo.data.dataset import Dataset
+from zoo.errors import SettingError
 
 # Family name -> module with `CONFIGS` (config name -> one-line description, the default first) and
 # `load(config, directory) -> Dataset`, `directory` being a cache folder of the family's own. A
@@ -49,7 +50,7 @@ def load(
             Its images are those of the split, and `ids` their places in the whole set.
 
     Raises:
-        ValueError: there is no such data set, the message names the nearest; or no such split,
+        SettingError: there is no such data set, the message names the nearest; or no such split,
             or the data set takes no network.
     """
     from zoo.data import cache
@@ -57,21 +58,21 @@ def load(
     if name.endswith("]"):
         name, _, written = name[:-1].partition("[")
         if split is not None:
-            raise ValueError(f"two splits of {name}: {written!r} in its name, and {split!r}")
+            raise SettingError(f"two splits of {name}: {written!r} in its name, and {split!r}")
         split = written
     name, _, network = name.partition("/network=")
     module, family, config = _find(name)
     options = {"network": network} if network else {}
     if network and "network" not in inspect.signature(module.load).parameters:
-        raise ValueError(f"{name} takes no network; those named perturbed do")
+        raise SettingError(f"{name} takes no network; those named perturbed do")
     root = pathlib.Path(directory) if directory else cache.directory() / "data"
     dataset = module.load(config, root / family, **options)
     if split is None:
         return dataset
     try:
         chosen = splits.ids(split, members(dataset))
-    except ValueError as error:
-        raise ValueError(f"{dataset.name}: {error}") from error
+    except SettingError as error:
+        raise SettingError(f"{dataset.name}: {error}") from error
     return dataset.part(f"{dataset.name}[{split}]", chosen)
 
 
@@ -93,6 +94,6 @@ def _find(name: str) -> tuple[ModuleType, str, str]:
     if name in wrapped.CONFIGS:
         return wrapped, name, name
     near = difflib.get_close_matches(name, names(), n=1, cutoff=0.0)
-    raise ValueError(
+    raise SettingError(
         f"no data set is named {name!r}; the nearest is {near[0]!r} (all: {', '.join(names())})"
     )

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from zoo.errors import SettingError
+
 _GOLDEN = 0x9E3779B9
 
 
@@ -23,12 +25,12 @@ class NoisyImages:
         seed: which noise.
 
     Raises:
-        ValueError: the amplitude is outside 0..1.
+        SettingError: the amplitude is outside 0..1.
     """
 
     def __init__(self, base, amplitude: float, seed: int = 0):
         if not 0 <= amplitude <= 1:
-            raise ValueError(f"the noise's amplitude must be between 0 and 1, not {amplitude}")
+            raise SettingError(f"the noise's amplitude must be between 0 and 1, not {amplitude}")
         self._base, self._seed = base, seed
         self.shape, self.dtype, self.maximum = base.shape, np.dtype(np.uint8), 255.0
         self.tables = base.tables

@@ -3,6 +3,8 @@
 import hashlib
 import pathlib
 
+from zoo.errors import SettingError
+
 
 def download(manager, url: str, file: str, directory: pathlib.Path) -> pathlib.Path:
     """A file through a TFDS download manager that knows its checksum.
@@ -14,7 +16,7 @@ def download(manager, url: str, file: str, directory: pathlib.Path) -> pathlib.P
         directory: where a user may put it by hand, for the message.
 
     Raises:
-        ValueError: it cannot be downloaded, or is not the original.
+        SettingError: it cannot be downloaded, or is not the original.
     """
     try:
         return pathlib.Path(manager.download(url))
@@ -31,7 +33,7 @@ def fetched(checksums: pathlib.Path, file: str, directory: pathlib.Path) -> path
         directory: the cache folder of the family.
 
     Raises:
-        ValueError: it cannot be downloaded, or is not the original.
+        SettingError: it cannot be downloaded, or is not the original.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download import checksums as tables
@@ -47,7 +49,7 @@ def fetched(checksums: pathlib.Path, file: str, directory: pathlib.Path) -> path
         return download(manager, url, file, directory)
     digest = _sha256(path)
     if digest != infos[url].checksum:
-        raise ValueError(f"{path} is not the original file (sha256 {digest}): delete it")
+        raise SettingError(f"{path} is not the original file (sha256 {digest}): delete it")
     return path
 
 

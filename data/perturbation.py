@@ -20,6 +20,7 @@ import numpy as np
 
 from zoo.data import npy
 from zoo.data.dataset import Dataset, DenseImages
+from zoo.errors import SettingError
 from zoo.files import atomic
 
 ENVIRONMENT = "ZOO_PERTURBATION"
@@ -51,7 +52,7 @@ def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
             it the hub's own network, `perturbations/dsprites`.
 
     Raises:
-        ValueError: there is no such network.
+        SettingError: there is no such network.
     """
     chosen = os.fspath(network or os.environ.get(ENVIRONMENT) or _hub_name(family))
     folder = pathlib.Path(chosen).expanduser()
@@ -59,14 +60,14 @@ def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
         if (place / "saved_model.pb").is_file():
             return place
     if folder.is_dir():
-        raise ValueError(f"{folder} is no SavedModel: it has no saved_model.pb")
+        raise SettingError(f"{folder} is no SavedModel: it has no saved_model.pb")
     what = f"{family}/perturbed needs the network {chosen!r}, which is no folder here"
     advice = f"name a SavedModel's folder in {ENVIRONMENT} (data/README.md says what it computes)"
     try:
         return pathlib.Path(_fetch(chosen))
     except ValueError as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"{what} and not in the hub ({reason}): {advice}") from error
+        raise SettingError(f"{what} and not in the hub ({reason}): {advice}") from error
 
 
 def _hub_name(family: str) -> str:
@@ -94,7 +95,7 @@ def perturbed(
         The images, in the order of the grid.
 
     Raises:
-        ValueError: this is no network for these images, or the disk is too small.
+        SettingError: this is no network for these images, or the disk is too small.
     """
     folder = pathlib.Path(network)
     _require_network(folder)
@@ -124,7 +125,7 @@ def digest(folder: pathlib.Path) -> str:
 
 def _require_network(folder: pathlib.Path) -> None:
     if not (folder / "saved_model.pb").is_file():
-        raise ValueError(f"{folder} is no SavedModel: it has no saved_model.pb")
+        raise SettingError(f"{folder} is no SavedModel: it has no saved_model.pb")
 
 
 def _loaded(folder: pathlib.Path, base: Dataset) -> Callable[[np.ndarray], np.ndarray]:
@@ -137,12 +138,12 @@ def _loaded(folder: pathlib.Path, base: Dataset) -> Callable[[np.ndarray], np.nd
         known = {"values": base.space.values, "factors": np.asarray}
         inputs, shape = known[argument.name], argument.shape
     except Exception as error:
-        raise ValueError(
+        raise SettingError(
             f"{folder} is no perturbation network ({type(error).__name__}): it must have a "
             "function perturb(values) or perturb(factors)"
         ) from error
     if not shape.is_compatible_with([None, len(base.space.axes)]) or argument.dtype != tf.float32:
-        raise ValueError(
+        raise SettingError(
             f"{folder}: perturb takes {argument.dtype.name} {shape}, and {base.name} has "
             f"{len(base.space.axes)} factors: it must take float32 [B, {len(base.space.axes)}]"
         )
@@ -164,13 +165,13 @@ def _blocks(perturb, base: Dataset, epsilon: float, folder: pathlib.Path) -> Ite
         change = perturb(base.space.factors(np.resize(some, _BATCH)))[: len(some)]
         images = base.images[some] * scale
         if change.shape != images.shape or change.dtype != np.float32:
-            raise ValueError(
+            raise SettingError(
                 f"{folder}: perturb gives {change.dtype} {list(change.shape[1:])} an image instead "
                 f"of float32 {list(images.shape[1:])}"
             )
         # Negated, so that a NaN is refused too.
         if not np.abs(change).max() <= 1 + 1e-6:
-            raise ValueError(
+            raise SettingError(
                 f"{folder}: perturb must stay in [-1, 1], and does not on image {start} or the "
                 f"{len(some) - 1} after it: end the network with tanh"
             )
@@ -178,7 +179,7 @@ def _blocks(perturb, base: Dataset, epsilon: float, folder: pathlib.Path) -> Ite
         # Grey levels are rounded by half a one at most.
         largest = np.abs(new - 255 * images).reshape(len(some), -1).max(1)
         if largest.max() > 255 * epsilon + 0.51:
-            raise ValueError(
+            raise SettingError(
                 f"{folder}: image {start + largest.argmax()} changes by {largest.max() / 255:.3f}, "
                 f"more than epsilon = {epsilon}"
             )
@@ -189,7 +190,7 @@ def _require_space(directory: pathlib.Path, needed: int) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(directory).free
     if free < needed:
-        raise ValueError(
+        raise SettingError(
             f"{directory}: {needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; make "
             "room, or choose another folder with ZOO_CACHE"
         )

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from zoo.data.dataset import Dataset
 from zoo.data.sampling import Independent
+from zoo.errors import SettingError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,7 +22,7 @@ class RankedPairs:
         batch_size: pairs a batch.
 
     Raises:
-        ValueError: the data set has no grid.
+        SettingError: the data set has no grid.
     """
 
     dataset: Dataset
@@ -29,7 +30,7 @@ class RankedPairs:
 
     def __post_init__(self):
         if self.dataset.space is None:
-            raise ValueError(f"{self.dataset.name} has no factor grid to compare images by")
+            raise SettingError(f"{self.dataset.name} has no factor grid to compare images by")
 
     def __call__(self, tables: dict[str, tf.Tensor], seed, step) -> dict[str, tf.Tensor]:
         """The batch of one step."""

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data.dataset import Dataset
+from zoo.errors import SettingError
 
 _LATENTS, _IDS = "dataset/latents", "dataset/ids"
 
@@ -81,7 +82,7 @@ class Domains:
         key: the name of the extra.
 
     Raises:
-        ValueError: there is no such extra, or its numbers are not ascending from 0 without a gap.
+        SettingError: there is no such extra, or its numbers are not ascending from 0 without a gap.
     """
 
     dataset: Dataset
@@ -90,7 +91,7 @@ class Domains:
 
     def __post_init__(self):
         if self.key not in self.dataset.extras:
-            raise ValueError(
+            raise SettingError(
                 f"{self.dataset.name} has no {self.key!r} for every image; it has "
                 f"{sorted(self.dataset.extras) or 'nothing'}"
             )
@@ -99,7 +100,7 @@ class Domains:
         if (np.diff(domains.astype(np.int64)) < 0).any() or values.tolist() != [
             *range(len(values))
         ]:
-            raise ValueError(
+            raise SettingError(
                 f"the {self.key!r} of {self.dataset.name} must be 0, 1, ... in ascending order"
             )
         object.__setattr__(self, "_spans", np.stack([starts, counts]).astype(np.int32))
@@ -130,7 +131,7 @@ class LaplacePairs:
         rate: of the Laplace distribution; -1 draws one uniformly from [1, 10] for every pair.
 
     Raises:
-        ValueError: the data set has no such grid, or the rate is neither positive nor -1.
+        SettingError: the data set has no such grid, or the rate is neither positive nor -1.
     """
 
     dataset: Dataset
@@ -140,10 +141,12 @@ class LaplacePairs:
     def __post_init__(self):
         sizes = _sizes(self.dataset)
         if self.rate <= 0 and self.rate != -1:
-            raise ValueError(f"the Laplace rate must be positive, or -1 to draw it: {self.rate}")
+            raise SettingError(f"the Laplace rate must be positive, or -1 to draw it: {self.rate}")
         ordered = (sizes > 1) & ~np.array(self.dataset.space.categorical)
         if not ordered.any():
-            raise ValueError(f"no factor of {self.dataset.name} is ordered and has several values")
+            raise SettingError(
+                f"no factor of {self.dataset.name} is ordered and has several values"
+            )
         object.__setattr__(self, "_ordered", ordered)
 
     def __call__(self, tables: dict[str, tf.Tensor], seed, step) -> dict[str, tf.Tensor]:
@@ -183,7 +186,7 @@ class UniformPairs:
             number of factors with at least two values.
 
     Raises:
-        ValueError: the data set has no grid, or too few factors for k.
+        SettingError: the data set has no grid, or too few factors for k.
     """
 
     dataset: Dataset
@@ -220,7 +223,7 @@ class MatchedPairs:
             1..F-1, F being the number of factors.
 
     Raises:
-        ValueError: the data set has no grid, or too few factors for k.
+        SettingError: the data set has no grid, or too few factors for k.
     """
 
     dataset: Dataset
@@ -294,13 +297,13 @@ def _subset(seeds: Sequence[tf.Tensor], batch: int, k: int, allowed: np.ndarray)
 def _sizes(dataset: Dataset) -> np.ndarray:
     """`[F]` int32 sizes of the factors of a data set that covers its grid."""
     if dataset.space is None or len(dataset.space) != len(dataset.whole):
-        raise ValueError(f"{dataset.name} has no complete factor grid to draw pairs from")
+        raise SettingError(f"{dataset.name} has no complete factor grid to draw pairs from")
     return np.array(dataset.space.sizes, np.int32)
 
 
 def _require_count(name: str, k: int, factors: int, dataset: Dataset) -> None:
     if not (1 <= k <= factors or (k == -1 and factors > 1)):
-        raise ValueError(
+        raise SettingError(
             f"{name} = {k} must be -1 or 1..{factors}, the factors of {dataset.name} that vary"
         )
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from zoo.errors import SettingError
+
 NAMES = ("train", "validation", "test")
 
 _WRITTEN = re.compile(r"([^\[\]]+)(?:\[(-?\d[\d_]*)?:(-?\d[\d_]*)?\])?")
@@ -21,11 +23,11 @@ def ids(split: str, members: Mapping[str, np.ndarray]) -> np.ndarray:
         members: the ids of all splits, from `labelled` or `random`.
 
     Raises:
-        ValueError: there is no such split, or the slice is empty or longer than the split.
+        SettingError: there is no such split, or the slice is empty or longer than the split.
     """
     found = _WRITTEN.fullmatch(split)
     if not found or found[1] not in members:
-        raise ValueError(
+        raise SettingError(
             f"no split is named {split!r}; there are {', '.join(members)}, and slices by number "
             f"such as {next(iter(members))}[:1000]"
         )
@@ -33,7 +35,7 @@ def ids(split: str, members: Mapping[str, np.ndarray]) -> np.ndarray:
     first, last = (int(end) if end else None for end in found.groups()[1:])
     chosen = whole[first:last]
     if not len(chosen) or max(abs(first or 0), abs(last or 0)) > len(whole):
-        raise ValueError(f"{split!r} is empty or too long: {found[1]} has {len(whole)} images")
+        raise SettingError(f"{split!r} is empty or too long: {found[1]} has {len(whole)} images")
     return chosen
 
 

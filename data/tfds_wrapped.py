@@ -15,6 +15,7 @@ from PIL import Image
 from zoo.data import npy, splits
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
+from zoo.errors import SettingError
 from zoo.files import atomic
 
 # Part of the file names: what an older version kept is read again, not taken for the new.
@@ -117,7 +118,7 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
         directory: where the copy is kept.
 
     Raises:
-        ValueError: TFDS has not prepared the data set and cannot download it.
+        SettingError: TFDS has not prepared the data set and cannot download it.
     """
     chosen = SETS[config]
     images, labels = directory / f"images-{VERSION}.npy", directory / f"labels-{VERSION}.npz"
@@ -179,7 +180,7 @@ def _prepared(name: str):
         builder.download_and_prepare()
     except Exception as error:
         root = pathlib.Path(builder.data_dir).parents[1]
-        raise ValueError(
+        raise SettingError(
             f"TFDS has no {name} in {root} and could not download it ({type(error).__name__}): run "
             f"tfds.load({name!r}) on a machine with internet and copy the folder {name} to {root}, "
             "or set TFDS_DATA_DIR to where it is"

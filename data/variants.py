@@ -8,6 +8,7 @@ from zoo.data import perturbation
 from zoo.data.dataset import Dataset, Images
 from zoo.data.noise import NoisyImages
 from zoo.data.space import FactorSpace
+from zoo.errors import SettingError
 
 
 def load(
@@ -29,11 +30,11 @@ def load(
         network: of `perturbed`; see `perturbation.find`.
 
     Raises:
-        ValueError: there is no such network, or it does not fit; or a network for another config.
+        SettingError: there is no such network, or it does not fit; or a network for another config.
     """
     family, _, config = name.partition("/")
     if network and config != "perturbed":
-        raise ValueError(f"{name} takes no network; {family}/perturbed does")
+        raise SettingError(f"{name} takes no network; {family}/perturbed does")
     if config == "perturbed":
         # Found before anything is drawn.
         folder = perturbation.find(family, network)

@@ -5,12 +5,15 @@ import json
 import pathlib
 import shutil
 
+import gin
+import keras
 import pytest
 
 from zoo import cli, runs
 from zoo import evaluate as evaluate_command
 from zoo import export as export_command
 from zoo import train as train_command
+from zoo.errors import UserError
 from zoo.training.checkpoints import Checkpoints
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
@@ -234,3 +237,49 @@ def test_checkpoint_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
     with pytest.raises(UserError, match="No space left on device.*free some disk space"):
         checkpoints.save(1)
+
+
+@gin.configurable
+def broken_encoder(observation_shape):
+    """An encoder with a defect."""
+    raise ValueError("operands could not be broadcast together")
+
+
+@keras.saving.register_keras_serializable()
+class _Broken(keras.layers.Layer):
+    """A layer with a defect that only a step finds."""
+
+    def call(self, images):
+        raise ValueError("operands could not be broadcast together")
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@gin.configurable
+def later_broken_encoder(observation_shape):
+    """An encoder with a defect that only a step finds."""
+    layers = [keras.layers.Flatten(), keras.layers.Dense(4), _Broken()]
+    return keras.Sequential([keras.Input(observation_shape), *layers])
+
+
+@pytest.mark.parametrize("encoder", ["broken_encoder", "later_broken_encoder"])
+def test_a_defect_of_ours_is_no_bad_input(toy_gin, tmp_path, encoder):
+    binding = f"--gin_bindings=BetaVAE.encoder = @{encoder}"
+    arguments = [f"--gin_file={toy_gin}", f"--run_dir={tmp_path / 'run'}", binding]
+    with pytest.raises(Exception, match="operands could not be broadcast") as caught:
+        cli.run(train_command.main, arguments)
+    assert not isinstance(caught.value, UserError)
+    assert not (tmp_path / "run" / "config.gin").exists()
+
+
+def test_a_setting_that_only_the_step_finds_wrong_is_one_line(train, tmp_path):
+    networks = ("SlowVAE.encoder = @mlp_encoder", "SlowVAE.decoder = @mlp_decoder")
+    line = train("train.model = @SlowVAE", *networks)
+    assert line.startswith("error: SlowVAE ") and "train.sampler = @LaplacePairs" in line
+    assert not (tmp_path / "run" / "config.gin").exists()
+
+
+def test_a_setting_of_the_sampler_is_one_line(train):
+    line = train("train.sampler = @LaplacePairs", "LaplacePairs.rate = -3.0")
+    assert line == "error: the Laplace rate must be positive, or -1 to draw it: -3.0"

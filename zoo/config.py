@@ -1,4 +1,8 @@
-"""Gin configs: finding, parsing with checks, and the operative config of a run."""
+"""Gin configs: finding, parsing with checks, and the operative config of a run.
+
+What gin files can name must have been imported before they are parsed; `zoo.configurables` imports
+all of it. This module knows none of it.
+"""
 
 import ast
 import difflib
@@ -52,8 +56,6 @@ def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
         ConfigError: a missing file, a syntax error, an unknown name or parameter, or a value of
             the wrong type, with file and line.
     """
-    import zoo.configurables  # noqa: F401  registers everything that can be configured
-
     paths = [find(file) for file in files]
     gin.clear_config()
     if str(ROOT) not in gin.config._LOCATION_PREFIXES:
@@ -72,8 +74,6 @@ def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
 
 def defaults(selector: str) -> dict[str, typing.Any]:
     """The parameters of a configurable that have a default, with it."""
-    import zoo.configurables  # noqa: F401  registers everything that can be configured
-
     function = _function(selector)
     parameters = inspect.signature(function).parameters if function else {}
     return {n: p.default for n, p in parameters.items() if p.default is not p.empty}
@@ -84,7 +84,7 @@ def unused() -> list[str]:
 
     Those of gin files are not looked at: a file may include another and replace its model.
     """
-    used = {_ending(name) for name in _bindings(operative())}
+    used = {_ending(name) for name in bindings_of(operative())}
     names = {binding: binding.partition("=")[0].strip() for binding in _given}
     return [b for b, name in names.items() if "." in name and _ending(name) not in used]
 
@@ -109,7 +109,7 @@ def operative(settled: Mapping[str, object] | None = None) -> str:
 def recorded(text: str, name: str):
     """The value that an operative gin text binds a name to; None where it binds no literal."""
     try:
-        return ast.literal_eval(_bindings(text).get(name, "None"))
+        return ast.literal_eval(bindings_of(text).get(name, "None"))
     except (ValueError, SyntaxError):
         return None
 
@@ -120,7 +120,7 @@ def differences(old: str, new: str) -> list[str]:
     A parameter that only one of them knows, at its default, is no difference: it was added to this
     package after the other was written, with a default that keeps what was.
     """
-    before, after = _bindings(old), _bindings(new)
+    before, after = bindings_of(old), bindings_of(new)
     both = {**before, **after}
     return [
         f"{name}: {before.get(name, 'default')} -> {after.get(name, 'default')}"
@@ -141,7 +141,8 @@ def _is_default(name: str, value: str) -> bool:
         return False
 
 
-def _bindings(text: str) -> dict[str, str]:
+def bindings_of(text: str) -> dict[str, str]:
+    """What an operative gin text binds: the values as written, by name with any scope."""
     # Long values go on in indented lines.
     joined = re.sub(r"\\?\n[ \t]+", " ", text)
     pairs = (line.split("=", 1) for line in joined.splitlines() if re.match(r"^[^#\s].*=", line))

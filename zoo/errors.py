@@ -1,8 +1,13 @@
-"""The one error that commands explain to their user."""
+"""What a user can mend, told apart from defects of ours; imports nothing, so that all may."""
 
 
 class UserError(ValueError):
     """Bad input, explained in one line: what was wrong, where, and what to do.
 
-    Commands print the line and exit with code 2; any other exception is a defect of ours.
+    Commands print the line and exit with code 2; any other exception is a defect of ours, whose
+    traceback they show.
     """
+
+
+class SettingError(UserError):
+    """A setting of a model, a network, a data set or a sampler that cannot be."""

@@ -22,10 +22,11 @@ def main(options: argparse.Namespace) -> None:
     """Exports, says where."""
     cli.import_tensorflow()
 
-    from zoo.training import job
+    import zoo.configurables  # noqa: F401  registers what gin files name
+    from zoo.training import publishing
 
     out = pathlib.Path(options.out or pathlib.Path(options.run) / "saved_model")
-    job.export_run(options.run, out)
+    publishing.export_run(options.run, out)
     print(f"model: zoo.load({str(out)!r})")
 
 

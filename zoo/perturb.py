@@ -25,7 +25,9 @@ def main(options: argparse.Namespace) -> None:
     """Trains, says where the results are."""
     cli.import_tensorflow(options.run_dir)
 
-    from zoo.perturbation.job import EXPORTED, perturb
+    import zoo.configurables  # noqa: F401  registers what gin files name
+    from zoo.perturbation.publishing import EXPORTED
+    from zoo.perturbation.run import perturb
 
     manifest = perturb(options.gin_file, options.gin_bindings, options.run_dir)
     family = manifest["dataset"].partition("/")[0]

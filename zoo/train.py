@@ -20,13 +20,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     """Trains, says where the results are."""
     cli.import_tensorflow(options.run_dir)
+    import zoo.configurables  # noqa: F401  registers what gin files name
     from zoo import config
+    from zoo.training.run import train
+    from zoo.training.settings import Settings
 
     config.parse(options.gin_file, options.gin_bindings)
-
-    from zoo.training.job import Job
-
-    Job().run(options.run_dir)
+    train(Settings(), options.run_dir)
     print(f"report: {options.run_dir}/report/index.html\nmodel:  zoo.load({options.run_dir!r})")
 
 

@@ -7,6 +7,7 @@ import filelock
 from zoo.data import splits
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.zoo_clevr6 import records, rendering, store
+from zoo.errors import SettingError
 
 VERSION = rendering.VERSION
 OFFICIAL_FILE = "clevr_with_masks_train.tfrecords"
@@ -33,7 +34,7 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
         directory: where sets are kept.
 
     Raises:
-        ValueError: nothing was rendered, or the official file is missing or damaged.
+        SettingError: nothing was rendered, or the official file is missing or damaged.
         OSError: the disk is too small for the official set.
     """
     folder = _folder(config, directory)
@@ -62,7 +63,7 @@ def _folder(config: str, directory: pathlib.Path) -> pathlib.Path:
     if config == "rendered":
         folder = rendering.latest(directory)
         if folder is None:
-            raise ValueError(
+            raise SettingError(
                 f"zoo_clevr6/rendered was not rendered yet (nothing in {directory}): run "
                 "`python -m zoo.data.render_clevr --setup`, then `python -m zoo.data.render_clevr`"
             )
@@ -72,7 +73,7 @@ def _folder(config: str, directory: pathlib.Path) -> pathlib.Path:
     if folder.is_dir():
         return folder
     if not source.exists():
-        raise ValueError(
+        raise SettingError(
             f"zoo_clevr6/official needs {source}: get it from {OFFICIAL_URL} (10.5 GB), or use the "
             "config `rendered`"
         )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from zoo.data.renderers import clevr
+from zoo.errors import SettingError
 
 ENTITIES = 11
 HEIGHT, WIDTH = 240, 320
@@ -31,7 +32,7 @@ def read(path: pathlib.Path, most: int = clevr.MOST) -> Iterator[tuple[np.ndarra
         the file; and the number of objects.
 
     Raises:
-        ValueError: the file is damaged or of another format.
+        SettingError: the file is damaged or of another format.
     """
     import tensorflow as tf
 
@@ -62,7 +63,7 @@ def read(path: pathlib.Path, most: int = clevr.MOST) -> Iterator[tuple[np.ndarra
             yield _scene(image, mask, factors, seen, most)
     except (tf.errors.OpError, ValueError) as error:
         reason = str(getattr(error, "message", error)).splitlines()[0]
-        raise ValueError(
+        raise SettingError(
             f"{path} is damaged or no file of CLEVR with masks: {reason}; get it anew"
         ) from error
 
@@ -87,7 +88,7 @@ def _scene(
     image: np.ndarray, mask: np.ndarray, factors: np.ndarray, seen: np.ndarray, most: int
 ) -> tuple[np.ndarray, ...]:
     if not np.isin(mask, (0, 255)).all():
-        raise ValueError("its masks have values other than 0 and 255")
+        raise SettingError("its masks have values other than 0 and 255")
     # The nearest neighbour of an output pixel is the outer one of its two.
     rows = np.arange(ROWS.start, ROWS.stop).reshape(-1, 3)[:, ::2].ravel()
     columns = np.arange(COLUMNS.start, COLUMNS.stop).reshape(-1, 3)[:, ::2].ravel()

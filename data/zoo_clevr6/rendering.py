@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from zoo.data.renderers import clevr
 from zoo.data.zoo_clevr6 import store
+from zoo.errors import SettingError
 from zoo.files import atomic
 
 # Part of the folder's name: what an older version rendered is not taken for the new.
@@ -69,10 +70,12 @@ def render(
 
     Raises:
         OSError: a worker failed or the disk is too small; run again to go on.
-        ValueError: the numbers of images or workers are not sensible.
+        SettingError: the numbers of images or workers are not sensible.
     """
     if count < 10 or workers < 1:
-        raise ValueError(f"count={count}, workers={workers}: want at least 10 images and 1 worker")
+        raise SettingError(
+            f"count={count}, workers={workers}: want at least 10 images and 1 worker"
+        )
     directory.mkdir(parents=True, exist_ok=True)
     frames = directory / f"rendered-{VERSION}.frames"
     with filelock.FileLock(directory / "rendered.lock"):

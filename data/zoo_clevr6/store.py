@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from zoo.data.renderers import clevr
+from zoo.errors import SettingError
 
 _ROW = {
     "images": ((clevr.SIDE, clevr.SIDE, 3), np.uint8),
@@ -27,7 +28,7 @@ def write(folder: pathlib.Path, scenes: Iterable[tuple[np.ndarray, ...]], total:
 
     Raises:
         OSError: the disk is too small.
-        ValueError: there are fewer scenes.
+        SettingError: there are fewer scenes.
     """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -36,7 +37,7 @@ def write(folder: pathlib.Path, scenes: Iterable[tuple[np.ndarray, ...]], total:
     try:
         written = _fill(partial, scenes, total)
         if written < total:
-            raise ValueError(f"{folder.name} wants {total} scenes, and there are {written}")
+            raise SettingError(f"{folder.name} wants {total} scenes, and there are {written}")
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -9,6 +9,7 @@ import numpy as np
 from zoo.data import official, variants
 from zoo.data.dataset import Dataset
 from zoo.data.renderers import dsprites
+from zoo.errors import SettingError
 from zoo.files import atomic
 
 CONFIGS = {
@@ -29,7 +30,7 @@ def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None
     """A config of the family; see `zoo.data.load`, and `perturbation.find` for `network`.
 
     Raises:
-        ValueError: the official file cannot be downloaded, or is not the original; or there is no
+        SettingError: the official file cannot be downloaded, or is not the original; or there is no
             such perturbation network, or it does not fit.
     """
     images = functools.partial(_images, directory)
@@ -91,7 +92,7 @@ def read_official(path: pathlib.Path) -> np.ndarray:
     The file holds `imgs` `[N, 64, 64]` in {0, 1} and `latents/classes` `[N, 6]`, colour first.
 
     Raises:
-        ValueError: the file has another layout, or its images are not sprites on this grid.
+        SettingError: the file has another layout, or its images are not sprites on this grid.
     """
     import h5py
 
@@ -99,15 +100,15 @@ def read_official(path: pathlib.Path) -> np.ndarray:
         with h5py.File(path) as file:
             images, classes = file["imgs"], file["latents/classes"][:, 1:]
             if images.shape[1:] != IMAGE_SHAPE[:2]:
-                raise ValueError(f"its images are {list(images.shape[1:])}, not 64x64")
+                raise SettingError(f"its images are {list(images.shape[1:])}, not 64x64")
             if not np.array_equal(classes, SPACE.factors(np.arange(len(images)))):
-                raise ValueError("its factors are not in the official order")
+                raise SettingError("its factors are not in the official order")
             parts = [
                 _cropped(images[start : start + 8192], start)
                 for start in range(0, len(images), 8192)
             ]
     except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is not the dSprites file {OFFICIAL_FILE}: {error}") from error
+        raise SettingError(f"{path} is not the dSprites file {OFFICIAL_FILE}: {error}") from error
     return np.concatenate(parts)
 
 
@@ -115,7 +116,7 @@ def download(manager, directory: pathlib.Path) -> pathlib.Path:
     """The original file, through a TFDS download manager that knows its checksum.
 
     Raises:
-        ValueError: it cannot be downloaded, or is not the original.
+        SettingError: it cannot be downloaded, or is not the original.
     """
     return official.download(manager, OFFICIAL_URL, OFFICIAL_FILE, directory)
 
@@ -133,9 +134,9 @@ def _cropped(images: np.ndarray, first: int) -> np.ndarray:
     rows = np.arange(len(images))[:, None, None]
     mask = images[rows, (top + span)[:, :, None], (left + span)[:, None, :]]
     if images.max() > 1:
-        raise ValueError("an image has another value than 0 and 1")
+        raise SettingError("an image has another value than 0 and 1")
     if not np.array_equal(images.sum((1, 2), dtype=int), mask.sum((1, 2), dtype=int)):
-        raise ValueError(f"white pixels far from the sprite in an image from number {first} on")
+        raise SettingError(f"white pixels far from the sprite in an image from number {first} on")
     return np.packbits(mask, axis=-1, bitorder="little").view("<i4")[..., 0]
 
 
@@ -157,7 +158,7 @@ def _convert(path: pathlib.Path) -> None:
     source = official.fetched(checksums, OFFICIAL_FILE, path.parent)
     windows = read_official(source)
     if len(windows) != len(SPACE):
-        raise ValueError(f"{source} holds {len(windows)} images instead of {len(SPACE)}")
+        raise SettingError(f"{source} holds {len(windows)} images instead of {len(SPACE)}")
     with path.open("wb") as file:
         np.save(file, windows)
 

@@ -11,6 +11,7 @@ import numpy as np
 from zoo.data import npy, official, variants
 from zoo.data.dataset import Dataset, DenseImages, Images
 from zoo.data.renderers import shapes3d
+from zoo.errors import SettingError
 from zoo.files import atomic
 
 CONFIGS = {
@@ -32,7 +33,7 @@ def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None
     """A config of the family; see `zoo.data.load`, and `perturbation.find` for `network`.
 
     Raises:
-        ValueError: the official file cannot be downloaded, or is not the original; or there is no
+        SettingError: the official file cannot be downloaded, or is not the original; or there is no
             such perturbation network, or it does not fit.
     """
     images = functools.partial(_images, directory)
@@ -95,7 +96,7 @@ def read_official(path: pathlib.Path, directory: pathlib.Path) -> Images:
     with its planes; should one differ, the images are kept as they are, 5.9 GB on disk.
 
     Raises:
-        ValueError: the file has another layout, or h5py is missing.
+        SettingError: the file has another layout, or h5py is missing.
     """
     count = _length(path)
     try:
@@ -112,7 +113,7 @@ def download(manager, directory: pathlib.Path) -> pathlib.Path:
     """The original file, through a TFDS download manager that knows its checksum.
 
     Raises:
-        ValueError: it cannot be downloaded, or is not the original.
+        SettingError: it cannot be downloaded, or is not the original.
     """
     return official.download(manager, OFFICIAL_URL, OFFICIAL_FILE, directory)
 
@@ -133,7 +134,7 @@ def _official(directory: pathlib.Path) -> Images:
         checksums = pathlib.Path(__file__).parent / "checksums.tsv"
         source = official.fetched(checksums, OFFICIAL_FILE, directory)
         if _length(source) != len(SPACE):
-            raise ValueError(f"{source} holds {_length(source)} images instead of {len(SPACE)}")
+            raise SettingError(f"{source} holds {_length(source)} images instead of {len(SPACE)}")
         kept = read_official(source, directory)
     return kept
 
@@ -222,16 +223,16 @@ def _opened(path: pathlib.Path):
     try:
         import h5py
     except ImportError as error:
-        raise ValueError(f"reading {OFFICIAL_FILE} needs h5py: pip install h5py") from error
+        raise SettingError(f"reading {OFFICIAL_FILE} needs h5py: pip install h5py") from error
     try:
         with h5py.File(path) as file:
             images, labels = file["images"], file["labels"]
             if images.shape[1:] != IMAGE_SHAPE or images.dtype != np.uint8:
-                raise ValueError(f"its images are {images.dtype} {list(images.shape[1:])}")
+                raise SettingError(f"its images are {images.dtype} {list(images.shape[1:])}")
             _require_order(labels, len(images))
             yield file
     except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is not the 3D Shapes file {OFFICIAL_FILE}: {error}") from error
+        raise SettingError(f"{path} is not the 3D Shapes file {OFFICIAL_FILE}: {error}") from error
 
 
 def _require_order(labels, count: int) -> None:
@@ -241,7 +242,7 @@ def _require_order(labels, count: int) -> None:
         ids = start + np.arange(len(some))
         wrong |= not np.allclose(some, SPACE.values(SPACE.factors(ids)))
     if wrong:
-        raise ValueError("its factors are not in the official order")
+        raise SettingError("its factors are not in the official order")
 
 
 def _rendered(path: pathlib.Path) -> Images:

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from zoo.errors import SettingError
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DomainSources:
@@ -61,13 +63,13 @@ def domain_sources(
         changing: number of sources that change; all if None.
 
     Raises:
-        ValueError: a number is out of range.
+        SettingError: a number is out of range.
     """
     changing = sources if changing is None else changing
     if not 1 <= domains <= 2 * sources + 1:
-        raise ValueError(f"domains={domains}: want 1 to {2 * sources + 1} for {sources} sources")
+        raise SettingError(f"domains={domains}: want 1 to {2 * sources + 1} for {sources} sources")
     if not 0 <= changing <= sources:
-        raise ValueError(f"changing={changing}: want 0 to {sources}, the number of sources")
+        raise SettingError(f"changing={changing}: want 0 to {sources}, the number of sources")
     rng = np.random.Generator(np.random.PCG64(seed))
     # A row of the table at a time, so that more domains leave the first ones as they are.
     table = rng.random((domains, 2, sources))

@@ -18,6 +18,7 @@ from zoo.data.renderers import dsprites, shapes3d
 from zoo.data.space import Factor, FactorSpace
 from zoo.data.zoo_dsprites import memory as zoo_dsprites
 from zoo.data.zoo_shapes3d import memory as zoo_shapes3d
+from zoo.errors import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHAPE = (4, 5, 1)
@@ -215,7 +216,7 @@ def test_without_a_network_one_line_says_so_before_anything_is_drawn(tmp_path, m
     hub_name = f"perturbations/{family.removeprefix('zoo_')}"
 
     def fetch(name):
-        raise ValueError(f"no pretrained model\nis named {name!r}")
+        raise UserError(f"no pretrained model\nis named {name!r}")
 
     monkeypatch.setattr(perturbation, "_fetch", fetch)
     fails(rf"not in the hub \(no pretrained model is named '{hub_name}'\): name a SavedModel's")

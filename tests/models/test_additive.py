@@ -12,14 +12,16 @@ import pytest
 import tensorflow as tf
 from gradients import slopes
 
-from zoo import config, evaluation, hub
+import zoo.configurables  # noqa: F401  registers what gin files name
+from zoo import config, evaluation, hub, runs
 from zoo.models.additive import NORMALIZATIONS, AdditiveAutoencoder
 from zoo.networks.additive import moment_encoder, object_decoder, resnet18_encoder
 from zoo.networks.dense import mlp_encoder
-from zoo.training.checkpoints import Checkpoints
-from zoo.training.job import Job
 from zoo.optim.optimizers import Adam
 from zoo.optim.schedules import linear_ramp
+from zoo.training import publishing, run
+from zoo.training.checkpoints import Checkpoints
+from zoo.training.settings import Settings
 from zoo.training.trainer import Pictures
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -334,9 +336,9 @@ def test_published_settings_build_models_of_the_published_size(latents):
             [str(folder / f"{latents}.gin")],
             ["AdditiveAutoencoder.encoder = @mlp_encoder", "mlp_encoder.units = ()", *bindings],
         )
-        job = Job()
-        assert _trainable(*job.model((64, 64, 3)).decoders) == size
-        assert float(job.optimizer().l2) == 5e-4
+        settings = Settings()
+        assert _trainable(*settings.model((64, 64, 3)).decoders) == size
+        assert float(settings.optimizer().l2) == 5e-4
 
 
 _TOY = [
@@ -366,11 +368,11 @@ def test_a_resumed_run_is_exact_and_its_export_has_the_moving_statistics(
     toy_gin, tmp_path, monkeypatch
 ):
     config.parse([toy_gin], _TOY)
-    job, whole, broken = Job(), tmp_path / "whole", tmp_path / "broken"
+    settings, whole, broken = Settings(), tmp_path / "whole", tmp_path / "broken"
     with monkeypatch.context() as patch:
-        patch.setattr(Job, "_publish", lambda *_: None)
+        patch.setattr(run, "publish_model", lambda *_: None)
         patch.setattr(Pictures, "draw", lambda *_: None)
-        job.run(str(whole))
+        run.train(settings, whole)
         save = Checkpoints.save
 
         def save_and_stop(self, step):
@@ -379,9 +381,9 @@ def test_a_resumed_run_is_exact_and_its_export_has_the_moving_statistics(
 
         patch.setattr(Checkpoints, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
-            job.run(str(broken))
+            run.train(settings, broken)
     assert len(_curve(broken)) == 2
-    job.run(str(broken))
+    run.train(settings, broken)
     assert _curve(broken) == _curve(whole)
     expected, found = _checkpoint(whole), _checkpoint(broken)
     assert expected.keys() == found.keys()
@@ -390,7 +392,7 @@ def test_a_resumed_run_is_exact_and_its_export_has_the_moving_statistics(
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)
 
-    model, dataset, step = job.restore(str(broken))
+    model, dataset, step = publishing.restore(settings, runs.RunFolder(broken))
     assert step == 20
     tracked = {id(leaf) for leaf in tf.train.TrackableView(model).descendants()}
     assert all(id(w) in tracked or id(w.value) in tracked for w in model.variables)

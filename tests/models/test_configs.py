@@ -6,9 +6,10 @@ import gin
 import keras
 import pytest
 
+import zoo.configurables  # noqa: F401  registers what gin files name
 from zoo import config, data
 from zoo.models.base import Model
-from zoo.training.job import Job
+from zoo.training.settings import Settings
 
 # Loading a data set to learn its shape would draw it first.
 SHAPES = {
@@ -37,13 +38,13 @@ def _clean():
 @pytest.mark.parametrize("file", [file for file in config.shipped() if "perturb" not in file])
 def test_makes_its_model(file):
     config.parse([file])
-    job = Job()
-    name = job.dataset.partition("[")[0]
+    settings = Settings()
+    name = settings.dataset.partition("[")[0]
     shape = SHAPES.get(name, SHAPES.get(name.partition("/")[0]))
-    assert shape, f"the shape of {job.dataset} is missing above"
-    model = job.model(shape)
+    assert shape, f"the shape of {settings.dataset} is missing above"
+    model = settings.model(shape)
     assert isinstance(model, Model) and tuple(model.observation_shape) == shape
-    assert isinstance(job.optimizer(), keras.optimizers.Optimizer)
+    assert isinstance(settings.optimizer(), keras.optimizers.Optimizer)
     # A paper's own settings must reach the model that it trains, not one of its bases.
     bound = gin.query_parameter(f"{type(model).__name__}.latent_dim")
     assert model.latent_dim == bound
@@ -59,28 +60,28 @@ def _shipped_of(paper: str) -> list[str]:
 def test_additive_decoders_are_selected_by_the_validation_loss_of_every_epoch(file):
     """As in the authors' code, on a fourth as many images as they are trained on."""
     config.parse([file])
-    job = Job()
-    trained, validated = data.load(job.dataset), data.load(job.validation_dataset)
-    assert job.select == "-loss" and len(trained) == 4 * len(validated)
-    assert job.dataset.partition("[")[0] == job.validation_dataset.partition("[")[0]
+    settings = Settings()
+    trained, validated = data.load(settings.dataset), data.load(settings.validation_dataset)
+    assert settings.select == "-loss" and len(trained) == 4 * len(validated)
+    assert settings.dataset.partition("[")[0] == settings.validation_dataset.partition("[")[0]
     assert not set(trained.ids) & set(validated.ids)
-    assert job.select_every == math.ceil(len(trained) / job.batch_size)
-    assert job.steps % job.select_every == 0
+    assert settings.select_every == math.ceil(len(trained) / settings.batch_size)
+    assert settings.steps % settings.select_every == 0
 
 
 @pytest.mark.parametrize("file", _shipped_of("interaction_asymmetry"))
 def test_slots_are_selected_on_as_many_images_as_the_authors_take(file):
     """The first 12 of every batch of 50: of 5,000 validation images of Sprites, 2,000 of CLEVR6."""
     config.parse([file])
-    job = Job()
+    settings = Settings()
     images = {"zoo_sprites/full[validation]": 5_000, "zoo_clevr6/official[validation]": 2_000}
-    assert job.select_images == 12 * images[job.validation_dataset] // 50
+    assert settings.select_images == 12 * images[settings.validation_dataset] // 50
 
 
 def test_networks_of_celeba_are_those_of_the_table():
     """Zietlow 2022, Table 3.1: filters, sides of the kernels and strides, nothing else."""
     config.parse(["gin/papers/zietlow/table_3_1_celeba.gin"])
-    model = Job().model((64, 64, 3))
+    model = Settings().model((64, 64, 3))
     networks = {
         keras.layers.Conv2D: (model.encoder, [(32, 4, 2), (32, 4, 2), (64, 4, 2), (64, 4, 2)]),
         keras.layers.Conv2DTranspose: (

@@ -10,9 +10,9 @@ from zoo.models.factor_vae import FactorVAE, discriminator_adam, permute_latents
 from zoo.models.vae import BetaVAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
+from zoo.optim.optimizers import Adam
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
-from zoo.optim.optimizers import Adam
 
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import zoo.configurables  # noqa: F401  registers what gin files name
 from zoo import config, hub, scoring
 from zoo.models.pcl import PCL, PairClassifier, negatives
 from zoo.networks.dense import mlp_encoder
 from zoo.networks.maxout import maxout_encoder
-from zoo.training.job import Job
 from zoo.optim.optimizers import Adam
+from zoo.training.run import train
+from zoo.training.settings import Settings
 
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)
 RNG = np.random.default_rng(0)
@@ -134,7 +136,7 @@ def test_a_run_scores_and_exports_what_only_encodes(tmp_path, toy_gin):
     )
     config.parse([toy_gin], settings)
     try:
-        Job().run(str(tmp_path / "run"))
+        train(Settings(), tmp_path / "run")
         folder = tmp_path / "run"
         scores = json.loads((folder / "scores.json").read_text())
         assert 0 <= scores["mig"]["score"] <= 1

@@ -10,8 +10,8 @@ from zoo.data import catalog, sampling
 from zoo.models.slow_vae import SlowVAE, laplace_cross_entropy
 from zoo.networks.convolutional import slow_decoder, slow_encoder
 from zoo.networks.dense import mlp_decoder, mlp_encoder
-from zoo.training.loop import Loop
 from zoo.optim.optimizers import Adam
+from zoo.training.loop import Loop
 
 tfd = tfp.distributions
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)

@@ -14,9 +14,9 @@ from zoo.networks.pair_discriminators import (
     rank_discriminator,
 )
 from zoo.networks.spectral import SpectralConv2D, SpectralDense, spectral_encoder
+from zoo.optim.optimizers import Adam
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
-from zoo.optim.optimizers import Adam
 
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)
 SHAPE = (16, 16, 1)

@@ -12,12 +12,13 @@ import tensorflow as tf
 import toy_tables
 from PIL import Image
 
+import zoo.configurables  # noqa: F401  registers what gin files name
 from zoo import config, data
 from zoo.papers import tasks
 from zoo.papers.additive_decoders import pictures, tables
 from zoo.papers.results import Result
 from zoo.papers.spec import BUDGETS, CPU, PAPER, Row
-from zoo.training.job import Job
+from zoo.training.settings import Settings
 
 FIGURES = [table for table in tables.TABLES if table.figure]
 # Of images, with scores.
@@ -40,11 +41,11 @@ def _clean():
     gin.clear_config()
 
 
-def _job(run, budget: str) -> Job:
+def _settings(run, budget: str) -> Settings:
     gin.clear_config()
     gin_file, bindings = run.config(budget, 0)
     config.parse([gin_file], bindings)
-    return Job()
+    return Settings()
 
 
 ROWS = [(name, row.name) for name, table in TABLES.items() for row in table.rows]
@@ -54,20 +55,20 @@ ROWS = [(name, row.name) for name, table in TABLES.items() for row in table.rows
 @pytest.mark.parametrize("table, row", ROWS)
 def test_runs_are_what_their_rows_say(table, row, budget):
     run = TABLES[table].row(row).run
-    job = _job(run, budget)
+    settings = _settings(run, budget)
     blocks = gin.query_parameter("AdditiveAutoencoder.blocks")
     latents = gin.query_parameter("AdditiveAutoencoder.latent_dim")
     assert latents == (4 if table == "table_1_blocks" else 2)
     assert len(blocks) == (1 if "nonadditive" in row or row == "penalised" else 2)
     support = row.split("/")[0] if "/" in row else "l_shape"
     expected = "dependent_linear" if support == "dependent" else support
-    for dataset, split in ((job.dataset, "train"), (job.test_dataset, "test")):
+    for dataset, split in ((settings.dataset, "train"), (settings.test_dataset, "test")):
         name, _, part = dataset.partition("[")
         assert name == f"zoo_balls/{expected}" and part.startswith(split)
     for evaluation in run.evaluations:
         inside = evaluation.name == "in_support"
         assert evaluation.dataset == f"zoo_balls/{expected if inside else 'extrapolation'}[test]"
-    best = job.score_options.get("lms_tree", {}).get("best_partition", False)
+    best = settings.score_options.get("lms_tree", {}).get("best_partition", False)
     assert best == (table == "table_1_blocks" and len(blocks) == 1)
 
 
@@ -76,10 +77,10 @@ def test_rows_of_a_table_differ_by_the_decoder_alone():
         for budget in BUDGETS:
             found = {}
             for row in table.rows:
-                job = _job(row.run, budget)
-                steps = None if row.name in UNTRAINED else job.steps
-                found.setdefault((job.dataset, steps is None), []).append(
-                    (steps, job.batch_size, job.precision, job.test_dataset)
+                settings = _settings(row.run, budget)
+                steps = None if row.name in UNTRAINED else settings.steps
+                found.setdefault((settings.dataset, steps is None), []).append(
+                    (steps, settings.batch_size, settings.precision, settings.test_dataset)
                 )
             assert all(len(set(settings)) == 1 for settings in found.values())
 
@@ -87,7 +88,7 @@ def test_rows_of_a_table_differ_by_the_decoder_alone():
 @pytest.mark.parametrize("table, row", [(t, r) for t, r in MAIN if t != "diagonal_hessian"])
 def test_rows_are_selected_by_the_validation_loss_of_every_epoch(table, row):
     """As in the authors' code, on a fourth as many images as they are trained on."""
-    job = _job(TABLES[table].row(row).run, PAPER)
+    job = _settings(TABLES[table].row(row).run, PAPER)
     trained, validated = data.load(job.dataset), data.load(job.validation_dataset)
     assert job.select == "-loss" and len(trained) == 4 * len(validated)
     assert job.dataset.partition("[")[0] == job.validation_dataset.partition("[")[0]
@@ -109,24 +110,24 @@ def _curvature(model) -> float:
 @pytest.mark.parametrize("table, row", MAIN)
 def test_rows_that_orders_are_tested_on_find_the_balls_without_help(table, row):
     """No noise, which favours aligned latents, and no encoder that leaves a matrix to be found."""
-    model = _job(TABLES[table].row(row).run, CPU).model((64, 64, 3))
+    model = _settings(TABLES[table].row(row).run, CPU).model((64, 64, 3))
     assert not callable(model.code_noise) and model.code_noise == 0
     assert _curvature(model) > 0.01
 
 
 def test_an_encoder_of_moments_is_seen_to_be_linear():
     run = TABLES["table_1"].row("additive_moments").run
-    assert _curvature(_job(run, CPU).model((64, 64, 3))) < 1e-4
+    assert _curvature(_settings(run, CPU).model((64, 64, 3))) < 1e-4
 
 
 @pytest.mark.parametrize("kind", ["additive", "nonadditive"])
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_the_noise_of_its_rows_is_gone_before_the_training_ends(budget, kind):
-    job = _job(TABLES["table_1"].row(f"{kind}_noise").run, budget)
+    settings = _settings(TABLES["table_1"].row(f"{kind}_noise").run, budget)
     bound = gin.query_parameter("AdditiveAutoencoder.code_noise")
     assert repr(bound) == "@code_noise/linear_ramp()"
     noise = bound.scoped_configurable_fn()
-    shares = [float(noise(tf.constant(int(part * job.steps)))) for part in (0, 0.3, 0.45, 0.6)]
+    shares = [float(noise(tf.constant(int(part * settings.steps)))) for part in (0, 0.3, 0.45, 0.6)]
     np.testing.assert_allclose(shares, [0.7, 0.7, 0.35, 0], atol=1e-6)
 
 
@@ -134,16 +135,16 @@ def test_the_noise_of_its_rows_is_gone_before_the_training_ends(budget, kind):
 def test_untrained_rows_score_the_weights_that_their_trained_rows_begin_with(untrained, trained):
     moved = {}
     for name in (untrained, trained):
-        job = _job(TABLES["table_1"].row(name).run, CPU)
-        keras.utils.set_random_seed(job.seed)
-        model = job.model((64, 64, 3))
-        model.bind(job.optimizer())
+        settings = _settings(TABLES["table_1"].row(name).run, CPU)
+        keras.utils.set_random_seed(settings.seed)
+        model = settings.model((64, 64, 3))
+        model.bind(settings.optimizer())
         before = [weight.numpy() for weight in model.trainable_weights]
         batch = {"image": tf.random.stateless_uniform([4, 64, 64, 3], [0, 1])}
         model.update(batch, tf.constant([0, 0]), tf.constant(0), 1)
         after = [weight.numpy() for weight in model.trainable_weights]
         moved[name] = before, max(np.abs(a - b).max() for a, b in zip(after, before, strict=True))
-        assert (job.steps == 1) == (name == untrained)
+        assert (settings.steps == 1) == (name == untrained)
     for first, second in zip(*(before for before, _ in moved.values()), strict=True):
         np.testing.assert_array_equal(first, second)
     assert moved[untrained][1] == 0 < moved[trained][1]
@@ -160,8 +161,8 @@ def test_budgets_are_small_and_have_five_seeds():
     for table in TABLES.values():
         for row in table.rows:
             assert row.run.budget(CPU).seeds == 5
-            assert _job(row.run, CPU).steps <= 20_000
-    assert _job(TABLES["table_1"].row("additive").run, "paper").steps == 1_878_000
+            assert _settings(row.run, CPU).steps <= 20_000
+    assert _settings(TABLES["table_1"].row("additive").run, "paper").steps == 1_878_000
 
 
 def _latents(count: int = 4000) -> np.ndarray:
@@ -278,9 +279,7 @@ def test_beyond_the_support_an_additive_model_shows_the_true_images(runs, monkey
     assert np.abs(decoded - true).mean(axis=(2, 3, 4)).max() < 6
     orange = (shown[0][:, :, 0, 0] == pictures.FRAME).all(axis=-1)
     assert orange[:3, -3:].all() and not orange[:, 0].any() and not orange[-1].any()
-    np.testing.assert_array_equal(
-        orange, (shown[1][:, :, 0, 0] == pictures.FRAME).all(axis=-1)
-    )
+    np.testing.assert_array_equal(orange, (shown[1][:, :, 0, 0] == pictures.FRAME).all(axis=-1))
 
 
 @pytest.mark.parametrize("table", FIGURES, ids=lambda table: table.name)

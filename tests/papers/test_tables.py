@@ -6,13 +6,14 @@ import gin
 import keras
 import pytest
 
+import zoo.configurables  # noqa: F401  registers what gin files name
 from zoo import config
 from zoo.data import catalog as data_catalog
 from zoo.evaluation import suite
 from zoo.models.base import Model
 from zoo.papers import catalog, gin_text
 from zoo.papers.spec import BUDGETS, PAPER
-from zoo.training.job import Job
+from zoo.training.settings import Settings
 
 TABLES = catalog.tables()
 RUNS = {
@@ -35,12 +36,14 @@ def test_config_of_every_run_parses(name):
     run, budget = RUNS[name]
     gin_file, bindings = run.config(budget, seed=3)
     config.parse([gin_file], bindings)
-    job = Job()
-    assert job.seed == 3
-    for dataset in (job.dataset, job.test_dataset or job.dataset):
+    settings = Settings()
+    assert settings.seed == 3
+    for dataset in (settings.dataset, settings.test_dataset or settings.dataset):
         data_catalog._find(dataset.partition("[")[0])
-    if job.select:
-        trained, selected = (x.partition("[")[0] for x in (job.dataset, job.validation_dataset))
+    if settings.select:
+        trained, selected = (
+            x.partition("[")[0] for x in (settings.dataset, settings.validation_dataset)
+        )
         assert selected == trained
     for extra in run.evaluations:
         data_catalog._find(extra.dataset.partition("[")[0])
@@ -73,7 +76,7 @@ def test_a_model_that_a_row_binds_is_made(name):
     run, budget = RUNS[name]
     gin_file, bindings = run.config(budget, seed=0)
     config.parse([gin_file], bindings)
-    job = Job()
+    job = Settings()
     dataset = job.dataset.partition("[")[0]
     model = job.model(SHAPES.get(dataset) or SHAPES[dataset.partition("/")[0]])
     assert isinstance(model, Model) and isinstance(job.optimizer(), keras.optimizers.Optimizer)

@@ -17,15 +17,16 @@ import tensorflow as tf
 import toy
 from PIL import Image
 
+import zoo.configurables  # noqa: F401  registers what gin files name
 from zoo import config
 from zoo import perturb as command
 from zoo.data import perturbation
 from zoo.errors import UserError
 from zoo.hub import package
 from zoo.perturbation import choice
-from zoo.perturbation.job import PerturbationJob
+from zoo.perturbation.settings import Settings as PerturbationSettings
 from zoo.training.checkpoints import Checkpoints
-from zoo.training.job import Job
+from zoo.training.settings import Settings
 
 HERE = pathlib.Path(__file__).parent
 ARGUMENTS = (
@@ -52,6 +53,7 @@ def run(tmp_path_factory, printed):
     folder = tmp_path_factory.mktemp("perturb") / "run"
     with contextlib.redirect_stdout(printed):
         command.main([*ARGUMENTS, f"--run_dir={folder}"])
+    (folder.parent / "used.gin").write_text(config.operative())
     return folder
 
 
@@ -115,6 +117,12 @@ def test_the_choice_is_shown_before_m_is_trained(run, printed):
     )
     assert shown in text and text.index(shown) > text.index("restart of seed 1")
     assert text.index(shown) < text.index("report: ")
+
+
+def test_all_that_the_training_of_m_has_used_is_in_its_config(run):
+    texts = (run / "config.gin").read_text(), (run.parent / "used.gin").read_text()
+    claimed, used = map(config.bindings_of, texts)
+    assert claimed == used and {"perturb.epsilon", "mlp_decoder.units", "Adam.l2"} <= claimed.keys()
 
 
 def test_every_record_has_the_gaps_and_the_variation(run):
@@ -424,23 +432,23 @@ def test_gaps_of_ensembles_are_of_their_means():
 @pytest.mark.parametrize("file", [file for file in config.shipped() if "perturb" in file])
 def test_shipped_configs(file):
     config.parse([file])
-    job = PerturbationJob()
-    family = job.dataset.partition("/")[0]
+    settings = PerturbationSettings()
+    family = settings.dataset.partition("/")[0]
     builder = {"zoo_dsprites": (0.1, 1), "zoo_shapes3d": (0.175, 4)}[family]
-    assert (job.epsilon, job.ensemble) == builder
-    assert (job.samples, job.decoder_batches) == (5, 3)
+    assert (settings.epsilon, settings.ensemble) == builder
+    assert (settings.samples, settings.decoder_batches) == (5, 3)
     # The dissertation's rule: no fewer active latents than factors.
     factors = {"zoo_dsprites": 5, "zoo_shapes3d": 6}[family]
-    assert job.min_active == (factors if "papers" in file else 0)
-    for make in (job.optimizer, job.decoder_optimizer):
+    assert settings.min_active == (factors if "papers" in file else 0)
+    for make in (settings.optimizer, settings.decoder_optimizer):
         assert (make().beta_1, make().beta_2, make().epsilon) == (0.9, 0.999, 1e-7)
         assert "papers" not in file or float(make().learning_rate) == pytest.approx(1e-4)
-    config.parse([job.restarts], [*job.bindings, "train.seed = 1"])
-    restart = Job()
-    assert restart.dataset == job.dataset
+    config.parse([settings.restarts], [*settings.bindings, "train.seed = 1"])
+    restart = Settings()
+    assert restart.dataset == settings.dataset
     assert restart.model((64, 64, 1)).latent_dim == factors
     if "papers" not in file:
-        assert len(job.seeds) == 8
+        assert len(settings.seeds) == 8
         given = {name: repr(gin.query_parameter(name)) for name in ("BetaVAE.beta", "train.steps")}
         config.parse(["gin/beta_vae.gin"])
         assert given == {name: repr(gin.query_parameter(name)) for name in given}

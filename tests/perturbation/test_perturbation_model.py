@@ -15,11 +15,11 @@ from zoo.models.likelihoods import Bernoulli, Gaussian, Laplace, Logistic
 from zoo.models.vae import BetaVAE
 from zoo.networks.convolutional import conv_decoder
 from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.optim.optimizers import Adam
 from zoo.perturbation.model import Perturbation
 from zoo.perturbation.network import PerturbationNetwork, folded
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
-from zoo.optim.optimizers import Adam
 
 SHAPE = (16, 16, 1)
 SEED, STEP = tf.constant([5, 6]), tf.constant(0)

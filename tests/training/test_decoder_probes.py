@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import zoo.configurables  # noqa: F401  registers what gin files name
 from zoo import config, evaluation
 from zoo.data import catalog, sampling
 from zoo.data.dataset import Dataset, DenseImages
@@ -17,10 +18,11 @@ from zoo.models.likelihoods import Bernoulli, Gaussian
 from zoo.models.pcl import PCL
 from zoo.models.vae import BetaVAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
-from zoo.training.decoder_probes import jacobian_probe, joint_probe, linear_optimum_probe
-from zoo.training.job import Job
-from zoo.training.loop import Loop
 from zoo.optim.optimizers import Adam
+from zoo.training.decoder_probes import jacobian_probe, joint_probe, linear_optimum_probe
+from zoo.training.loop import Loop
+from zoo.training.run import train
+from zoo.training.settings import Settings
 
 VARIANCES = np.array([4.0, 2.0, 1.0, 0.25])
 
@@ -163,7 +165,7 @@ def test_needs_a_decoder():
 def test_a_run_switches_it_on_by_gin(tmp_path, toy_gin):
     config.parse([toy_gin], ["train.probe = @jacobian_probe", "train.steps = 10"])
     try:
-        Job().run(str(tmp_path))
+        train(Settings(), tmp_path)
     finally:
         gin.clear_config()
     records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]

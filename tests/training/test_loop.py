@@ -17,8 +17,8 @@ from zoo.errors import UserError
 from zoo.models.base import Model
 from zoo.models.vae import BetaVAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
-from zoo.training.loop import Loop, noise_seed
 from zoo.optim.optimizers import Adam
+from zoo.training.loop import Loop, noise_seed
 
 EPSILON = 1e-3
 TOOLS = pathlib.Path(__file__).resolve().parents[2] / "../shared/tools/xla"

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import zoo.configurables  # noqa: F401  registers what gin files name
 from zoo import config, data, evaluation, train
 from zoo.models.vae import BetaVAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
-from zoo.training.job import Job
 from zoo.training.probes import kl_error_probe
+from zoo.training.settings import Settings
 
 REQUIRED = ["train.steps = 10", "train.log_every = 5", "train.pictures_every = 10"]
 
@@ -74,7 +75,7 @@ def test_probe_and_scores_reach_the_run(tmp_path, toy_gin):
 def test_bad_settings_stop_before_the_training(toy_gin, binding, part):
     config.parse([toy_gin], [binding])
     with pytest.raises(ValueError, match=part):
-        Job()
+        Settings()
 
 
 def test_a_model_without_posterior_has_no_kl_error(tmp_path, toy_gin, fails):

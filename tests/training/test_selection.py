@@ -16,10 +16,11 @@ from zoo.models.additive import AdditiveAutoencoder
 from zoo.models.autoencoder import AE
 from zoo.models.slow_vae import SlowVAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.optim.optimizers import Adam
 from zoo.training import selection
 from zoo.training.checkpoints import Checkpoints
-from zoo.training.job import Job
-from zoo.optim.optimizers import Adam
+from zoo.training.run import train
+from zoo.training.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +163,7 @@ def test_a_model_of_pairs_cannot_be_selected_by_its_loss(toy):
 
 @pytest.mark.parametrize("select", ["-reconstruction_rmse", "-loss"])
 def test_a_run_exports_its_best_step(toy, tmp_path, select):
-    job = Job(
+    settings = Settings(
         name="selected",
         model=lambda shape: _model(),
         dataset="toy",
@@ -174,12 +175,12 @@ def test_a_run_exports_its_best_step(toy, tmp_path, select):
         select_every=10,
         validation_dataset="toy",
     )
-    manifest = job.run(str(tmp_path / "run"))
+    manifest = train(settings, tmp_path / "run")
     assert manifest["selected_step"] in (10, 20)
-    kept = Checkpoints(tmp_path / "run" / "checkpoints" / "best", _model()).restore(pytest.fail)
+    kept = Checkpoints(tmp_path / "run" / "checkpoints" / "best", _model()).restore()
     assert kept == manifest["selected_step"]
 
 
 def test_selecting_without_a_validation_set_is_refused(toy):
     with pytest.raises(ValueError, match="give one as train.validation_dataset"):
-        Job("n", lambda s: None, "toy", Adam, 1, select="j_ari")
+        Settings("n", lambda s: None, "toy", Adam, 1, select="j_ari")

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.models.base import Autoencoder, Batch
 from zoo.models.hessian_penalty import BlockHessian
 from zoo.models.noise import standard_normal, stream
@@ -82,20 +83,20 @@ class AdditiveAutoencoder(Autoencoder):
     ):
         super().__init__()
         if latent_dim < 1:
-            raise ValueError(f"AdditiveAutoencoder.latent_dim is {latent_dim}; give at least 1")
+            raise SettingError(f"AdditiveAutoencoder.latent_dim is {latent_dim}; give at least 1")
         if sigma not in _SIGMAS:
-            raise ValueError(
+            raise SettingError(
                 f"AdditiveAutoencoder.sigma is {sigma!r}; it takes {', '.join(_SIGMAS)}"
             )
         if not callable(code_noise) and code_noise < 0:
-            raise ValueError(
+            raise SettingError(
                 f"AdditiveAutoencoder.code_noise is {code_noise}; it cannot be negative"
             )
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
         self.blocks = _partition(blocks, latent_dim)
         sizes = [len(block) for block in self.blocks]
         if shared and len(set(sizes)) > 1:
-            raise ValueError(
+            raise SettingError(
                 f"AdditiveAutoencoder.shared needs blocks of one size; they are {sizes}"
             )
         self.shift, self.scale = _shift_and_scale(normalization, observation_shape[-1])
@@ -187,20 +188,20 @@ def _shift_and_scale(normalization, channels: int) -> list[np.ndarray]:
     """What is subtracted from images and what they are divided by, one number or C each."""
     named = isinstance(normalization, str)
     if named and normalization not in NORMALIZATIONS:
-        raise ValueError(
+        raise SettingError(
             f"AdditiveAutoencoder.normalization is {normalization!r}; it takes "
             f"{', '.join(NORMALIZATIONS)}, or the numbers (subtracted, divided by)"
         )
     pair = NORMALIZATIONS[normalization] if named else normalization
     numbers = [np.asarray(part, np.float32) for part in pair]
     if len(numbers) != 2 or not (numbers[1] > 0).all():
-        raise ValueError(
+        raise SettingError(
             f"AdditiveAutoencoder.normalization is {normalization}; give what is subtracted and "
             "what it is then divided by, which is positive"
         )
     for part in numbers:
         if part.shape not in ((), (channels,)):
-            raise ValueError(
+            raise SettingError(
                 f"AdditiveAutoencoder.normalization is {normalization!r}, which is for {part.size} "
                 f"channels, and images have {channels}; take 'unit' or 'symmetric'"
             )
@@ -217,7 +218,7 @@ def _partition(blocks: Sequence[Sequence[int]] | None, latent_dim: int) -> list[
         return [[latent] for latent in range(latent_dim)]
     blocks = [list(block) for block in blocks]
     if not all(blocks) or sorted(sum(blocks, [])) != list(range(latent_dim)):
-        raise ValueError(
+        raise SettingError(
             f"AdditiveAutoencoder.blocks is {blocks}; give lists that hold each of the latents 0 "
             f"to {latent_dim - 1} once"
         )

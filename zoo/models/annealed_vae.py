@@ -6,6 +6,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.objectives import Objective
 from zoo.optim.schedules import Schedule, at
 
@@ -32,7 +33,7 @@ class AnnealedVAE(Objective):
     def __init__(self, vae: "VAE", gamma: float = 1000.0, capacity: float | Schedule = 25.0):
         super().__init__(vae)
         if gamma < 0:
-            raise ValueError(f"AnnealedVAE.gamma is {gamma}; give a number that is not negative")
+            raise SettingError(f"AnnealedVAE.gamma is {gamma}; give a number that is not negative")
         self.gamma, self.capacity = gamma, capacity
 
     def regularizer(

@@ -6,6 +6,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.models.base import Autoencoder, Batch
 from zoo.models.likelihoods import Bernoulli
 from zoo.networks.convolutional import conv_decoder, conv_encoder
@@ -36,7 +37,7 @@ class AE(Autoencoder):
     ):
         super().__init__()
         if latent_dim < 1:
-            raise ValueError(f"AE.latent_dim is {latent_dim}; give at least 1")
+            raise SettingError(f"AE.latent_dim is {latent_dim}; give at least 1")
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
         self.encoder = encoder(observation_shape)
         self.code_head = keras.layers.Dense(latent_dim, name="code")

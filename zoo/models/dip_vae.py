@@ -6,6 +6,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models import posteriors
 from zoo.models.objectives import Objective
 
@@ -38,7 +39,7 @@ class DIPVAE(Objective):
     ):
         super().__init__(vae)
         if variant not in ("I", "II"):
-            raise ValueError(f"DIPVAE.variant is {variant!r}; it takes 'I' or 'II'")
+            raise SettingError(f"DIPVAE.variant is {variant!r}; it takes 'I' or 'II'")
         self.lambda_od, self.lambda_d, self.variant = lambda_od, lambda_d, variant
 
     def regularizer(

@@ -7,6 +7,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.models.base import Batch, Player
 from zoo.models.noise import stream
 from zoo.models.objectives import Objective
@@ -77,7 +78,7 @@ class FactorVAE(Objective):
     ):
         super().__init__(vae)
         if gamma < 0:
-            raise ValueError(f"FactorVAE.gamma is {gamma}; give a number that is not negative")
+            raise SettingError(f"FactorVAE.gamma is {gamma}; give a number that is not negative")
         self.gamma, self.second_batch = gamma, second_batch
         self.discriminator = discriminator(vae.latent_dim)
         self._make_optimizer = discriminator_optimizer
@@ -115,7 +116,7 @@ class FactorVAE(Objective):
     def _halves(self, batch: Batch) -> bool:
         size = batch["image"].shape[0]
         if self.second_batch and size is not None and size % 2:
-            raise ValueError(
+            raise SettingError(
                 f"FactorVAE.second_batch halves a batch of {size}; make train.batch_size even"
             )
         return self.second_batch

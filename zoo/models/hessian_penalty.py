@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import gin
 import tensorflow as tf
 
+from zoo.errors import SettingError
+
 
 @gin.register
 class BlockHessian:
@@ -36,9 +38,9 @@ class BlockHessian:
         epsilon: float = 0.1,
     ):
         if weight < 0:
-            raise ValueError(f"BlockHessian.weight is {weight}; it cannot be negative")
+            raise SettingError(f"BlockHessian.weight is {weight}; it cannot be negative")
         if not epsilon > 0:
-            raise ValueError(f"BlockHessian.epsilon is {epsilon}; give a positive step")
+            raise SettingError(f"BlockHessian.epsilon is {epsilon}; give a positive step")
         self.weight, self.epsilon = weight, epsilon
         self.blocks = None if blocks is None else [list(block) for block in blocks]
 
@@ -51,7 +53,7 @@ class BlockHessian:
             seed: `[2]`, of the signs.
 
         Raises:
-            ValueError: blocks that are no partition of the latents, or fewer than two.
+            SettingError: blocks that are no partition of the latents, or fewer than two.
         """
         masks = self._masks(latents.shape[1])
         bits = tf.random.stateless_uniform(
@@ -71,7 +73,7 @@ class BlockHessian:
         """1 at the latents of each block, `[D]`."""
         blocks = self.blocks or [[latent] for latent in range(latent_dim)]
         if len(blocks) < 2 or sorted(sum(blocks, [])) != list(range(latent_dim)):
-            raise ValueError(
+            raise SettingError(
                 f"BlockHessian.blocks is {blocks}; give two lists or more that hold each of the "
                 f"latents 0 to {latent_dim - 1} once"
             )

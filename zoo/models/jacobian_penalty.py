@@ -5,6 +5,7 @@ from collections.abc import Callable
 import gin
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.evaluation import jacobians, tangents
 from zoo.models.noise import stream
 
@@ -28,14 +29,14 @@ class JacobianOrthogonality:
 
     def __init__(self, weight: float = 1.0, directions: int = 0, normalized: bool = False):
         if weight < 0:
-            raise ValueError(f"JacobianOrthogonality.weight is {weight}; it cannot be negative")
+            raise SettingError(f"JacobianOrthogonality.weight is {weight}; it cannot be negative")
         if directions < 0 or directions == 1:
-            raise ValueError(
+            raise SettingError(
                 f"JacobianOrthogonality.directions is {directions}; give 0 for the exact penalty "
                 "or at least 2, of which a variance is taken"
             )
         if normalized and directions:
-            raise ValueError(
+            raise SettingError(
                 "JacobianOrthogonality.normalized needs all columns; set directions = 0"
             )
         self.weight, self.directions, self.normalized = weight, directions, normalized

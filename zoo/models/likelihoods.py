@@ -5,6 +5,8 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
+
 tfd = tfp.distributions
 
 
@@ -54,7 +56,7 @@ class Gaussian(keras.layers.Layer):
         if variance not in ("learned", "optimal") and not (
             isinstance(variance, int | float) and variance > 0
         ):
-            raise ValueError(
+            raise SettingError(
                 f"Gaussian.variance is {variance!r}; give a positive number, 'learned' or 'optimal'"
             )
         self.variance, self.squashed = variance, squashed
@@ -92,7 +94,7 @@ class _LocationScale(keras.layers.Layer):
     def __init__(self, scale: float | str = 1.0, squashed: bool = False):
         super().__init__(dtype="float32")
         if scale != "learned" and not (isinstance(scale, int | float) and scale > 0):
-            raise ValueError(
+            raise SettingError(
                 f"{type(self).__name__}.scale is {scale!r}; give a positive number or 'learned'"
             )
         self.scale, self.squashed = scale, squashed

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.base import Batch, Player
 from zoo.optim.schedules import Schedule, at
 
@@ -32,7 +33,7 @@ class Objective(keras.layers.Layer):
         vae: whose loss it is.
 
     Raises:
-        ValueError: it makes no sense for this VAE.
+        SettingError: it makes no sense for this VAE.
     """
 
     def __init__(self, vae: "VAE"):
@@ -101,7 +102,7 @@ class BetaVAE(Objective):
     def __init__(self, vae: "VAE", beta: float | Schedule = 1.0):
         super().__init__(vae)
         if not callable(beta) and beta < 0:
-            raise ValueError(f"BetaVAE.beta is {beta}; give a number that is not negative")
+            raise SettingError(f"BetaVAE.beta is {beta}; give a number that is not negative")
         self.beta = beta
 
     def regularizer(

@@ -6,6 +6,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.models.base import Batch, Encoder
 from zoo.networks.convolutional import conv_encoder
 from zoo.networks.pytorch import batch_norm
@@ -62,7 +63,7 @@ class PCL(Encoder):
     ):
         super().__init__()
         if latent_dim < 1:
-            raise ValueError(f"PCL.latent_dim is {latent_dim}; give at least 1")
+            raise SettingError(f"PCL.latent_dim is {latent_dim}; give at least 1")
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
         self.encoder = encoder(observation_shape)
         self.code_head = keras.layers.Dense(latent_dim, use_bias=False, name="code")
@@ -81,11 +82,11 @@ class PCL(Encoder):
         """See `Model.losses_on`; an example is a pair, `accuracy` that of the classifier."""
         del step
         if "partner" not in batch:
-            raise ValueError(
+            raise SettingError(
                 "PCL trains on pairs and this sampler gives none; set train.sampler = @LaplacePairs"
             )
         if batch["image"].shape[0] == 1:
-            raise ValueError(
+            raise SettingError(
                 "PCL exchanges the elements of pairs; make train.batch_size at least 2"
             )
         images = tf.concat([batch["image"], batch["partner"]], axis=0)

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.noise import standard_normal
 from zoo.models.priors import NormalPrior, Prior
 
@@ -104,18 +105,18 @@ class FullCovariance(keras.layers.Layer):
         prior: of the latents; one with normal posteriors.
 
     Raises:
-        ValueError: fewer latents, or a prior whose posteriors are not normal.
+        SettingError: fewer latents, or a prior whose posteriors are not normal.
     """
 
     def __init__(self, latent_dim: int, features: tuple[int | None, ...], prior: Prior):
         super().__init__(name="full_covariance")
         if latent_dim < 2:
-            raise ValueError(
+            raise SettingError(
                 f"VAE.latent_dim is {latent_dim}; a full covariance takes at least 2 latents, use "
                 "VAE.posterior = @DiagonalPosterior"
             )
         if not isinstance(prior, NormalPrior):
-            raise ValueError(
+            raise SettingError(
                 f"VAE.prior is {type(prior).__name__}, whose posteriors are not normal; with "
                 "VAE.posterior = @FullCovariance give NormalPrior, LaplacePrior or LogisticPrior"
             )

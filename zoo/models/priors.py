@@ -11,6 +11,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.noise import standard_normal
 
 tfd = tfp.distributions
@@ -76,7 +77,7 @@ class LaplacePrior(NormalPrior):
 
     def __init__(self, scale: float = 1 / math.sqrt(2)):
         if scale <= 0:
-            raise ValueError(f"LaplacePrior.scale is {scale}; give a positive number")
+            raise SettingError(f"LaplacePrior.scale is {scale}; give a positive number")
         self.scale = scale
 
     def divergence(self, posterior: tfd.Distribution, latents: tf.Tensor) -> tf.Tensor:
@@ -104,7 +105,7 @@ class LogisticPrior(NormalPrior):
 
     def __init__(self, scale: float = math.sqrt(3) / math.pi):
         if scale <= 0:
-            raise ValueError(f"LogisticPrior.scale is {scale}; give a positive number")
+            raise SettingError(f"LogisticPrior.scale is {scale}; give a positive number")
         self.scale = scale
 
     def divergence(self, posterior: tfd.Distribution, latents: tf.Tensor) -> tf.Tensor:
@@ -131,7 +132,7 @@ class UniformPrior:
 
     def __init__(self, half_width: float = math.sqrt(3)):
         if half_width <= 0:
-            raise ValueError(f"UniformPrior.half_width is {half_width}; give a positive number")
+            raise SettingError(f"UniformPrior.half_width is {half_width}; give a positive number")
         self.half_width = half_width
 
     def posterior(self, mean: tf.Tensor, log_variance: tf.Tensor) -> tfd.Distribution:

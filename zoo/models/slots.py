@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.base import Autoencoder, Batch
 from zoo.models.noise import standard_normal, stream
 from zoo.networks.slot_decoders import transformer_slot_decoder
@@ -83,20 +84,24 @@ class SlotAutoencoder(Autoencoder):
     ):
         super().__init__()
         if len(observation_shape) != 3:
-            raise ValueError(f"SlotAutoencoder takes images, not data of shape {observation_shape}")
+            raise SettingError(
+                f"SlotAutoencoder takes images, not data of shape {observation_shape}"
+            )
         for key, value in (("slots", slots), ("latent_dim", latent_dim), ("stride", pixel_stride)):
             if value < 1:
-                raise ValueError(f"SlotAutoencoder.{key} is {value}; give at least 1")
+                raise SettingError(f"SlotAutoencoder.{key} is {value}; give at least 1")
         for key, value in (("sigma", sigma), ("beta", beta), ("alpha", alpha)):
             if not callable(value) and value < 0:
-                raise ValueError(
+                raise SettingError(
                     f"SlotAutoencoder.{key} is {value}; give a number that is not negative"
                 )
         for key, value, known in (("layers", layers, _LAYERS), ("codes", codes, _CODES)):
             if value not in known:
-                raise ValueError(f"SlotAutoencoder.{key} is {value!r}; it takes {', '.join(known)}")
+                raise SettingError(
+                    f"SlotAutoencoder.{key} is {value!r}; it takes {', '.join(known)}"
+                )
         if not variational and (callable(beta) or beta):
-            raise ValueError("SlotAutoencoder.beta needs a variational model; set it to 0")
+            raise SettingError("SlotAutoencoder.beta needs a variational model; set it to 0")
         self.observation_shape, self.slots, self.latent_dim = observation_shape, slots, latent_dim
         self.variational, self.codes, self.pixel_stride = variational, codes, pixel_stride
         self.sigma, self.beta, self.alpha, self.layers_by = sigma, beta, alpha, layers
@@ -108,18 +113,18 @@ class SlotAutoencoder(Autoencoder):
     def _check_decoder(self) -> None:
         if self.pixel_stride > 1:
             if any(side % self.pixel_stride for side in self.observation_shape[:2]):
-                raise ValueError(
+                raise SettingError(
                     f"SlotAutoencoder.pixel_stride is {self.pixel_stride}; it must divide the "
                     f"sides of images, {self.observation_shape[:2]}"
                 )
             if not getattr(self.decoder, "samples_pixels", False):
-                raise ValueError(
+                raise SettingError(
                     "SlotAutoencoder.pixel_stride needs a decoder that can decode some pixels "
                     "only, as transformer_slot_decoder; set it to 1"
                 )
         decoded = self.decoder(tf.zeros([1, *self.latent_shape]))
         if "attention" not in decoded and (callable(self.alpha) or self.alpha):
-            raise ValueError(
+            raise SettingError(
                 "SlotAutoencoder.alpha needs a decoder that attends to slots, as "
                 "transformer_slot_decoder; set it to 0"
             )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import gin
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.models.base import Batch
 from zoo.models.objectives import Objective
 from zoo.models.posteriors import entropy, marginals
@@ -63,20 +64,20 @@ class SlowVAE(Objective):
     ):
         super().__init__(vae)
         if not isinstance(vae.prior, NormalPrior):
-            raise ValueError(
+            raise SettingError(
                 f"VAE.prior is {type(vae.prior).__name__}, whose posteriors are not normal; "
                 "SlowVAE takes NormalPrior, LaplacePrior or LogisticPrior"
             )
         if not callable(beta) and beta < 0:
-            raise ValueError(f"SlowVAE.beta is {beta}; give a number that is not negative")
+            raise SettingError(f"SlowVAE.beta is {beta}; give a number that is not negative")
         if rate <= 0:
-            raise ValueError(f"SlowVAE.rate is {rate}; give a positive number")
+            raise SettingError(f"SlowVAE.rate is {rate}; give a positive number")
         self.beta, self.gamma, self.rate = beta, gamma, rate
 
     def observed(self, batch: Batch) -> tf.Tensor:
         """First images before partners, `[2 B, ...]`."""
         if "partner" not in batch:
-            raise ValueError(
+            raise SettingError(
                 "SlowVAE trains on pairs and this sampler gives none; "
                 "set train.sampler = @LaplacePairs"
             )

@@ -7,6 +7,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.objectives import Objective
 from zoo.models.posteriors import marginals
 
@@ -56,12 +57,12 @@ def log_aggregate(
         dataset_size: N, at least B; `mixture` does without.
 
     Raises:
-        ValueError: no such estimator, or the data set's size lacks or does not fit the batch.
+        SettingError: no such estimator, or the data set's size lacks or does not fit the batch.
     """
     _check(estimator, dataset_size)
     batch = latents.shape[0]
     if estimator == "stratified" and batch is not None and not 2 <= batch <= dataset_size:
-        raise ValueError(
+        raise SettingError(
             f"stratified sampling takes batches of 2 to {dataset_size} (dataset_size), not {batch}"
         )
     each = marginals(posterior).log_prob(latents[:, None])
@@ -93,9 +94,9 @@ def total_correlation(
 
 def _check(estimator: str, dataset_size: int | None) -> None:
     if estimator not in ESTIMATORS:
-        raise ValueError(f"TCVAE.estimator is {estimator!r}; it takes {', '.join(ESTIMATORS)}")
+        raise SettingError(f"TCVAE.estimator is {estimator!r}; it takes {', '.join(ESTIMATORS)}")
     if estimator != "mixture" and (dataset_size is None or dataset_size < 1):
-        raise ValueError(
+        raise SettingError(
             f"TCVAE.dataset_size is {dataset_size}; the {estimator} estimator takes the number of "
             "images of the data set"
         )
@@ -125,7 +126,7 @@ class TCVAE(Objective):
     ):
         super().__init__(vae)
         if beta < 0:
-            raise ValueError(f"TCVAE.beta is {beta}; give a number that is not negative")
+            raise SettingError(f"TCVAE.beta is {beta}; give a number that is not negative")
         _check(estimator, dataset_size)
         self.beta, self.estimator, self.dataset_size = beta, estimator, dataset_size
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Batch, Player
 from zoo.models.jacobian_penalty import JacobianOrthogonality
 from zoo.models.likelihoods import Bernoulli
@@ -56,7 +57,7 @@ class VAE(Autoencoder):
     ):
         super().__init__()
         if latent_dim < 1:
-            raise ValueError(f"VAE.latent_dim is {latent_dim}; give at least 1")
+            raise SettingError(f"VAE.latent_dim is {latent_dim}; give at least 1")
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
         self.encoder = encoder(observation_shape)
         self.mean_head = keras.layers.Dense(latent_dim, name="mean")

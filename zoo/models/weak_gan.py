@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import SettingError
 from zoo.models.base import Autoencoder, Batch, Player
 from zoo.models.noise import standard_normal, stream
 from zoo.networks.pair_discriminators import gan_decoder, match_discriminator
@@ -77,9 +78,9 @@ class WeakGAN(Autoencoder):
     ):
         super().__init__()
         if latent_dim < 1:
-            raise ValueError(f"WeakGAN.latent_dim is {latent_dim}; give at least 1")
+            raise SettingError(f"WeakGAN.latent_dim is {latent_dim}; give at least 1")
         if pairing not in _LABELS:
-            raise ValueError(f"WeakGAN.pairing is {pairing!r}; it takes {', '.join(_LABELS)}")
+            raise SettingError(f"WeakGAN.pairing is {pairing!r}; it takes {', '.join(_LABELS)}")
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
         self.pairing = pairing
         self.encoder = encoder(observation_shape)
@@ -159,12 +160,12 @@ class WeakGAN(Autoencoder):
     def _labels(self, batch: Batch) -> tf.Tensor:
         name, sampler = _LABELS[self.pairing]
         if name not in batch:
-            raise ValueError(
+            raise SettingError(
                 f"WeakGAN.pairing = {self.pairing!r} trains on pairs with {name!r}, which this "
                 f"sampler does not give; set train.sampler = @{sampler}"
             )
         if batch[name].shape[-1] != self.latent_dim:
-            raise ValueError(
+            raise SettingError(
                 f"WeakGAN.latent_dim is {self.latent_dim} and the data set has "
                 f"{batch[name].shape[-1]} factors; make them equal"
             )

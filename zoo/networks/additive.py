@@ -14,6 +14,7 @@ import gin
 import keras
 import numpy as np
 
+from zoo.errors import SettingError
 from zoo.networks.pytorch import batch_norm, uniform_by_fan_in
 
 Layer = keras.layers.Layer
@@ -125,7 +126,7 @@ def object_decoder(
     height, width, channels = observation_shape
     factor = 2 ** len(filters)
     if height % factor or width % factor:
-        raise ValueError(
+        raise SettingError(
             f"object_decoder makes images whose sides are multiples of {factor}, not "
             f"{height}x{width}; change object_decoder.filters, or choose another data set"
         )

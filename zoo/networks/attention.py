@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.networks.pytorch import uniform_by_fan_in
 
 Layer = keras.layers.Layer
@@ -72,7 +73,9 @@ class Attention(Layer):
     def __init__(self, heads: int, width: int, joint: bool = False, **options):
         super().__init__(**options)
         if width % heads:
-            raise ValueError(f"attention of width {width} cannot be shared by {heads} heads evenly")
+            raise SettingError(
+                f"attention of width {width} cannot be shared by {heads} heads evenly"
+            )
         self.heads, self.width, self.joint = heads, width, joint
 
     def build(self, queries_shape, memory_shape):

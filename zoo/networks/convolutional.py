@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import gin
 import keras
 
+from zoo.errors import SettingError
 from zoo.networks.transposed import Conv2DTranspose
 
 
@@ -69,12 +70,12 @@ def conv_decoder(
         A model from `[B, D]` latents to `[B, H, W, C]` unnormalised outputs (logits).
 
     Raises:
-        ValueError: the sides of the image are no such multiples.
+        SettingError: the sides of the image are no such multiples.
     """
     height, width, channels = observation_shape
     factor = 2 * math.prod(stride for _, _, stride in layers)
     if height % factor or width % factor:
-        raise ValueError(
+        raise SettingError(
             f"conv_decoder makes images whose sides are multiples of {factor}, not "
             f"{height}x{width}; choose another decoder for this data set"
         )
@@ -168,4 +169,4 @@ def _he_normal() -> keras.initializers.Initializer:
 def _require_64(observation_shape: tuple[int, ...], name: str) -> None:
     if tuple(observation_shape[:-1]) != (64, 64):
         sides = "x".join(map(str, observation_shape))
-        raise ValueError(f"{name} takes 64x64 images, not {sides}; choose another network")
+        raise SettingError(f"{name} takes 64x64 images, not {sides}; choose another network")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import gin
 import keras
 
+from zoo.errors import SettingError
+
 
 @gin.configurable
 def maxout_encoder(
@@ -28,7 +30,7 @@ def maxout_encoder(
         A model from `[B, *observation_shape]` to `[B, units[-1]]` features.
     """
     if pool < 1:
-        raise ValueError(f"maxout_encoder.pool is {pool}; give at least 1")
+        raise SettingError(f"maxout_encoder.pool is {pool}; give at least 1")
     inputs = keras.Input(observation_shape)
     features = keras.layers.Flatten()(inputs)
     for width in units:

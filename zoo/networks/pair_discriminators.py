@@ -11,6 +11,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.networks.pytorch import batch_norm
 from zoo.networks.spectral import SpectralDense, spectral_encoder
 
@@ -38,7 +39,7 @@ def gan_decoder(
     """
     height, width, channels = observation_shape
     if height % 16 or width % 16:
-        raise ValueError(
+        raise SettingError(
             f"gan_decoder makes images whose sides are multiples of 16, not {height}x{width}; "
             "choose another decoder for this data set"
         )

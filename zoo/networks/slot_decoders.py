@@ -16,6 +16,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.networks.attention import Block, SoftPositions, fourier_features, layer_norm, mlp
 from zoo.networks.pytorch import uniform_by_fan_in
 
@@ -190,7 +191,7 @@ class BroadcastSlotDecoder(keras.Model):
         sides = observation_shape[:2]
         largest = start * 2**doublings
         if max(sides) > largest:
-            raise ValueError(
+            raise SettingError(
                 f"broadcast_slot_decoder makes images of sides up to {largest}, not "
                 f"{sides[0]}x{sides[1]}; change broadcast_slot_decoder.doublings"
             )

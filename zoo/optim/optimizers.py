@@ -4,6 +4,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.errors import SettingError
 from zoo.optim.schedules import Schedule
 
 
@@ -44,7 +45,7 @@ class Adam(keras.optimizers.Adam):
             learning_rate = _Scheduled(learning_rate)
         super().__init__(learning_rate, beta_1, beta_2, epsilon)
         if l2 < 0:
-            raise ValueError(f"Adam.l2 is {l2}; give a number that is not negative")
+            raise SettingError(f"Adam.l2 is {l2}; give a number that is not negative")
         self.l2 = l2
 
     def update_step(self, gradient, variable, learning_rate):

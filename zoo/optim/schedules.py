@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import gin
 import tensorflow as tf
 
+from zoo.errors import SettingError
+
 Schedule = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -13,10 +15,10 @@ def linear_ramp(start: float, end: float, steps: int, delay: int = 0) -> Schedul
     """From `start` to `end` in `steps` steps after `delay` steps, then constant.
 
     Raises:
-        ValueError: `steps` is not positive.
+        SettingError: `steps` is not positive.
     """
     if steps < 1:
-        raise ValueError(f"linear_ramp.steps is {steps}; give the number of steps, at least 1")
+        raise SettingError(f"linear_ramp.steps is {steps}; give the number of steps, at least 1")
 
     def value(step: tf.Tensor) -> tf.Tensor:
         progress = (tf.cast(step, tf.float32) - delay) / steps
@@ -30,11 +32,11 @@ def piecewise_linear(points: Sequence[tuple[int, float]]) -> Schedule:
     """Straight lines between points (step, value); constant before the first and after the last.
 
     Raises:
-        ValueError: there are none, or their steps do not ascend.
+        SettingError: there are none, or their steps do not ascend.
     """
     steps = [step for step, _ in points]
     if not steps or any(b <= a for a, b in zip(steps, steps[1:], strict=False)):
-        raise ValueError(
+        raise SettingError(
             f"piecewise_linear.points has the steps {steps}; give at least one, in ascending order"
         )
 
@@ -63,10 +65,10 @@ def warm_up_and_decay(
     `base factor^((t - hold) / steps)`: the schedule of Brady et al. 2025 (their code).
 
     Raises:
-        ValueError: the times are not in order.
+        SettingError: the times are not in order.
     """
     if not 0 < warm_up <= hold or steps < 1:
-        raise ValueError(
+        raise SettingError(
             f"warm_up_and_decay has warm_up = {warm_up}, hold = {hold} and steps = {steps}; give "
             "0 < warm_up <= hold and at least one step"
         )

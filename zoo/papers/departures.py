@@ -151,6 +151,8 @@ def _value(found: Components, name: str, parameter: str) -> str:
     """What a parameter is, by default where nothing binds it."""
     if parameter in found[name]:
         return _written(found, found[name][parameter])
+    import zoo.configurables  # noqa: F401  registers what has defaults
+
     defaults = config.defaults(name.rpartition("/")[2])
     if parameter not in defaults:
         return "not set"

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data.space import FactorSpace
+from zoo.errors import SettingError
 from zoo.models.base import Batch, Model, Player
 from zoo.models.noise import stream
 from zoo.models.vae import VAE
@@ -48,7 +49,7 @@ class Perturbation(Model):
         decoder_optimizer: makes the optimiser of the decoders.
 
     Raises:
-        ValueError: the likelihood is not of mean images, or has weights.
+        SettingError: the likelihood is not of mean images, or has weights.
     """
 
     def __init__(
@@ -197,11 +198,11 @@ def mean_likelihood(make: Callable[[], keras.layers.Layer]) -> keras.layers.Laye
     """The likelihood that `make` makes, if it is one of mean images.
 
     Raises:
-        ValueError: it takes logits, squashes what it is given, or has weights.
+        SettingError: it takes logits, squashes what it is given, or has weights.
     """
     likelihood = make()
     if getattr(likelihood, "squashed", True) or likelihood.weights:
-        raise ValueError(
+        raise SettingError(
             f"perturb.likelihood is {type(likelihood).__name__}; give one of mean images, that is "
             "Gaussian, Laplace or Logistic, neither squashed nor learned, or None for the VAEs' own"
         )

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data.space import FactorSpace
+from zoo.errors import SettingError
 from zoo.networks.convolutional import conv_decoder
 
 
@@ -29,7 +30,7 @@ class PerturbationNetwork(keras.Model):
             initial weights are scaled to give before the tanh; 0 leaves them as they are drawn.
 
     Raises:
-        ValueError: the decoder has no such place.
+        SettingError: the decoder has no such place.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class PerturbationNetwork(keras.Model):
         self._low, self._range = ends[:, 0], np.maximum(ends[:, 1] - ends[:, 0], 1e-6)
         layers = decoder(len(space.axes), observation_shape).layers
         if not 0 <= neuron_after < len(layers):
-            raise ValueError(
+            raise SettingError(
                 f"perturb.neuron_after is {neuron_after}; the decoder of m has {len(layers)} "
                 f"layers, give 0 to {len(layers) - 1}"
             )

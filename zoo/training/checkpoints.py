@@ -1,9 +1,9 @@
 """Checkpoints of a run: model, every optimiser and the step, written atomically."""
 
 import pathlib
-from collections.abc import Callable
 
 import tensorflow as tf
+from absl import logging
 
 from zoo.errors import UserError
 from zoo.models.base import Model
@@ -42,10 +42,10 @@ class Checkpoints:
         """The path of the newest checkpoint."""
         return self._manager.latest_checkpoint
 
-    def restore(self, warn: Callable[[str], None] = print) -> int:
+    def restore(self) -> int:
         """Restores the newest readable checkpoint; gives its step, 0 where there is none.
 
-        A checkpoint that cannot be read is reported through `warn` and passed over.
+        A checkpoint that cannot be read is passed over with a warning.
 
         Raises:
             UserError: there are checkpoints, and none can be read.
@@ -56,7 +56,9 @@ class Checkpoints:
                 self._checkpoint.restore(path).assert_existing_objects_matched()
             except (tf.errors.OpError, AssertionError, ValueError, TypeError) as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                warn(f"checkpoint {path} is corrupt ({reason[:120]}); trying the one before")
+                logging.warning(
+                    "checkpoint %s is corrupt (%s); trying the one before", path, reason[:120]
+                )
                 continue
             return int(self._step)
         if paths:

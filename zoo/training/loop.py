@@ -9,6 +9,9 @@ from zoo.errors import UserError
 from zoo.models.base import Model
 from zoo.networks.transposed import in_training
 
+# What `train.compiled` takes, and what it means to `Loop`.
+COMPILED = {"auto": None, "always": True, "update": "update", "never": False}
+
 # Folded into the run's seed so that noise and data are different streams.
 _NOISE = 0x0153
 
@@ -82,10 +85,26 @@ class Loop:
 
     def run(self, start: int, steps: int) -> dict[str, np.ndarray]:
         """Makes `steps` updates from number `start` on; gives the means of all losses over them."""
-        if self._shapes is None:
-            self._shapes = self._loss_shapes()
+        self.trace()
         totals = self._chunk(self._tables, self._seed, tf.constant(start), tf.constant(steps))
         return {name: total.numpy() / steps for name, total in totals.items()}
+
+    def trace(self) -> None:
+        """Traces one step, which calls everything that training calls; once is enough.
+
+        Raises:
+            UserError: settings that cannot be, as the step found.
+        """
+        if self._shapes is not None:
+            return
+        step = tf.function(self._step)
+        try:
+            traced = step.get_concrete_function(self._tables, self._seed, tf.constant(0))
+        except Exception as error:
+            if isinstance(original := _untraced(error), UserError):
+                raise original from None
+            raise
+        self._shapes = {name: loss.shape for name, loss in traced.structured_outputs.items()}
 
     def pure(self) -> tuple[Callable, dict[str, tf.Tensor]]:
         """The loop as one XLA program over named tensors: (function, arguments by name).
@@ -94,7 +113,7 @@ class Loop:
         the mean loss of the chunk as a float32 scalar. A data set of one table is called `data`.
         """
         names = list(self._tables)
-        self._shapes = self._shapes or self._loss_shapes()
+        self.trace()
 
         @tf.function(jit_compile=True)
         def loop(*arguments):
@@ -149,8 +168,9 @@ class Loop:
         part = size // self._replicas
         return {name: value[replica * part :][:part] for name, value in batch.items()}
 
-    def _loss_shapes(self) -> dict[str, tf.TensorShape]:
-        traced = tf.function(self._step).get_concrete_function(
-            self._tables, self._seed, tf.constant(0)
-        )
-        return {name: value.shape for name, value in traced.structured_outputs.items()}
+
+def _untraced(error: BaseException) -> BaseException:
+    """What was raised first where TensorFlow, tracing, has made another exception of it."""
+    while hasattr(error, "ag_error_metadata") and error.__context__ is not None:
+        error = error.__context__
+    return error

@@ -1,5 +1,6 @@
 """The log of a run: metrics.jsonl, one JSON object a line, and TensorBoard events."""
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from zoo import runs
+from zoo import config, runs
 
 
 class MetricsLog:
@@ -24,7 +25,7 @@ class MetricsLog:
         self.seconds = kept[-1]["time_s"] if kept else 0.0
         self.last = kept[-1] if kept else None
         self._file = folder.metrics.open("a")
-        self._events = tf.summary.create_file_writer(str(folder.path / "tensorboard"))
+        self._events = _events(folder)
 
     def write(self, step: int, seconds: float, images: int, values: Mapping) -> dict:
         """Records the averages of the chunk that ended at `step`.
@@ -62,3 +63,37 @@ class MetricsLog:
         """Writes what is still buffered."""
         self._file.close()
         self._events.close()
+
+
+def write_settings(folder: runs.RunFolder, text: str) -> None:
+    """Shows the config of a run in TensorBoard: as text, and each binding in its HParams table.
+
+    Args:
+        folder: the run's folder.
+        text: the operative gin text.
+    """
+    from tensorboard.plugins.hparams import api
+
+    values = {name: _hyperparameter(text, name) for name in config.bindings_of(text)}
+    with contextlib.closing(_events(folder)) as events, events.as_default(step=0):
+        # Indented by four, Markdown leaves a text as it is.
+        tf.summary.text("config", "".join(f"    {line}\n" for line in text.splitlines()))
+        # The trial is named by its values: a run that is gone on with stays one row.
+        api.hparams(values)
+
+
+def write_scores(folder: runs.RunFolder, step: int, scores: Mapping[str, float]) -> None:
+    """Shows the scores of a model of `step` updates in TensorBoard, as `scores/<name>`."""
+    with contextlib.closing(_events(folder)) as events, events.as_default(step=step):
+        for name, score in scores.items():
+            tf.summary.scalar(f"scores/{name}", score)
+
+
+def _events(folder: runs.RunFolder) -> tf.summary.SummaryWriter:
+    return tf.summary.create_file_writer(str(folder.path / "tensorboard"))
+
+
+def _hyperparameter(text: str, name: str) -> bool | int | float | str:
+    """The value of a binding, as written where the HParams table has no type for it."""
+    value = config.recorded(text, name)
+    return value if isinstance(value, bool | int | float | str) else config.bindings_of(text)[name]

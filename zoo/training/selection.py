@@ -29,12 +29,12 @@ def parse(scores: str) -> dict[str, int]:
     """`"j_ari, -reconstruction_rmse"` to `{"j_ari": 1, "reconstruction_rmse": -1}`.
 
     Raises:
-        ValueError: an unknown score, or a loss that is to be high.
+        UserError: an unknown score, or a loss that is to be high.
     """
     names = [name.strip() for name in scores.split(",")]
     signs = {name.removeprefix("-"): -1 if name.startswith("-") else 1 for name in names}
     if signs.get(LOSS) == 1:
-        raise ValueError("train.select: the loss is to be low; write -loss")
+        raise UserError("train.select: the loss is to be low; write -loss")
     suite.names_of([name for name in signs if name != LOSS])
     return signs
 
@@ -154,6 +154,6 @@ def _value(record: pathlib.Path) -> float:
     return json.loads(record.read_text())["value"] if record.exists() else -np.inf
 
 
-def restore_best(folder: runs.RunFolder, model: Model, warn: Callable[[str], None]) -> int:
+def restore_best(folder: runs.RunFolder, model: Model) -> int:
     """Gives a model the weights of the run's best checkpoint; its step, 0 where there is none."""
-    return _best(folder, model).restore(warn)
+    return _best(folder, model).restore()

@@ -1,0 +1,141 @@
+"""The whole of a perturbation: restarts, the choice among them, the training of m."""
+
+import dataclasses
+import functools
+import gc
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from absl import logging
+
+from zoo import config, data, runs
+from zoo.errors import UserError
+from zoo.models.vae import VAE
+from zoo.perturbation import choice
+from zoo.perturbation.model import Perturbation
+from zoo.perturbation.publishing import publish
+from zoo.perturbation.settings import Settings
+from zoo.training import assembly, run
+from zoo.training import settings as training_settings
+
+RESTARTS, CHOICE = "restarts", "choice.json"
+
+
+def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict:
+    """Does what is missing of: restarts, choice, training of m, export.
+
+    Args:
+        files: gin files.
+        bindings: further gin bindings.
+        run_dir: the run folder of m; restarts are below it.
+
+    Returns:
+        The manifest of the training of m.
+
+    Raises:
+        UserError: anything the user can mend; nothing is lost.
+    """
+    config.parse(files, bindings)
+    settings, root = Settings(), pathlib.Path(run_dir)
+    written = root / CHOICE
+    begun = written.exists() and runs.RunFolder(root).config.exists()
+    _require_same(settings, runs.RunFolder(root))
+    # Its own lock: that of `root` is taken by the training of m.
+    with runs.opened(root / RESTARTS) as restarts:
+        _train_restarts(settings, restarts.path)
+        taken = _chosen(settings, restarts.path, written if begun else None)
+        if not begun:
+            runs.write_text(written, json.dumps(taken.facts(root), indent=1) + "\n")
+        logging.info("%s", taken)
+        precision = settings.precision_in(runs.RunFolder(root)).name
+        chosen = (*taken.disentangled, *taken.entangled)
+        vaes = {r.path: _restored(r, precision) for r in chosen}
+        # Trainings of other configurations were between.
+        config.parse(files, bindings)
+        settings = _with_model(Settings(), taken, vaes)
+        facts = {"epsilon": settings.epsilon, "choice": json.loads(written.read_text())}
+        return run.train(settings, run_dir, publish, facts)
+
+
+def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
+    """Refuses other settings before hours of restarts; the rest is compared when m is built."""
+    if not folder.config.exists():
+        return
+    settled = dataclasses.replace(settings, precision=settings.precision_in(folder).name)
+    before, now = folder.config.read_text(), settled.operative()
+    changed = [line for line in config.differences(before, now) if line.startswith("perturb.")]
+    if changed:
+        raise runs.RunError(
+            f"{folder.path} holds a perturbation of another configuration ({'; '.join(changed)}); "
+            "choose another --run_dir or the same settings"
+        )
+
+
+def _train_restarts(settings: Settings, folder: pathlib.Path) -> None:
+    """Trains the restarts, each in a folder of its own below `folder`; goes on with begun ones.
+
+    The current configuration is replaced by that of the last restart.
+    """
+    for seed in settings.seeds:
+        config.parse([settings.restarts], [*settings.bindings, f"train.seed = {seed}"])
+        restart = training_settings.Settings()
+        if restart.dataset != settings.dataset:
+            raise UserError(
+                f"{settings.restarts} trains on {restart.dataset}; perturb.dataset is "
+                f"{settings.dataset}"
+            )
+        logging.info("restart of seed %d", seed)
+        run.train(restart, folder / f"seed{seed}")
+        # The graphs of a training hold themselves in a circle.
+        gc.collect()
+
+
+def _chosen(
+    settings: Settings, folder: pathlib.Path, begun_with: pathlib.Path | None
+) -> choice.Choice:
+    """The choice among the restarts in `folder` and `settings.runs`.
+
+    Args:
+        settings: of the perturbation.
+        folder: of the restarts.
+        begun_with: the file of the choice with which the training of m has begun; None before.
+    """
+    dataset = data.load(settings.dataset)
+    paths = [folder / f"seed{seed}" for seed in settings.seeds]
+    paths += map(pathlib.Path, settings.runs)
+    restarts = [choice.read(path, dataset) for path in paths]
+    if begun_with:
+        return choice.kept(begun_with, restarts, settings.ensemble)
+    choice.require_one_setting(paths)
+    return choice.choose(restarts, settings.ensemble, settings.min_active)
+
+
+def _restored(restart: choice.Restart, precision: str) -> VAE:
+    """The VAE of a finished run, in a precision; replaces the configuration."""
+    folder = runs.RunFolder(restart.path)
+    config.parse([str(folder.config)])
+    settings = training_settings.Settings()
+    vae = assembly.built(settings, data.load(settings.dataset), precision=precision)
+    if not isinstance(vae, VAE):
+        raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of a VAE")
+    vae.load_weights(folder.saved_model / "model.weights.h5")
+    return vae
+
+
+def _with_model(settings: Settings, taken: choice.Choice, vaes: Mapping) -> Settings:
+    """These settings with the model that is made of the VAEs of the restarts."""
+    model = functools.partial(
+        Perturbation,
+        space=data.load(settings.dataset).space,
+        disentangled=[vaes[r.path] for r in taken.disentangled],
+        entangled=[vaes[r.path] for r in taken.entangled],
+        epsilon=settings.epsilon,
+        samples=settings.samples,
+        decoder_batches=settings.decoder_batches,
+        warm_up=settings.warm_up,
+        likelihood=settings.likelihood,
+        network=settings.new_network,
+        decoder_optimizer=settings.decoder_optimizer,
+    )
+    return dataclasses.replace(settings, model=model)

@@ -1,0 +1,88 @@
+"""What a training gives: scores, the SavedModel with its card, the report."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+
+from zoo import config, data, evaluation, runs, scoring
+from zoo.data.dataset import Dataset
+from zoo.errors import UserError
+from zoo.hub.export import export
+from zoo.models.base import Encoder, Model
+from zoo.report import page
+from zoo.training import assembly, metrics, selection
+from zoo.training.assembly import Parts
+from zoo.training.checkpoints import Checkpoints
+from zoo.training.settings import Settings
+
+
+def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: Mapping) -> None:
+    """Scores and exports the model of a run, where it has a code, and writes the report."""
+    if isinstance(parts.model, Encoder):
+        dataset = parts.tested
+        model = assembly.exportable(settings, dataset, parts.model)
+        scores = evaluation.evaluate(
+            model, dataset, settings.scores, seed=settings.seed, options=settings.score_options
+        )
+        runs.write_text(folder.scores, scoring.text(scoring.flat(scores)))
+        metrics.write_scores(folder, settings.steps, scoring.headline(scores))
+        text = folder.config.read_text()
+        export(model, folder.saved_model, text, card(dataset, text, manifest, scores))
+    page.write_from_run(folder.path)
+
+
+def card(dataset: Dataset, text: str, manifest: Mapping, scores: Mapping) -> dict:
+    """What an exported model says of itself.
+
+    Args:
+        dataset: the one it is scored on, or another of the same observations.
+        text: its gin config.
+        manifest: of its run.
+        scores: the table of its scores.
+    """
+    kept = (
+        *("name", "model", "dataset", "test_dataset"),
+        *("seed", "steps", "batch_size", "precision", "machine", "versions"),
+    )
+    return {
+        **{key: manifest[key] for key in kept if key in manifest},
+        "config": text,
+        "scores": scoring.headline(scores),
+        "input": {"shape": list(dataset.images.shape[1:]), "maximum": dataset.images.maximum},
+    }
+
+
+def restore(settings: Settings, folder: runs.RunFolder) -> tuple[Model, Dataset, int]:
+    """The model of a run at its selected or newest checkpoint, its data set, and the step.
+
+    The model is in float32 and has no optimiser, as an exported one.
+
+    Raises:
+        UserError: the folder holds no checkpoint.
+    """
+    dataset = data.load(settings.dataset)
+    model = assembly.bound(settings, dataset)
+    step = selection.restore_best(folder, model) if settings.select else 0
+    step = step or Checkpoints(folder.checkpoints, model).restore()
+    if not step:
+        raise UserError(f"{folder.path} holds no checkpoint; train there first")
+    return assembly.exportable(settings, dataset, model), dataset, step
+
+
+def export_run(run_dir: str, out: pathlib.Path) -> dict:
+    """Exports a run's newest checkpoint, in float32, with the scores the run has so far.
+
+    Returns:
+        The card of the exported model.
+
+    Raises:
+        UserError: the folder is no run, or holds no checkpoint.
+    """
+    folder = runs.RunFolder(pathlib.Path(run_dir))
+    if not folder.config.exists():
+        raise UserError(f"{run_dir} is not the folder of a run: it holds no config.gin")
+    config.parse([str(folder.config)])
+    model, dataset, step = restore(Settings(), folder)
+    scores = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
+    text = folder.config.read_text()
+    return export(model, out, text, card(dataset, text, {**folder.facts(), "steps": step}, scores))

@@ -1,0 +1,126 @@
+"""One run from its settings to what it publishes."""
+
+import contextlib
+import dataclasses
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from absl import logging
+
+from zoo import config, machine, runs, versions
+from zoo.training import assembly, metrics, selection
+from zoo.training.assembly import Parts
+from zoo.training.checkpoints import Checkpoints
+from zoo.training.publishing import publish as publish_model
+from zoo.training.settings import Settings
+from zoo.training.trainer import Pictures, Trainer
+
+_KEPT_CHECKPOINTS = 3
+
+Publisher = Callable[[Settings, runs.RunFolder, Parts, Mapping], None]
+
+
+def train(
+    settings: Settings,
+    run_dir: str | pathlib.Path,
+    publish: Publisher | None = None,
+    facts: Mapping | None = None,
+) -> dict:
+    """Trains to the end of the budget, going on where the folder's last try stopped.
+
+    Args:
+        settings: of the training; the configuration that gin holds must be theirs.
+        run_dir: the run's folder.
+        publish: (settings, folder, parts, manifest) -> None, called with the trained model; None
+            for `zoo.training.publishing.publish`.
+        facts: what the manifest has beside the usual.
+
+    Returns:
+        The run's manifest.
+
+    Raises:
+        UserError: anything the user can mend; nothing is lost.
+    """
+    with runs.opened(run_dir) as folder:
+        chosen, name = settings.precision_in(folder), f"{settings.prefix}.precision"
+        logging.info("precision: %s (%s); %s sets it", chosen.name, chosen.reason, name)
+        if slow := machine.slow(chosen):
+            logging.warning("%s; %s = %r takes the faster one", slow, name, machine.AUTO)
+        settings = dataclasses.replace(settings, precision=chosen.name)
+        parts = assembly.assemble(settings, folder)
+        text = settings.operative()
+        folder.claim(text)
+        if folder.done:
+            logging.info("%s is finished", folder.path)
+            return folder.facts()
+        if other := machine.difference(folder.facts().get("machine")):
+            logging.warning("%s", other)
+        for binding in config.unused():
+            logging.warning("%r has no effect: nothing in this run uses it", binding)
+        _require_space(folder, parts)
+        folder.describe(**_facts(settings, parts), **(facts or {}))
+        metrics.write_settings(folder, text)
+        _train(settings, folder, parts)
+        manifest = folder.describe(**_timing(folder))
+        if settings.select:
+            best = selection.restore_best(folder, parts.model)
+            manifest = folder.describe(selected_step=best)
+        (publish or publish_model)(settings, folder, parts, manifest)
+        folder.finish()
+        return manifest
+
+
+def _facts(settings: Settings, parts: Parts) -> dict:
+    space = parts.dataset.space
+    return {
+        "name": settings.name,
+        "model": type(parts.model).__name__,
+        "dataset": settings.dataset,
+        "test_dataset": settings.test_dataset or settings.dataset,
+        "dataset_fingerprint": parts.dataset.fingerprint,
+        "factors": [axis.name for axis in space.axes if axis.size > 1] if space else [],
+        "seed": settings.seed,
+        "steps": settings.steps,
+        "batch_size": settings.batch_size,
+        "precision": settings.precision,
+        "machine": machine.describe(),
+        "parameters": int(parts.model.count_params()),
+        **versions.describe(),
+    }
+
+
+def _require_space(folder: runs.RunFolder, parts: Parts) -> None:
+    """A checkpoint holds the weights and about two moments of each."""
+    checkpoint = 3 * 4 * sum(int(np.prod(v.shape)) for v in parts.model.variables)
+    runs.require_space(folder.path, (_KEPT_CHECKPOINTS + 2) * checkpoint)
+
+
+def _train(settings: Settings, folder: runs.RunFolder, parts: Parts) -> None:
+    checkpoints = Checkpoints(folder.checkpoints, parts.model, _KEPT_CHECKPOINTS)
+    done = checkpoints.restore()
+    with contextlib.closing(metrics.MetricsLog(folder, done)) as log:
+        trainer = Trainer(
+            model=parts.model,
+            loop=parts.loop,
+            checkpoints=checkpoints,
+            log=log,
+            pictures=Pictures(folder, parts.model, parts.dataset, log),
+            probe=parts.probe,
+            selection=parts.selection,
+            batch_size=settings.batch_size,
+            log_every=settings.log_every,
+            checkpoint_every=settings.checkpoint_every,
+            pictures_every=settings.pictures_every,
+        )
+        trainer.run(done, settings.steps)
+
+
+def _timing(folder: runs.RunFolder) -> dict:
+    records = runs.records(folder.metrics)
+    return {
+        "images_per_s": float(np.median([record["images_per_s"] for record in records])),
+        "timings": {"train_s": records[-1]["time_s"]},
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
