@@ -123,7 +123,7 @@ def test_finished_run_is_left_alone(finished, capsys):
     folder, arguments = finished
     stamp = (folder / "saved_model" / "saved_model.pb").stat().st_mtime_ns
     train_command.main(arguments)
-    assert "is finished" in capsys.readouterr().out
+    assert "is finished" in capsys.readouterr().err
     assert (folder / "saved_model" / "saved_model.pb").stat().st_mtime_ns == stamp
 
 
@@ -179,7 +179,7 @@ def test_corrupt_checkpoint_falls_back_and_says_so(finished, capsys, fails):
     _damage(newest)
     capsys.readouterr()
     train_command.main(arguments)
-    assert "ckpt-20 is corrupt" in capsys.readouterr().out
+    assert "ckpt-20 is corrupt" in capsys.readouterr().err
     assert [json.loads(x)["loss"] for x in folder.metrics.read_text().splitlines()] == losses
     assert len(weights) == (folder.saved_model / "model.weights.h5").stat().st_size
 

@@ -145,7 +145,7 @@ def test_a_binding_without_effect_is_told(toy_gin, tmp_path, capsys):
     bindings = ("train.steps = 5", "vae.BetaVAE.beta = 2.0", "AE.latent_dim = 3")
     arguments = [f"--gin_bindings={binding}" for binding in bindings]
     train_command.main([f"--gin_file={toy_gin}", f"--run_dir={tmp_path / 'run'}", *arguments])
-    warned = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    warned = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert warned == ["warning: 'AE.latent_dim = 3' has no effect: nothing in this run uses it"]
 
 
@@ -157,6 +157,6 @@ def test_a_parameter_added_since_is_no_other_configuration(run, tmp_path, capsys
     (folder / "config.gin").write_text(text.replace(line + "\n", ""))
     arguments = [f"--gin_file={FIXTURES / 'toy.gin'}", f"--run_dir={folder}"]
     train_command.main(arguments)
-    assert "is finished" in capsys.readouterr().out
+    assert "is finished" in capsys.readouterr().err
     other = fails(train_command.main, *arguments, "--gin_bindings=train.devices = 'one'")
     assert "train.devices: default -> 'one'" in other

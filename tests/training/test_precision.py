@@ -28,7 +28,7 @@ def test_auto_is_settled_in_the_config_and_kept_elsewhere(best, fails, tmp_path,
     run = tmp_path / "run"
     best("mixed_bfloat16")
     train_command.main([*AUTO, f"--run_dir={run}"])
-    assert "precision: mixed_bfloat16 (this one is best)" in capsys.readouterr().out
+    assert "precision: mixed_bfloat16 (this one is best)" in capsys.readouterr().err
     text = (run / "config.gin").read_text()
     assert config.recorded(text, "train.precision") == "mixed_bfloat16"
     manifest = json.loads((run / "manifest.json").read_text())
@@ -40,7 +40,7 @@ def test_auto_is_settled_in_the_config_and_kept_elsewhere(best, fails, tmp_path,
     # On another machine the same command goes on in it, and says what that costs.
     best("float32")
     train_command.main([*AUTO, f"--run_dir={run}"])
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "precision: mixed_bfloat16 (the run was begun in it)" in said
     assert "warning: mixed_bfloat16 is 8.0 times slower" in said and "is finished" in said
     assert (run / "config.gin").read_text() == text
@@ -61,4 +61,4 @@ def test_another_setting_of_onednn_is_warned_of(tmp_path, capsys):
     (run / "DONE").unlink()
     capsys.readouterr()
     train_command.main([*SHORT, f"--run_dir={run}"])
-    assert "warning: the run was begun with" in capsys.readouterr().out
+    assert "warning: the run was begun with" in capsys.readouterr().err
