@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.evaluation import arrays
+from zoo.evaluation.errors import InputError
 from zoo.evaluation.traces import kept, may_be_kept
 
 # Images whose activations stay in the caches of a core, which works on them alone: larger batches
@@ -71,14 +72,14 @@ class CachedCodes:
             codes = self._encoder(images_in_unit_range(self._images, filled))
             codes = arrays.real(codes, "codes")
             if codes.ndim < 2 or len(codes) != len(filled):
-                raise ValueError(
+                raise InputError(
                     f"the encoder made codes of shape {codes.shape} from {len(filled)} images: "
                     f"[{len(filled)}, D] is wanted"
                 )
         self.code_shape = codes.shape[1:]
         codes = codes[: len(numbers)].reshape(len(numbers), -1)
         if not np.isfinite(codes).all():
-            raise ValueError("the encoder made codes that are not finite numbers")
+            raise InputError("the encoder made codes that are not finite numbers")
         return codes
 
     def _encode_compiled(self, numbers: np.ndarray) -> np.ndarray | None:
@@ -131,7 +132,7 @@ def _compiled(encoder, shape, dtype, maximum, chunk) -> Callable[[np.ndarray], n
     def encode(images):
         codes = encoder(tf.cast(images, tf.float32) / maximum)
         if codes.shape.rank is None or codes.shape.rank < 2:
-            raise ValueError(f"codes of shape {codes.shape}")
+            raise InputError(f"codes of shape {codes.shape}")
         return tf.ensure_shape(codes, [chunk, *codes.shape[1:]])
 
     spec = tf.TensorSpec([chunk, *shape], dtype)

@@ -4,14 +4,30 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.evaluation import checks
+from zoo.evaluation import checks, facts
+from zoo.evaluation.errors import InputError
 
 # A latent is clear-cut when this share of the data agrees on it.
 _AGREEMENT = 0.95
 
 
+@facts.score(
+    needs=("means", "variances"),
+    source="Zietlow 2022",
+    higher_is_better=False,
+    suites=facts.FULL,
+    axes={
+        part: "latent"
+        for part in (
+            *("kl_per_latent", "mean_std", "mean_variance"),
+            *("varies", "active", "passive", "mixed"),
+        )
+    },
+)
 def polarized_regime(means, variances, threshold: float = 0.5) -> dict:
-    """How polarised diagonal Gaussian posteriors are (Zietlow 2022, definition 1 and eq. 3.38).
+    """Relative error of the KL divergence of a polarised posterior: which latents are in use.
+
+    Defined in Zietlow 2022, definition 1 and eq. 3.38.
 
     Latent j varies when the standard deviation of its posterior mean over the data exceeds
     `threshold`. In the polarised regime the KL divergence from the standard normal prior,
@@ -37,14 +53,14 @@ def polarized_regime(means, variances, threshold: float = 0.5) -> dict:
         `active`, `passive` and `mixed` `[D]`.
 
     Raises:
-        ValueError: wrong shapes, NaN, a variance that is not positive.
+        InputError: wrong shapes, NaN, a variance that is not positive.
     """
     means = checks.matrix(means, "means", "[N, D]")
     variances = checks.matrix(variances, "variances", "[N, D]")
     if means.shape != variances.shape:
-        raise ValueError(f"means {means.shape} and variances {variances.shape} differ in shape")
+        raise InputError(f"means {means.shape} and variances {variances.shape} differ in shape")
     if (variances <= 0).any():
-        raise ValueError(f"a variance is {variances.min():g}: give variances, not their logarithms")
+        raise InputError(f"a variance is {variances.min():g}: give variances, not their logarithms")
     surplus = (means**2 - np.log(variances) - 1).mean(0) / 2
     mean_variance, mean_std = variances.mean(0), means.std(0)
     kl_per_latent = surplus + mean_variance / 2
@@ -69,6 +85,12 @@ def polarized_regime(means, variances, threshold: float = 0.5) -> dict:
     }
 
 
+@facts.score(
+    needs=("relative_kl_errors",),
+    source="Zietlow 2022",
+    higher_is_better=True,
+    range=(0, 1),
+)
 def polarized_share(
     errors: Sequence[float], steps: Sequence[float] | None = None, threshold: float = 0.03
 ) -> dict:
@@ -87,7 +109,7 @@ def polarized_share(
         error stays below (T where there is none).
 
     Raises:
-        ValueError: no evaluations, NaN, steps that do not increase from above 0.
+        InputError: no evaluations, NaN, steps that do not increase from above 0.
     """
     errors = checks.matrix([errors], "errors", "[T]")[0]
     ends = np.arange(1, len(errors) + 1)
@@ -95,7 +117,7 @@ def polarized_share(
         ends = checks.matrix([steps], "steps", "[T]")[0]
     starts = np.concatenate([[0], ends[:-1]])
     if len(ends) != len(errors) or (ends <= starts).any():
-        raise ValueError(f"steps must be {len(errors)} increasing numbers above 0, one an error")
+        raise InputError(f"steps must be {len(errors)} increasing numbers above 0, one an error")
     above = np.flatnonzero(errors >= threshold)
     first = int(above[-1]) + 1 if len(above) else 0
     share = 0.0 if first == len(errors) else 1 - starts[first] / ends[-1]

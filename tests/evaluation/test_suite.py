@@ -8,7 +8,7 @@ import pytest
 from zoo import evaluation
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
-from zoo.evaluation import suite
+from zoo.evaluation import facts
 
 SMALL = {"num_train": 600, "num_test": 300, "num_jacobian": 20, "batch_size": 64}
 FEW_VOTES = {
@@ -64,7 +64,7 @@ def table():
 
 
 def test_a_disentangled_model_scores_high_everywhere(table):
-    assert list(table) == list(suite.SUITES["full"])
+    assert list(table) == list(facts.suites()["full"])
     assert {name: row["reason"] for name, row in table.items() if row["reason"]} == {}
     for name in ("mig", "dci", "factor_vae_score", "mcc", "lms_spearman", "irs"):
         assert table[name]["score"] > 0.95, name
@@ -211,8 +211,8 @@ def test_slot_codes_are_flattened_for_scores_and_kept_for_the_decoder():
 
 
 def test_every_suite_names_scores_that_exist():
-    for names in suite.SUITES.values():
-        assert set(names) <= set(suite._SCORES) <= set(evaluation.__all__)
+    for names in facts.suites().values():
+        assert set(names) <= set(facts.names()) <= set(evaluation.__all__)
         assert len(set(names)) == len(names)
 
 
