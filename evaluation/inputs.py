@@ -26,14 +26,14 @@ class _Remembered(functools.cached_property):
         if instance is None:
             return self
         failures = instance.__dict__.setdefault("_failures", {})
-        if self.attrname in failures:
-            error, trace = failures[self.attrname]
-            raise error.with_traceback(trace)
-        try:
-            return super().__get__(instance, owner)
-        except Exception as error:
-            failures[self.attrname] = error, error.__traceback__
-            raise
+        if self.attrname not in failures:
+            try:
+                return super().__get__(instance, owner)
+            except Exception as error:
+                failures[self.attrname] = error, error.__traceback__
+        # Raised here the first time, too: the same traceback is shown once.
+        error, trace = failures[self.attrname]
+        raise error.with_traceback(trace)
 
 
 class Inputs:

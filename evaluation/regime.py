@@ -7,6 +7,12 @@ import numpy as np
 from zoo.evaluation import checks, facts
 from zoo.evaluation.errors import InputError
 
+# A latent whose posterior variance, averaged over the data, stays below this is active
+# (the criterion by which Zietlow 2022, chapter 4, discards over-pruned runs).
+ACTIVE_VARIANCE = 0.8
+# A latent that carries at least this share of the largest KL divergence is not dead, whatever its
+# variance: early in training all variances are near 1, and one latent leads the others already.
+_ALIVE_SHARE = 0.1
 # A latent is clear-cut when this share of the data agrees on it.
 _AGREEMENT = 0.95
 
@@ -83,6 +89,31 @@ def polarized_regime(means, variances, threshold: float = 0.5) -> dict:
         "passive": passive,
         "mixed": ~active & ~passive,
     }
+
+
+def dead_latents(mean_variances, kl_per_latent=None) -> np.ndarray:
+    """`[D]` bool: the latents that carry nothing.
+
+    These have a posterior variance, averaged over the data, of at least `ACTIVE_VARIANCE`, and, as
+    far as the KL divergences are known, less than a tenth of the largest one.
+
+    Args:
+        mean_variances: `[D]` posterior variances.
+        kl_per_latent: `[D]` KL divergences from the prior, in nats, or None.
+
+    Raises:
+        InputError: shapes that differ.
+    """
+    variances = np.asarray(mean_variances, np.float64)
+    dead = variances >= ACTIVE_VARIANCE
+    if kl_per_latent is None:
+        return dead
+    kl = np.asarray(kl_per_latent, np.float64)
+    if kl.shape != variances.shape:
+        raise InputError(f"mean_variances {variances.shape} and kl_per_latent {kl.shape} differ")
+    # No divergence anywhere, as before training: then none stands out.
+    leading = (kl > 0) & (kl >= _ALIVE_SHARE * kl.max(initial=0))
+    return dead & ~leading
 
 
 @facts.score(

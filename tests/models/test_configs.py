@@ -61,7 +61,7 @@ def test_additive_decoders_are_selected_by_the_validation_loss_of_every_epoch(fi
     config.parse([file])
     job = Job()
     trained, validated = data.load(job.dataset), data.load(job.validation_dataset)
-    assert job.select == "-loss" and len(trained) == 4 * len(validated)
+    assert job.select == "loss" and len(trained) == 4 * len(validated)
     assert job.dataset.partition("[")[0] == job.validation_dataset.partition("[")[0]
     assert not set(trained.numbers) & set(validated.numbers)
     assert job.select_every == math.ceil(len(trained) / job.batch_size)

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Batch
+from zoo.evaluation.regime import ACTIVE_VARIANCE
+from zoo.models.base import Autoencoder, Batch
 from zoo.models.jacobian_penalty import JacobianOrthogonality
 from zoo.models.likelihoods import Bernoulli
 from zoo.models.priors import NormalPrior, Prior
