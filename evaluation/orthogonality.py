@@ -114,7 +114,7 @@ def ima_contrast(jacobians) -> dict:
     higher_is_better=None,
     range=(0, 1),
     suites=facts.STANDARD,
-    axes={"values": "sample rank", "mean": "rank"},
+    axes={"values": "sample rank"},
 )
 def singular_values(jacobians, tolerance: float = 0.05) -> dict:
     """The singular values of the Jacobians and how degenerate they are.
