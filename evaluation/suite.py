@@ -70,7 +70,7 @@ def evaluate(
         InputError: an unknown suite or score or option, numbers of rows that are not positive, a
             seed that is no number, a data set without images.
     """
-    names = names_of(metrics, options)
+    names = names_of(metrics, options or {})
     checks.whole(0, seed=seed)
     checks.whole(1, num_train=num_train, num_test=num_test, num_jacobian=num_jacobian)
     checks.whole(1, num_masked=num_masked, batch_size=batch_size)
@@ -119,11 +119,14 @@ def names_of(
 ) -> tuple[str, ...]:
     """The names of the scores of a suite, or of those asked for; see `evaluate`.
 
+    Args:
+        metrics: as in `evaluate`.
+        options: as in `evaluate`; None where they are not known yet, and so not checked.
+
     Raises:
         InputError: an unknown suite or score, one that needs more than a model and a data set, or
             options for a score that is not among them or does not take them.
     """
-    options = options or {}
     if isinstance(metrics, str):
         metrics = facts.suites().get(metrics) or [name.strip() for name in metrics.split(",")]
     for name in metrics:
@@ -137,8 +140,9 @@ def names_of(
                 f"{name} needs {' and '.join(facts.of(name).needs)}, which a model and a data set "
                 f"alone do not have: call zoo.evaluation.{name} with them"
             )
-        _check_options(name, options.get(name, {}))
-    unused = sorted(set(options) - set(metrics))
+        if options is not None:
+            _check_options(name, options.get(name, {}))
+    unused = sorted(set(options or {}) - set(metrics))
     if unused:
         raise InputError(f"options for {unused[0]!r}, which is not among the scores asked for")
     return tuple(metrics)

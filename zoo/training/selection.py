@@ -40,7 +40,7 @@ def parse(scores: str) -> tuple[str, ...]:
                 f"{name.removeprefix('-')} is better is known, if it is"
             )
     known = [name for name in names if name != LOSS]
-    suite.names_of(known)
+    suite.names_of(known, {})
     for name in known:
         if facts.of(name).higher_is_better is None:
             raise UserError(f"train.select: neither a high nor a low {name} is better")
