@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from zoo.evaluation.errors import InputError
+
 # Images in [0, 1] may leave it by what resizing and rounding do.
 _SLACK = 1e-3
 # Machine epsilon by the name of a type, which all frameworks spell alike. Others count as float64.
@@ -15,7 +17,7 @@ def real(values, name: str) -> np.ndarray:
     float32. No framework is imported: what an object can do decides.
 
     Raises:
-        ValueError: it cannot become an array, or is not made of real numbers.
+        InputError: it cannot become an array, or is not made of real numbers.
     """
     # `tf.Variable` has no `detach`; a tensor of PyTorch refuses to become an array without it.
     if hasattr(values, "detach"):
@@ -29,14 +31,14 @@ def real(values, name: str) -> np.ndarray:
             array = values.to_numpy(dtype=np.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         why = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(
+        raise InputError(
             f"{name} of type {type(values).__name__} is no array of real numbers: {why}; "
             "give a numpy array of numbers"
         ) from error
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
     if array.dtype.kind not in "fiub":
-        raise ValueError(f"{name} is of type {array.dtype}: give real numbers")
+        raise InputError(f"{name} is of type {array.dtype}: give real numbers")
     return array
 
 
@@ -49,15 +51,15 @@ def finite(array, name: str) -> np.ndarray:
     """A finite, non-empty float64 array made of `array`.
 
     Raises:
-        ValueError: it is empty, not made of real numbers, or holds NaN or infinity.
+        InputError: it is empty, not made of real numbers, or holds NaN or infinity.
     """
     array = real(array, name)
     if not array.size:
-        raise ValueError(f"{name} of shape {array.shape} is empty")
+        raise InputError(f"{name} of shape {array.shape} is empty")
     array = array.astype(np.float64, copy=False)
     if not np.isfinite(array).all():
         where = tuple(int(index) for index in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"{name} holds {array[where]} at index {where}: give finite numbers")
+        raise InputError(f"{name} holds {array[where]} at index {where}: give finite numbers")
     return array
 
 
@@ -65,17 +67,35 @@ def labels(array, name: str) -> np.ndarray:
     """Integer labels `[N, ...]` as int64, made of integers or of floats that are whole.
 
     Raises:
-        ValueError: no leading axis of samples, entries that are not integers, or one-hot masks.
+        InputError: no leading axis of samples, entries that are not integers, or one-hot masks.
     """
     values = finite(array, name)
     if values.ndim < 2 or (values != np.round(values)).any():
-        raise ValueError(f"{name} of shape {values.shape}: must be integers [N, H, W]")
+        raise InputError(f"{name} of shape {values.shape}: must be integers [N, H, W]")
     if values.ndim > 3 and values.min() >= 0 and (values.sum(-1) == 1).all():
-        raise ValueError(
+        raise InputError(
             f"{name} of shape {values.shape} is one-hot: give labels [N, H, W], the argmax over "
             "the last axis"
         )
     return values.astype(np.int64)
+
+
+def checked_latents(values, dtype: str) -> np.ndarray:
+    """Latents `[N, *latent_shape]`, finite and of the wanted type; an InputError otherwise."""
+    latents = real(values, "latents")
+    if latents.ndim < 2 or 0 in latents.shape:
+        raise InputError(f"latents of shape {latents.shape}: must be [N, *latent_shape], not empty")
+    if latents.dtype.kind == "b" or not np.isfinite(latents).all():
+        raise InputError("latents must be finite numbers")
+    return latents.astype(dtype, copy=False)
+
+
+class _WrongOutput(InputError):
+    """A decoder returns what cannot be differentiated."""
+
+
+# What numpy, and methods of arrays, raise at a tensor that has no value yet.
+_TRACING = (TypeError, NotImplementedError, AttributeError)
 
 
 def unit_range(images, rows, name: str | None = None) -> np.ndarray:
@@ -88,26 +108,26 @@ def unit_range(images, rows, name: str | None = None) -> np.ndarray:
         name: of the images in messages; without one floats may have any range.
 
     Raises:
-        ValueError: another type, no pixels, NaN or infinity, values out of range.
+        InputError: another type, no pixels, NaN or infinity, values out of range.
     """
     batch = real(images[rows], name or "reconstructions")
     if not batch.size:
-        raise ValueError(f"{name or 'reconstructions'} of shape {batch.shape}: nothing to score")
+        raise InputError(f"{name or 'reconstructions'} of shape {batch.shape}: nothing to score")
     low, high = batch.min(), batch.max()
     if batch.dtype.kind == "f":
         if name and not np.isfinite([low, high]).all():
             bad = ~np.isfinite(batch.reshape(len(batch), -1)).all(1)
             number = np.arange(len(images))[rows][bad.argmax()]
-            raise ValueError(f"{name}: image {number} holds NaN or infinity")
+            raise InputError(f"{name}: image {number} holds NaN or infinity")
         if name and (low < -_SLACK or high > 1 + _SLACK):
-            raise ValueError(
+            raise InputError(
                 f"{name}: floats from {low:g} to {high:g}; give floats in [0, 1], or integers in "
                 "0..255"
             )
         return batch.astype(np.float32)
     largest = getattr(images, "maximum", 1 if batch.dtype == bool else 255)
     if low < 0 or high > largest:
-        raise ValueError(
+        raise InputError(
             f"{name or 'reconstructions'}: integers from {low} to {high}; give integers in "
             f"0..{largest:g}, or floats in [0, 1]"
         )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo.evaluation import arrays
+from zoo.evaluation.errors import InputError
 
 # Solvers square what they are given, and some never end on what overflows.
 _LARGEST = 1e100
@@ -29,25 +30,25 @@ def codes_and_factors(
         `[N, D]` float64 codes; `[N, F]` int64 factors, or float64 where any is continuous.
 
     Raises:
-        ValueError: a wrong shape or length, NaN, a fractional index, or a constant factor.
+        InputError: a wrong shape or length, NaN, a fractional index, or a constant factor.
     """
     codes = varying(codes, f"codes{suffix}", "[N, D]")
     factors = varying(factors, f"factors{suffix}", "[N, F]")
     if len(codes) != len(factors):
-        raise ValueError(
+        raise InputError(
             f"codes{suffix} has {len(codes)} rows and factors{suffix} {len(factors)}: "
             "row n of both must describe the same observation"
         )
     ordered = flags(continuous, "continuous", factors.shape[1])
     fractional = (factors != np.round(factors)).any(0) & ~ordered
     if fractional.any():
-        raise ValueError(
+        raise InputError(
             f"factors{suffix} column {fractional.argmax()} is not made of integers: "
             "give factor indices, not values"
         )
     constant = (factors == factors[0]).all(0)
     if constant.any():
-        raise ValueError(
+        raise InputError(
             f"factors{suffix} column {constant.argmax()} is constant: leave it out, "
             "or sample more rows"
         )
@@ -73,7 +74,7 @@ def train_and_test(
         ("factors", factors, factors_test),
     ):
         if train.shape[1] != test.shape[1]:
-            raise ValueError(
+            raise InputError(
                 f"{name} has {train.shape[1]} columns and {name}_test {test.shape[1]}: "
                 "they must be the same ones"
             )
@@ -81,7 +82,7 @@ def train_and_test(
     for f in () if unseen else np.flatnonzero(~ordered):
         new = np.setdiff1d(factors_test[:, f], factors[:, f])
         if new.size:
-            raise ValueError(
+            raise InputError(
                 f"factors_test column {f} holds {new[0]:g}, which factors has nowhere: fit on rows "
                 "that have every value, or leave such rows out of the test"
             )
@@ -92,13 +93,13 @@ def flags(values, name: str, count: int) -> np.ndarray:
     """`[count]` booleans, one a factor, made of as many or of one for all.
 
     Raises:
-        ValueError: another number of them, or values that are neither true nor false.
+        InputError: another number of them, or values that are neither true nor false.
     """
     given = np.asarray(values)
     if given.dtype.kind not in "biu" or not np.isin(given, (0, 1)).all():
-        raise ValueError(f"{name} is {values!r}: give True or False, for all factors or for each")
+        raise InputError(f"{name} is {values!r}: give True or False, for all factors or for each")
     if given.ndim and given.shape != (count,):
-        raise ValueError(f"{given.size} flags were given for {count} factors: give one a factor")
+        raise InputError(f"{given.size} flags were given for {count} factors: give one a factor")
     return np.broadcast_to(given.astype(bool), (count,))
 
 
@@ -106,13 +107,13 @@ def whole(least: int, **numbers) -> None:
     """Checks numbers of rows, bins or the like: integers of at least `least`.
 
     Raises:
-        ValueError: another type or a smaller number.
+        InputError: another type or a smaller number.
     """
     for name, number in numbers.items():
         if isinstance(number, bool | np.bool_) or not isinstance(number, int | np.integer):
-            raise ValueError(f"{name} is {number!r}: it must be a whole number")
+            raise InputError(f"{name} is {number!r}: it must be a whole number")
         if number < least:
-            raise ValueError(f"{name} is {number}: it must be at least {least}")
+            raise InputError(f"{name} is {number}: it must be at least {least}")
 
 
 def varying(array, name: str, shape: str) -> np.ndarray:
@@ -131,14 +132,14 @@ def matrix(array, name: str, shape: str) -> np.ndarray:
     """A finite, non-empty float64 matrix made of `array`; `shape` describes it in messages."""
     array = arrays.real(array, name)
     if array.ndim != 2 or not array.size:
-        raise ValueError(f"{name} has shape {array.shape}: give a non-empty matrix {shape}")
+        raise InputError(f"{name} has shape {array.shape}: give a non-empty matrix {shape}")
     array = array.astype(np.float64)
     bad = ~np.isfinite(array)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise ValueError(f"{name} holds {array[row, column]} at row {row}, column {column}")
+        raise InputError(f"{name} holds {array[row, column]} at row {row}, column {column}")
     if np.abs(array).max() > _LARGEST:
-        raise ValueError(f"{name} holds numbers beyond {_LARGEST:g}: scale them down")
+        raise InputError(f"{name} holds numbers beyond {_LARGEST:g}: scale them down")
     return array
 
 

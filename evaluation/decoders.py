@@ -6,26 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from zoo.evaluation import arrays, usable
+from zoo.errors import UserError
+from zoo.evaluation import usable
+from zoo.evaluation.errors import UNTRACEABLE, FailingDecoderError, InputError
 from zoo.evaluation.precision import in_float64, inlined
-
-
-def checked_latents(latents, dtype: str) -> np.ndarray:
-    """Latents `[N, *latent_shape]`, finite and of the wanted type; a ValueError otherwise."""
-    latents = arrays.real(latents, "latents")
-    if latents.ndim < 2 or 0 in latents.shape:
-        raise ValueError(f"latents of shape {latents.shape}: must be [N, *latent_shape], not empty")
-    if latents.dtype.kind == "b" or not np.isfinite(latents).all():
-        raise ValueError("latents must be finite numbers")
-    return latents.astype(dtype, copy=False)
-
-
-class _WrongOutput(ValueError):
-    """A decoder returns what cannot be differentiated."""
-
-
-# What numpy, and methods of arrays, raise at a tensor that has no value yet.
-_TRACING = (TypeError, NotImplementedError, AttributeError)
 
 
 def prepared(decoder: Callable, latent_shape: tuple[int, ...], dtype: str) -> Callable:
@@ -51,19 +35,19 @@ def single_output(decoder: Callable) -> Callable:
     def decode(latents):
         try:
             output = decoder(latents) if keyword is None else decoder(**{keyword: latents})
-        except _TRACING:
+        except UNTRACEABLE:
             output = _of_numpy(decoder, latents)
             if output is None:
                 raise
         if isinstance(output, dict):
             if len(output) != 1:
-                raise _WrongOutput(
+                raise InputError(
                     f"the decoder returns a dict of {len(output)} entries ({', '.join(output)}): "
                     "wrap it in a function that returns one tensor"
                 )
             (output,) = output.values()
         if not tf.is_tensor(output):
-            raise _WrongOutput(
+            raise InputError(
                 f"the decoder returns {type(output).__name__}, not a TensorFlow tensor: it must be "
                 "a TensorFlow callable (pass Jacobian arrays of other frameworks to the scores)"
             )
@@ -85,24 +69,24 @@ def probe(decoder, latent_shape, dtype):
     """The output shape, and the bytes of all activations, of one example.
 
     Raises:
-        ValueError: the decoder fails, or its output cannot be differentiated.
+        InputError: its output cannot be differentiated; `FailingDecoderError` where it fails.
         UndefinedScoreError: see `usable.require_gradient` and `usable.require_independence`.
     """
     spec = tf.TensorSpec([None, *latent_shape], dtype)
     try:
         concrete = tf.function(decoder, autograph=False).get_concrete_function(spec)
         output = concrete(tf.zeros([1, *latent_shape], dtype))
-    except _WrongOutput:
+    except UserError:
         raise
-    except (*_TRACING, ValueError, tf.errors.OpError) as error:
-        raise ValueError(
+    except (*UNTRACEABLE, ValueError, tf.errors.OpError) as error:
+        raise FailingDecoderError(
             f"the decoder fails on {dtype} latents of shape {_open(latent_shape)}: "
             f"{next(iter(str(error).splitlines()), error)}"
         ) from error
     if output.shape.rank == 0 or output.shape[0] != 1:
-        raise ValueError(f"the decoder maps one example to shape {output.shape}: must be [1, ...]")
+        raise InputError(f"the decoder maps one example to shape {output.shape}: must be [1, ...]")
     if not output.dtype.is_floating:
-        raise ValueError(f"the decoder returns {output.dtype.name}: nothing to differentiate")
+        raise InputError(f"the decoder returns {output.dtype.name}: nothing to differentiate")
     activations = _activation_bytes(concrete.graph)
     usable.require_independence(concrete, latent_shape)
     usable.require_gradient(concrete)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.evaluation import arrays
+from zoo.evaluation.errors import UNTRACEABLE, InputError
 from zoo.evaluation.traces import kept, may_be_kept
 
 # Images whose activations stay in the caches of a core, which works on them alone: larger batches
@@ -15,12 +16,16 @@ from zoo.evaluation.traces import kept, may_be_kept
 _CHUNK = 64
 
 
+class _WrongCodesError(Exception):
+    """A trace gives codes that are not `[chunk, ...]`, or whose rank is not known beforehand."""
+
+
 class CachedCodes:
     """Codes of the images of a data set, encoded when first asked for and then kept.
 
     Encoders whose traces may be kept (`zoo.evaluation.traces`: methods of Keras models, modules and
     loaded models) are compiled and take images in chunks, several at the same time; they run in the
-    precision that they have. Other callables, and what cannot be compiled, are called as they are.
+    precision that they have. Other callables, and what cannot be traced, are called as they are.
 
     Attributes:
         seconds: what has been spent on reading and encoding images.
@@ -71,18 +76,20 @@ class CachedCodes:
             codes = self._encoder(images_in_unit_range(self._images, filled))
             codes = arrays.real(codes, "codes")
             if codes.ndim < 2 or len(codes) != len(filled):
-                raise ValueError(
+                raise InputError(
                     f"the encoder made codes of shape {codes.shape} from {len(filled)} images: "
                     f"[{len(filled)}, D] is wanted"
                 )
         self.code_shape = codes.shape[1:]
         codes = codes[: len(numbers)].reshape(len(numbers), -1)
         if not np.isfinite(codes).all():
-            raise ValueError("the encoder made codes that are not finite numbers")
+            raise InputError("the encoder made codes that are not finite numbers")
         return codes
 
     def _encode_compiled(self, numbers: np.ndarray) -> np.ndarray | None:
         """Codes of some images, and of repetitions of the last; None where that is impossible."""
+        import tensorflow as tf
+
         chunk = _chunk(self._batch_size)
         images = np.asarray(self._images[_filled(numbers, chunk)])
         maximum = float(self._images.maximum)
@@ -90,10 +97,10 @@ class CachedCodes:
         def make(encoder):
             return _compiled(encoder, images.shape[1:], images.dtype, maximum, chunk)
 
+        key = ("encode", images.shape[1:], images.dtype.str, maximum, chunk)
         try:
-            key = ("encode", images.shape[1:], images.dtype.str, maximum, chunk)
             return arrays.real(kept(self._encoder, key, make)(images), "codes")
-        except Exception:  # Whatever Python code does with a symbolic tensor.
+        except (*UNTRACEABLE, _WrongCodesError, tf.errors.InvalidArgumentError):
             if self.code_shape is not None:
                 raise
             # Called as it is the encoder works, or says better what is wrong.
@@ -130,8 +137,8 @@ def _compiled(encoder, shape, dtype, maximum, chunk) -> Callable[[np.ndarray], n
 
     def encode(images):
         codes = encoder(tf.cast(images, tf.float32) / maximum)
-        if codes.shape.rank is None or codes.shape.rank < 2:
-            raise ValueError(f"codes of shape {codes.shape}")
+        if codes.shape.rank is None or codes.shape.rank < 2 or codes.shape[0] not in (None, chunk):
+            raise _WrongCodesError
         return tf.ensure_shape(codes, [chunk, *codes.shape[1:]])
 
     spec = tf.TensorSpec([chunk, *shape], dtype)

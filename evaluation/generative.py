@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from zoo.evaluation import arrays, checks
+from zoo.evaluation import arrays, checks, facts
 from zoo.evaluation.batches import consecutive, lengths
+from zoo.evaluation.errors import InputError
 
 Features = Callable[[np.ndarray], np.ndarray]
 
@@ -14,6 +15,11 @@ _ASYMMETRY = 1e-5
 _NEGATIVE = 1e-4
 
 
+@facts.score(
+    needs=("images", "generated_images"),
+    source="Heusel et al. 2017",
+    higher_is_better=False,
+)
 def fid(real, generated, features: Features | None = None, batch_size: int = 64) -> dict:
     """Frechet distance of two sets of images between Gaussians fitted to their features.
 
@@ -36,7 +42,7 @@ def fid(real, generated, features: Features | None = None, batch_size: int = 64)
         `score` >= 0; `mean_term` and `covariance_term`, its two summands.
 
     Raises:
-        ValueError: wrong shapes or types, NaN, images out of range, fewer than 2 images.
+        InputError: wrong shapes or types, NaN, images out of range, fewer than 2 images.
         RuntimeError: the weights of InceptionV3 cannot be had.
     """
     checks.whole(1, batch_size=batch_size)
@@ -46,12 +52,17 @@ def fid(real, generated, features: Features | None = None, batch_size: int = 64)
     for name, images in (("real", real), ("generated", generated)):
         moments += _moments(images, name, features, batch_size)
     if moments[0].shape != moments[2].shape:
-        raise ValueError(
+        raise InputError(
             f"real images have {moments[0].size} features but generated ones {moments[2].size}"
         )
     return frechet_distance(*moments)
 
 
+@facts.score(
+    needs=("mean_1", "covariance_1", "mean_2", "covariance_2"),
+    source="Dowson & Landau 1982",
+    higher_is_better=False,
+)
 def frechet_distance(mean_1, covariance_1, mean_2, covariance_2) -> dict:
     """Squared Frechet (2-Wasserstein) distance of two Gaussians, in float64.
 
@@ -69,12 +80,12 @@ def frechet_distance(mean_1, covariance_1, mean_2, covariance_2) -> dict:
         `score` >= 0; `mean_term` and `covariance_term`, its two summands.
 
     Raises:
-        ValueError: sizes that differ, values that are not finite, no covariance.
+        InputError: sizes that differ, values that are not finite, no covariance.
     """
     mean_1, covariance_1 = _gaussian(mean_1, covariance_1, "1")
     mean_2, covariance_2 = _gaussian(mean_2, covariance_2, "2")
     if mean_1.shape != mean_2.shape:
-        raise ValueError(f"mean_1 has {mean_1.size} entries and mean_2 {mean_2.size}")
+        raise InputError(f"mean_1 has {mean_1.size} entries and mean_2 {mean_2.size}")
     product = _square_root(covariance_1, "1") @ _square_root(covariance_2, "2")
     root = np.linalg.svd(product, compute_uv=False).sum()
     spread = np.trace(covariance_1) + np.trace(covariance_2) - 2 * root
@@ -116,6 +127,13 @@ def inception_features() -> Features:
     return lambda images: features(tf.constant(images, tf.float32)).numpy()
 
 
+@facts.score(
+    needs=("images", "reconstructions"),
+    settings=("clamped",),
+    source="Lachapelle et al. 2023",
+    higher_is_better=False,
+    suites=(*facts.FULL, *facts.SLOTS),
+)
 def reconstruction_rmse(
     images,
     reconstructions,
@@ -147,33 +165,33 @@ def reconstruction_rmse(
         none).
 
     Raises:
-        ValueError: shapes that differ, no images, NaN or infinity, images of another type or range.
+        InputError: shapes that differ, no images, NaN or infinity, images of another type or range.
     """
     if batch_size is not None:
         checks.whole(1, batch_size=batch_size)
     count = len(images)
     squared = np.empty(count)
     if not count:
-        raise ValueError("reconstruction_rmse got no images")
+        raise InputError("reconstruction_rmse got no images")
     if not callable(reconstructions) and len(reconstructions) != count:
-        raise ValueError(f"there are {count} images but {len(reconstructions)} reconstructions")
+        raise InputError(f"there are {count} images but {len(reconstructions)} reconstructions")
     for rows in consecutive(count, batch_size):
         batch = arrays.unit_range(images, rows, "images" if clamped else None)
         if callable(reconstructions):
             again = arrays.real(reconstructions(batch), "reconstructions")
             if again.dtype.kind in "iu" and again.max(initial=0) > 1:
-                raise ValueError("reconstructions are integers: make floats in [0, 1] of them")
+                raise InputError("reconstructions are integers: make floats in [0, 1] of them")
         else:
             again = arrays.unit_range(reconstructions, rows)
         if again.shape != batch.shape:
-            raise ValueError(f"images {batch.shape} are reconstructed as {again.shape}")
+            raise InputError(f"images {batch.shape} are reconstructed as {again.shape}")
         if clamped:
             batch, again = batch.clip(0, 1), _clamped(again)
         difference = batch.astype(float) - again
         squared[rows] = (difference.reshape(len(batch), -1) ** 2).mean(1)
     if not np.isfinite(squared).all():
         number = np.isfinite(squared).argmin()
-        raise ValueError(f"image or reconstruction {number} holds NaN or infinity")
+        raise InputError(f"image or reconstruction {number} holds NaN or infinity")
 
     def rmse(values: np.ndarray) -> float | None:
         if not len(values):
@@ -186,7 +204,7 @@ def reconstruction_rmse(
     if out_of_support is not None:
         outside = np.asarray(out_of_support)
         if outside.dtype != bool or outside.shape != (count,):
-            raise ValueError(
+            raise InputError(
                 f"out_of_support must be {count} booleans, not {outside.dtype} {outside.shape}"
             )
         result |= {"in_support": rmse(squared[~outside]), "out_of_support": rmse(squared[outside])}
@@ -197,7 +215,7 @@ def _moments(images, name: str, features: Features | None, batch_size: int):
     """Mean `[F]` and covariance `[F, F]` of the features, gathered batch by batch in float64."""
     count = len(images)
     if count < 2:
-        raise ValueError(f"{name}: a covariance needs at least 2 images, not {count}")
+        raise InputError(f"{name}: a covariance needs at least 2 images, not {count}")
     for start in range(0, count, batch_size):
         rows = slice(start, start + batch_size)
         batch = features(arrays.unit_range(images, rows, name)) if features else images[rows]
@@ -219,12 +237,12 @@ def _gaussian(mean, covariance, number: str) -> tuple[np.ndarray, np.ndarray]:
     mean = arrays.finite(mean, f"mean_{number}")
     covariance = arrays.finite(covariance, f"covariance_{number}")
     if mean.ndim != 1 or covariance.shape != (mean.size, mean.size):
-        raise ValueError(
+        raise InputError(
             f"mean_{number} of shape {mean.shape} and covariance_{number} of shape "
             f"{covariance.shape}: must be [F] and [F, F]"
         )
     if np.abs(covariance - covariance.T).max() > _ASYMMETRY * np.abs(covariance).max():
-        raise ValueError(f"covariance_{number} is not symmetric")
+        raise InputError(f"covariance_{number} is not symmetric")
     return mean, covariance
 
 
@@ -232,7 +250,7 @@ def _square_root(covariance: np.ndarray, number: str) -> np.ndarray:
     """The symmetric square root of a symmetric positive semidefinite matrix."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     if values[0] < -_NEGATIVE * np.abs(values).max():
-        raise ValueError(
+        raise InputError(
             f"covariance_{number} has the eigenvalue {values[0]:g}: must be positive semidefinite"
         )
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T

@@ -8,14 +8,18 @@ import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from zoo.evaluation import usable
-from zoo.evaluation.decoders import checked_latents, prepared, probe
-from zoo.evaluation.jacobians import jacobian
-from zoo.evaluation.tangents import linearise, push_forward
+from zoo.evaluation import facts
+from zoo.evaluation.arrays import checked_latents
+from zoo.evaluation.errors import InputError
 
 
+@facts.score(
+    needs=("decoder", "points"),
+    settings=("seed",),
+    source="Peebles et al. 2020",
+    higher_is_better=False,
+)
 def hessian_penalty(
     decoder: Callable,
     latents: np.ndarray,
@@ -46,15 +50,17 @@ def hessian_penalty(
         the maxima over outputs; `mean` over outputs and samples.
 
     Raises:
-        ValueError: fewer than two directions, or what `zoo.evaluation.jacobian` raises.
+        InputError: fewer than two directions, or what `zoo.evaluation.jacobian` raises.
     """
     if directions < 2 or not epsilon > 0:
-        raise ValueError("the Hessian penalty needs directions >= 2 and epsilon > 0")
+        raise InputError("the Hessian penalty needs directions >= 2 and epsilon > 0")
+    from zoo.evaluation.higher_derivatives import curvature_variance
+
     latents = checked_latents(latents, dtype)
     penalties = (
         _exact_penalties(decoder, latents, dtype)
         if exact
-        else _sampled_penalties(decoder, latents, directions, epsilon, seed, dtype)
+        else curvature_variance(decoder, latents, directions, epsilon, seed, dtype)
     ).reshape(len(latents), -1)
     return {
         "score": float(penalties.max()),
@@ -64,6 +70,8 @@ def hessian_penalty(
 
 
 def _exact_penalties(decoder, latents, dtype):
+    from zoo.evaluation.higher_derivatives import derivatives
+
     flat, derivative = derivatives(decoder, latents, dtype, order=2)
     total = np.zeros((len(flat), 1))
     for pair in itertools.combinations(range(flat.shape[1]), 2):
@@ -71,26 +79,12 @@ def _exact_penalties(decoder, latents, dtype):
     return total
 
 
-def _sampled_penalties(decoder, latents, directions, epsilon, seed, dtype):
-    decode = prepared(decoder, latents.shape[1:], dtype)
-    spec = tf.TensorSpec([None, *latents.shape[1:]], dtype)
-    decode = tf.function(decode, autograph=False).get_concrete_function(spec)
-    usable.require_independence(decode, latents.shape[1:])
-    generator = np.random.default_rng(seed)
-
-    def values(at):
-        return usable.require_finite(decode(tf.convert_to_tensor(at)).numpy()).astype(np.float64)
-
-    centre, second, moved = values(latents), [], 0.0
-    for _ in range(directions):
-        step = (epsilon * generator.choice([-1.0, 1.0], latents.shape)).astype(dtype)
-        above, below = values(latents + step), values(latents - step)
-        second.append((above - 2 * centre + below) / epsilon**2)
-        moved = max(moved, np.abs(above - below).max())
-    usable.require_live(lambda: np.array([moved]))
-    return np.var(second, axis=0, ddof=1)
-
-
+@facts.score(
+    needs=("decoder", "points"),
+    source="Lachapelle et al. 2023",
+    higher_is_better=False,
+    axes={"pairs": "block block"},
+)
 def block_hessian(
     decoder: Callable,
     latents: np.ndarray,
@@ -116,9 +110,12 @@ def block_hessian(
         blocks]`, maxima over samples.
 
     Raises:
-        ValueError: blocks that are not a partition, fewer than two, or what
+        InputError: blocks that are not a partition, fewer than two, or what
             `zoo.evaluation.jacobian` raises.
     """
+    # Here, and below: everything but derivatives does without TensorFlow.
+    from zoo.evaluation.higher_derivatives import derivatives
+
     latents = checked_latents(latents, dtype)
     owner = block_owners(blocks, latents.shape[1:])
     flat, derivative = derivatives(decoder, latents, dtype, order=2)
@@ -139,6 +136,12 @@ def block_hessian(
     }
 
 
+@facts.score(
+    needs=("decoder", "points"),
+    source="Brady et al. 2025",
+    higher_is_better=False,
+    range=(0, 3),
+)
 def interaction_order(
     decoder: Callable,
     latents: np.ndarray,
@@ -167,8 +170,14 @@ def interaction_order(
         derivatives of that order across blocks, 0 unless needed; `scale`: the largest first one.
 
     Raises:
-        ValueError: as `block_hessian`.
+        InputError: as `block_hessian`.
     """
+    import tensorflow as tf
+
+    from zoo.evaluation import usable
+    from zoo.evaluation.higher_derivatives import derivatives
+    from zoo.evaluation.jacobians import jacobian
+
     latents = checked_latents(latents, dtype)
     owner = block_owners(blocks, latents.shape[1:])
     members = [np.flatnonzero(owner == block) for block in range(owner.max() + 1)]
@@ -206,7 +215,7 @@ def block_owners(blocks, latent_shape) -> np.ndarray:
     else:
         positions = [int(position) for block in blocks for position in block]
         if sorted(positions) != list(range(count)) or not all(map(len, blocks)):
-            raise ValueError(
+            raise InputError(
                 f"blocks {[list(block) for block in blocks]}: must hold each of the positions "
                 f"0 to {count - 1} exactly once"
             )
@@ -214,56 +223,5 @@ def block_owners(blocks, latent_shape) -> np.ndarray:
         for number, block in enumerate(blocks):
             owner[list(block)] = number
     if owner.max() < 1:
-        raise ValueError("interaction needs at least two blocks of latents")
+        raise InputError("interaction needs at least two blocks of latents")
     return owner
-
-
-def derivatives(
-    decoder: Callable, latents: np.ndarray, dtype: str, order: int
-) -> tuple[np.ndarray, Callable]:
-    """Flat latents `[N, d]`, and the partial derivative of one order as `[N, *output_shape]`."""
-    shape = latents.shape[1:]
-    flat = latents.reshape(len(latents), -1)
-    decode = prepared(decoder, shape, dtype)
-    # Every nested accumulator about doubles what a forward pass holds.
-    rows = max(1, 2**28 // (2**order * probe(decode, shape, dtype)[1] + 1))
-    usable.require_derivatives(decode, latents, rows)
-
-    def from_flat(values):
-        return decode(tf.reshape(values, [-1, *shape]))
-
-    # Three nested forward accumulators fail on functions that were traced before.
-    along = _forward if order < 3 else _reverse
-
-    def partial(values, indices):
-        units = tf.one_hot(indices, values.shape[1], dtype=values.dtype)
-        function = from_flat
-        for position in range(order):
-            tangent = tf.broadcast_to(units[position], tf.shape(values))
-            function = along(function, tangent)
-        return function(values)
-
-    specs = tf.TensorSpec([None, flat.shape[1]], dtype), tf.TensorSpec([order], tf.int32)
-    try:
-        compiled = tf.function(partial, autograph=False).get_concrete_function(*specs)
-    except IndexError:
-        # Nested accumulators cannot read the shape inside a Reshape layer in the open. Within a
-        # function of its own they can, but tracing takes several times as long.
-        decode = tf.function(decode)
-        compiled = tf.function(partial, autograph=False).get_concrete_function(*specs)
-
-    def derivative(indices):
-        indices = tf.constant(indices, tf.int32)
-        chunks = [flat[start : start + rows] for start in range(0, len(flat), rows)]
-        parts = [compiled(tf.convert_to_tensor(chunk), indices).numpy() for chunk in chunks]
-        return usable.require_finite(np.concatenate(parts)).astype(np.float64)
-
-    return flat, derivative
-
-
-def _forward(function, tangent):
-    return lambda values: push_forward(function, values, tangent)
-
-
-def _reverse(function, tangent):
-    return lambda values: linearise(function, values)[0](tangent)

@@ -2,14 +2,25 @@
 
 import numpy as np
 
-from zoo.evaluation import boosting, checks
+from zoo.evaluation import boosting, checks, facts
+from zoo.evaluation.errors import InputError
 from zoo.evaluation.parallel import over_factors
 
 
+@facts.score(
+    needs=("codes", "factors", "codes_test", "factors_test"),
+    source="Eastwood & Williams 2018",
+    higher_is_better=True,
+    range=(0, 1),
+    suites=facts.STANDARD,
+    axes={"importance": "latent factor", "per_code": "latent", "per_factor": "factor"},
+)
 def dci(
     codes, factors, codes_test, factors_test, predictor: str = "gbt", seed: int = 0
 ) -> dict[str, float | np.ndarray]:
-    """DCI (Eastwood & Williams 2018, sec. 2), with gradient-boosted trees as predictors.
+    """DCI disentanglement: whether each code matters for one factor only, to boosted trees.
+
+    Defined in Eastwood & Williams 2018, sec. 2.
 
     One classifier a factor gives the importance `R[d, f]` of each code. The disentanglement of a
     code is `1 - H_F(R[d] / sum R[d])` with the entropy to base F, the completeness of a factor
@@ -34,10 +45,10 @@ def dci(
         `per_code` `[D]` disentanglement; `per_factor` `[F]` completeness.
 
     Raises:
-        ValueError: see `checks.codes_and_factors`; an unknown predictor.
+        InputError: see `checks.codes_and_factors`; an unknown predictor.
     """
     if predictor not in _PREDICTORS:
-        raise ValueError(f"no predictor is named {predictor!r}: choose {' or '.join(_PREDICTORS)}")
+        raise InputError(f"no predictor is named {predictor!r}: choose {' or '.join(_PREDICTORS)}")
     parts = checks.train_and_test(codes, factors, codes_test, factors_test)
     codes, factors, codes_test, factors_test = parts
     # Scikit-learn's trees ignore differences up to 1e-7.

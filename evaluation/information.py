@@ -4,9 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.evaluation import checks
+from zoo.evaluation import checks, facts
+from zoo.evaluation.errors import InputError
 
 
+@facts.score(
+    needs=("codes", "factors"),
+    source="Chen et al. 2018",
+    higher_is_better=True,
+    range=(0, 1),
+    suites=facts.FAST,
+    axes={"per_factor": "factor", "mutual_information": "latent factor"},
+)
 def mig(
     codes,
     factors,
@@ -15,7 +24,9 @@ def mig(
     seed: int = 0,
     categorical: bool | Sequence[bool] = True,
 ) -> dict[str, float | np.ndarray]:
-    """The mutual information gap (Chen et al. 2018, eq. 6).
+    """Mutual information gap: how much more one code tells of each factor than any other.
+
+    Defined in Chen et al. 2018, eq. 6.
 
     For each factor: `(I(z_first; v) - I(z_second; v)) / H(v)`, of the two codes that tell most
     about it; the score is the mean over factors. Information is measured in nats.
@@ -38,7 +49,7 @@ def mig(
         `score` in [0, 1]; `per_factor` `[F]`; `mutual_information` `[D, F]`.
 
     Raises:
-        ValueError: see `checks.codes_and_factors`; an unknown estimator; quantities for the
+        InputError: see `checks.codes_and_factors`; an unknown estimator; quantities for the
             histogram.
     """
     codes, factors, discrete = _checked(codes, factors, categorical, estimator)
@@ -55,6 +66,14 @@ def mig(
     }
 
 
+@facts.score(
+    needs=("codes", "factors"),
+    source="Ridgeway & Mozer 2018",
+    higher_is_better=True,
+    range=(0, 1),
+    suites=facts.FAST,
+    axes={"per_code": "latent", "mutual_information": "latent factor"},
+)
 def modularity(
     codes,
     factors,
@@ -63,7 +82,9 @@ def modularity(
     seed: int = 0,
     categorical: bool | Sequence[bool] = True,
 ) -> dict[str, float | np.ndarray]:
-    """Modularity (Ridgeway & Mozer 2018, sec. 3): whether each code tells about one factor only.
+    """Modularity: whether each code tells about one factor only.
+
+    Defined in Ridgeway & Mozer 2018, sec. 3.
 
     For each code with informations `m` about the F factors:
     `1 - (sum m^2 - max m^2) / (max m^2 * (F - 1))`, and 0 for a code that tells nothing; the score
@@ -81,7 +102,7 @@ def modularity(
         `score` in [0, 1]; `per_code` `[D]`; `mutual_information` `[D, F]`, in nats.
 
     Raises:
-        ValueError: see `checks.codes_and_factors`; an unknown estimator; quantities for the
+        InputError: see `checks.codes_and_factors`; an unknown estimator; quantities for the
             histogram.
     """
     codes, factors, discrete = _checked(codes, factors, categorical, estimator)
@@ -117,7 +138,7 @@ def mutual_information(
         if categorical is None:
             categorical = np.full(factors.shape[1], factors.dtype.kind in "iu")
         return _neighbour_information(codes, factors, seed, categorical)
-    raise ValueError(f"no estimator is named {estimator!r}: choose 'histogram' or 'knn'")
+    raise InputError(f"no estimator is named {estimator!r}: choose 'histogram' or 'knn'")
 
 
 def histogram_bins(values: np.ndarray, num_bins: int) -> np.ndarray:
@@ -147,7 +168,7 @@ def _checked(codes, factors, categorical, estimator):
     factors = checks.varying(factors, "factors", "[N, F]")
     flags = checks.flags(categorical, "categorical", factors.shape[1])
     if estimator == "histogram" and not flags.all():
-        raise ValueError('a histogram takes factor indices: quantities need estimator="knn"')
+        raise InputError('a histogram takes factor indices: quantities need estimator="knn"')
     return *checks.codes_and_factors(codes, factors, continuous=~flags), flags
 
 

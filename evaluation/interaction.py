@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from zoo.evaluation import facts
 from zoo.evaluation.arrays import finite, labels
+from zoo.evaluation.errors import InputError
 from zoo.evaluation.segmentation import foreground_ari
 
 
@@ -36,21 +38,29 @@ def slot_jacobian(
         `[N, H, W, slots]`, what `j_ari` and `jis` take.
 
     Raises:
-        ValueError: wrong shapes, or what `zoo.evaluation.jacobian` raises.
+        InputError: wrong shapes, or what `zoo.evaluation.jacobian` raises.
     """
     from zoo.evaluation.jacobians import jacobian
 
     if np.ndim(slots) != 3:
-        raise ValueError(f"slots of shape {np.shape(slots)}: must be [N, slots, slot_dim]")
+        raise InputError(f"slots of shape {np.shape(slots)}: must be [N, slots, slot_dim]")
     sums = jacobian(decoder, slots, mode=mode, reduction="slot_sums", dtype=dtype, memory=memory)
     if sums.ndim != 5:
-        raise ValueError(
+        raise InputError(
             f"the decoder makes outputs of shape {sums.shape[1:-1]}: "
             "must be images [H, W, channels]"
         )
     return sums.sum(3)
 
 
+@facts.score(
+    needs=("slot_jacobian", "masks"),
+    source="Brady et al. 2025",
+    higher_is_better=True,
+    range=(-0.5, 1),
+    chance=0.0,
+    suites=facts.SLOTS,
+)
 def j_ari(slot_jacobian, masks) -> dict:
     """Jacobian ARI: do the slots that pixels depend on most segment the objects?
 
@@ -66,13 +76,20 @@ def j_ari(slot_jacobian, masks) -> dict:
         `score` in [-0.5, 1]; `per_image` `[N]`; `empty` `[N]`; `predicted` `[N, H, W]` slots.
 
     Raises:
-        ValueError: wrong shapes, negative magnitudes, fewer than two slots, or no object anywhere.
+        InputError: wrong shapes, negative magnitudes, fewer than two slots, or no object anywhere.
     """
     magnitudes, masks = _magnitudes_and_masks(slot_jacobian, masks)
     predicted = magnitudes.argmax(-1)
     return {**foreground_ari(masks, predicted), "predicted": predicted}
 
 
+@facts.score(
+    needs=("slot_jacobian", "masks"),
+    source="Brady et al. 2025",
+    higher_is_better=True,
+    range=(0, 1),
+    suites=facts.SLOTS,
+)
 def jis(slot_jacobian, masks) -> dict:
     """Jacobian Interaction Score: does every foreground pixel depend on one slot only?
 
@@ -91,12 +108,12 @@ def jis(slot_jacobian, masks) -> dict:
         pixels depend on no slot.
 
     Raises:
-        ValueError: wrong shapes, negative magnitudes, fewer than two slots, or no object anywhere.
+        InputError: wrong shapes, negative magnitudes, fewer than two slots, or no object anywhere.
     """
     magnitudes, masks = _magnitudes_and_masks(slot_jacobian, masks)
     foreground = masks != 0
     if not foreground.any():
-        raise ValueError("masks hold only background: nothing to score")
+        raise InputError("masks hold only background: nothing to score")
     # Divided by the largest first, so that the sum of huge magnitudes cannot overflow.
     largest = magnitudes.max(-1)
     counted = foreground & (largest > 0)
@@ -119,6 +136,11 @@ def jis(slot_jacobian, masks) -> dict:
     }
 
 
+@facts.score(
+    needs=("decoder", "slots"),
+    source="Brady et al. 2023",
+    higher_is_better=False,
+)
 def compositional_contrast(
     decoder_or_jacobians, slots=None, *, weighted: bool = False, **engine
 ) -> dict:
@@ -140,20 +162,20 @@ def compositional_contrast(
         `score`, at least 0; `per_sample` `[N]`.
 
     Raises:
-        ValueError: wrong shapes, or what `zoo.evaluation.jacobian` raises.
+        InputError: wrong shapes, or what `zoo.evaluation.jacobian` raises.
     """
     if callable(decoder_or_jacobians):
         from zoo.evaluation.jacobians import jacobian
 
         if np.ndim(slots) != 3:
-            raise ValueError(f"slots of shape {np.shape(slots)}: must be [N, slots, slot_dim]")
+            raise InputError(f"slots of shape {np.shape(slots)}: must be [N, slots, slot_dim]")
         norms = jacobian(decoder_or_jacobians, slots, reduction="slot_norms", **engine)
     else:
         if slots is not None or engine:
-            raise ValueError("slots and options of the engine belong to decoders, not to Jacobians")
+            raise InputError("slots and options of the engine belong to decoders, not to Jacobians")
         jacobians = finite(decoder_or_jacobians, "jacobians")
         if jacobians.ndim < 4:
-            raise ValueError(
+            raise InputError(
                 f"jacobians of shape {jacobians.shape}: must be [N, *output_shape, slots, slot_dim]"
             )
         norms = np.linalg.norm(jacobians, axis=-1)
@@ -173,12 +195,12 @@ def compositional_contrast(
 def _magnitudes_and_masks(magnitudes, masks):
     magnitudes, masks = finite(magnitudes, "slot_jacobian"), labels(masks, "masks")
     if magnitudes.ndim != 4 or masks.shape != magnitudes.shape[:3]:
-        raise ValueError(
+        raise InputError(
             f"slot_jacobian of shape {magnitudes.shape} and masks of shape {masks.shape}: must be "
             "[N, H, W, slots] and [N, H, W]"
         )
     if magnitudes.shape[-1] < 2:
-        raise ValueError("interaction needs at least two slots")
+        raise InputError("interaction needs at least two slots")
     if (magnitudes < 0).any():
-        raise ValueError("slot_jacobian is negative: give sums of absolute values")
+        raise InputError("slot_jacobian is negative: give sums of absolute values")
     return magnitudes, masks

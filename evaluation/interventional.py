@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo.evaluation import checks
+from zoo.evaluation import checks, facts
 from zoo.evaluation.encoding import CachedCodes
+from zoo.evaluation.errors import InputError
 from zoo.evaluation.information import histogram_bins
 from zoo.evaluation.parallel import one_thread
 
@@ -33,16 +34,25 @@ def represent(
         A function from `[n, F]` factor indices to `[n, D]` codes.
 
     Raises:
-        ValueError: the data set has no factor grid; later, codes that are not `[B, ...]` or not
+        InputError: the data set has no factor grid; later, codes that are not `[B, ...]` or not
             finite.
     """
     space = dataset.space
     if space is None:
-        raise ValueError("this data set has no factor grid: score it on codes and factors instead")
+        raise InputError("this data set has no factor grid: score it on codes and factors instead")
     codes_of = CachedCodes(encoder, getattr(dataset, "whole", dataset).images, batch_size)
     return lambda rows: codes_of(space.index(np.asarray(rows)))
 
 
+@facts.score(
+    needs=("represent", "sizes"),
+    settings=("seed",),
+    source="Kim & Mnih 2018",
+    higher_is_better=True,
+    range=(0, 1),
+    suites=facts.STANDARD,
+    axes={"votes": "factor latent", "active": "latent"},
+)
 def factor_vae_score(
     represent: Callable[[np.ndarray], Any],
     space: Any,
@@ -53,7 +63,9 @@ def factor_vae_score(
     num_variance_estimate: int = 10_000,
     prune_threshold: float = 0.05,
 ) -> dict[str, float | int | np.ndarray]:
-    """The FactorVAE score (Kim & Mnih 2018, sec. 4).
+    """FactorVAE score: whether the code that varies least tells which factor was held.
+
+    Defined in Kim & Mnih 2018, sec. 4.
 
     Each vote holds one random factor fixed in a batch; it goes to the code whose variance in the
     batch, relative to that over the whole grid, is least. The factor voted most often for each code
@@ -75,7 +87,7 @@ def factor_vae_score(
         `[D]` bool.
 
     Raises:
-        ValueError: a bad factor grid, numbers of votes or rows out of range; `represent` gives NaN
+        InputError: a bad factor grid, numbers of votes or rows out of range; `represent` gives NaN
             or a wrong shape.
     """
     sizes = _sizes(space)
@@ -109,6 +121,15 @@ def factor_vae_score(
     }
 
 
+@facts.score(
+    needs=("represent", "sizes"),
+    settings=("seed",),
+    source="Higgins et al. 2017",
+    higher_is_better=True,
+    range=(0, 1),
+    suites=facts.STANDARD,
+    axes={"per_factor": "factor"},
+)
 def beta_vae_score(
     represent: Callable[[np.ndarray], Any],
     space: Any,
@@ -117,7 +138,9 @@ def beta_vae_score(
     num_eval: int = 5_000,
     batch_size: int = 64,
 ) -> dict[str, float | np.ndarray]:
-    """The BetaVAE score (Higgins et al. 2017, sec. 3).
+    """BetaVAE score: whether differences of pairs of codes tell which factor the pairs share.
+
+    Defined in Higgins et al. 2017, sec. 3.
 
     Each point is the mean absolute difference of codes over pairs that share one random factor; a
     logistic regression predicts which. The score is its accuracy on fresh points.
@@ -135,7 +158,7 @@ def beta_vae_score(
         points (0 where it had none).
 
     Raises:
-        ValueError: a bad factor grid; `represent` gives NaN or a wrong shape.
+        InputError: a bad factor grid; `represent` gives NaN or a wrong shape.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -156,7 +179,7 @@ def beta_vae_score(
         parts.append((np.concatenate(points), np.concatenate(labels)))
     (points, labels), (fresh, truth) = parts
     if (labels == labels[0]).all():
-        raise ValueError(f"{num_train} training points are too few to see two factors")
+        raise InputError(f"{num_train} training points are too few to see two factors")
     with one_thread():
         model = LogisticRegression().fit(points, labels)
         right = model.predict(fresh) == truth
@@ -169,10 +192,20 @@ def beta_vae_score(
     }
 
 
+@facts.score(
+    needs=("codes", "factors"),
+    source="Suter et al. 2019",
+    higher_is_better=True,
+    range=(0, 1),
+    suites=facts.FULL,
+    axes={"per_code": "latent", "matrix": "latent factor", "parents": "latent"},
+)
 def irs(
     codes, factors, num_bins: int | None = None, diff_quantile: float = 0.99
 ) -> dict[str, float | np.ndarray]:
-    """The interventional robustness score (Suter et al. 2019, eq. 8 and 9).
+    """Interventional robustness score: how little a code moves while its factor is held.
+
+    Defined in Suter et al. 2019, eq. 8 and 9.
 
     For code l and factor i, `d[l, i]` is the mean over the values of i of a high quantile of
     `|z_l - E[z_l | value]|`, over the largest deviation of z_l from its mean. A code's score is
@@ -192,13 +225,13 @@ def irs(
         of each code, -1 for a constant one.
 
     Raises:
-        ValueError: see `checks.codes_and_factors`; a quantile outside [0, 1].
+        InputError: see `checks.codes_and_factors`; a quantile outside [0, 1].
     """
     codes, factors = checks.codes_and_factors(codes, factors)
     if num_bins is not None:
         checks.whole(2, num_bins=num_bins)
     if not 0 <= diff_quantile <= 1:
-        raise ValueError(f"diff_quantile is {diff_quantile}: it must lie in [0, 1]")
+        raise InputError(f"diff_quantile is {diff_quantile}: it must lie in [0, 1]")
     alive = ~checks.constant_columns(codes)
     matrix = np.zeros((codes.shape[1], factors.shape[1]))
     largest = np.abs(codes - codes.mean(0)).max(0)
@@ -224,9 +257,9 @@ def _sizes(space: Any) -> tuple[int, ...]:
     sizes: Sequence[int] = getattr(space, "sizes", space)
     sizes = tuple(int(size) for size in sizes)
     if len(sizes) < 2:
-        raise ValueError(f"the factor grid has {len(sizes)} factors: at least 2 are needed")
+        raise InputError(f"the factor grid has {len(sizes)} factors: at least 2 are needed")
     if min(sizes) < 2:
-        raise ValueError(
+        raise InputError(
             f"factor {sizes.index(min(sizes))} of the grid is constant: leave it out of the space"
         )
     return sizes
@@ -248,5 +281,5 @@ def _codes(represent: Callable[[np.ndarray], Any], rows: np.ndarray) -> np.ndarr
     flat = rows.reshape(-1, rows.shape[-1])
     codes = checks.varying(represent(flat), "what `represent` returned", "[n, D]")
     if len(codes) != len(flat):
-        raise ValueError(f"`represent` made {len(codes)} codes from {len(flat)} rows of factors")
+        raise InputError(f"`represent` made {len(codes)} codes from {len(flat)} rows of factors")
     return codes.reshape(*rows.shape[:-1], -1)

@@ -17,7 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.evaluation import checks, tangents, usable
-from zoo.evaluation.decoders import checked_latents, prepared, probe
+from zoo.evaluation.arrays import checked_latents
+from zoo.evaluation.decoders import prepared, probe
+from zoo.evaluation.errors import InputError
 from zoo.evaluation.traces import kept
 
 MODES = ("auto", "double_gradient", "batch_jacobian", "forward")
@@ -80,7 +82,7 @@ def jacobian(
             example is always processed, whatever it takes.
 
     Raises:
-        ValueError: wrong shapes, non-finite latents, an unknown mode or reduction, or a decoder
+        InputError: wrong shapes, non-finite latents, an unknown mode or reduction, or a decoder
             that cannot be traced or differentiated.
         UndefinedScoreError: the decoder's outputs are not connected to its latents, they or J are
             not finite, J is zero at all examples, or an example's output depends on its batch.
@@ -125,7 +127,7 @@ def jacobian_function(
         memory: as in `jacobian`.
 
     Raises:
-        ValueError: as in `jacobian`.
+        InputError: as in `jacobian`.
     """
     latent_shape = tuple(int(size) for size in latent_shape)
     _check_choices(mode, reduction, dtype, latent_shape)
@@ -156,7 +158,7 @@ def jacobian_function(
             except LookupError as error:
                 if not automatic or plan.mode == "batch_jacobian":
                     hint = "" if plan.mode == "batch_jacobian" else '; use mode="batch_jacobian"'
-                    raise ValueError(
+                    raise InputError(
                         f"the decoder lacks a derivative that mode {plan.mode!r} needs: "
                         f"{error}{hint}"
                     ) from error
@@ -167,7 +169,7 @@ def jacobian_function(
     def evaluate(latents) -> np.ndarray:
         latents = checked_latents(latents, dtype)
         if latents.shape[1:] != latent_shape:
-            raise ValueError(
+            raise InputError(
                 f"latents of shape {latents.shape}: compiled for [N, {_commas(latent_shape)}]"
             )
         size = min(plan.rows, len(latents))
@@ -234,13 +236,13 @@ def graph_jacobian(decoder: Callable, latents: tf.Tensor) -> tf.Tensor:
 
 def _check_choices(mode, reduction, dtype, latent_shape):
     if mode not in MODES:
-        raise ValueError(f"mode {mode!r}: must be one of {', '.join(MODES)}")
+        raise InputError(f"mode {mode!r}: must be one of {', '.join(MODES)}")
     if dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype {dtype!r}: must be 'float32' or 'float64'")
+        raise InputError(f"dtype {dtype!r}: must be 'float32' or 'float64'")
     if not (reduction is None or callable(reduction) or reduction in REDUCTIONS):
-        raise ValueError(f"reduction {reduction!r}: must be one of {', '.join(REDUCTIONS)}")
+        raise InputError(f"reduction {reduction!r}: must be one of {', '.join(REDUCTIONS)}")
     if reduction in _SLOTWISE and len(latent_shape) != 2:
-        raise ValueError(
+        raise InputError(
             f"reduction {reduction!r} needs latents [N, slots, slot_dim], not [N, "
             f"{_commas(latent_shape)}]"
         )
@@ -312,7 +314,7 @@ def _in_chunks(function, latents, size, plan) -> np.ndarray:
         chunk = function(tf.convert_to_tensor(filled))
         chunk = (tf.cast(chunk, tf.float32) if chunk.dtype.size < 4 else chunk).numpy()
         if chunk.ndim <= axis or chunk.shape[axis] != size:
-            raise ValueError(
+            raise InputError(
                 f"the reduction gives shape {chunk.shape} for {size} examples: must be [n, ...]"
             )
         if size == len(latents):

@@ -6,17 +6,22 @@ sum_k (x_k - d_k) d^2 d_k / d z_i d z_j, so that a diagonal posterior asks for a
 a diagonal C (Allen 2024, "Unpicking Data at the Seams").
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
-from zoo.evaluation import usable
-from zoo.evaluation.arrays import finite
-from zoo.evaluation.decoders import checked_latents, prepared, probe
-from zoo.evaluation.jacobians import jacobian
+from zoo.evaluation import facts
+from zoo.evaluation.arrays import checked_latents, finite
+from zoo.evaluation.errors import InputError
 
 
+@facts.score(
+    needs=("decoder", "posterior_means", "posterior_variances", "observations"),
+    source="Zietlow 2022",
+    higher_is_better=None,
+    range=(0, 1),
+)
 def reconstruction_split(
     decoder: Callable,
     means: np.ndarray,
@@ -46,12 +51,16 @@ def reconstruction_split(
         E ||d(z) - x||^2; `linear`, the first-order stochastic part tr(J Sigma J^T) (3.13).
 
     Raises:
-        ValueError: wrong shapes, negative variances, or what `zoo.evaluation.jacobian` raises.
+        InputError: wrong shapes, negative variances, or what `zoo.evaluation.jacobian` raises.
     """
-    means, images, decode = _inputs(decoder, means, images, dtype)
+    # Here, and below: everything but derivatives does without TensorFlow.
+    from zoo.evaluation.curvature import flat_decoder
+    from zoo.evaluation.jacobians import jacobian
+
+    means, images, decode = flat_decoder(decoder, means, images, dtype)
     covariances, roots = _covariances(variances, means)
     if samples < 1:
-        raise ValueError(f"samples {samples}: must be at least 1")
+        raise InputError(f"samples {samples}: must be at least 1")
     centre = decode(means)
     generator = np.random.default_rng(seed)
     stochastic, total = 0.0, 0.0
@@ -72,6 +81,12 @@ def reconstruction_split(
     }
 
 
+@facts.score(
+    needs=("decoder", "posterior_means", "observations"),
+    source="Allen 2024",
+    higher_is_better=True,
+    range=(-math.inf, math.inf),
+)
 def deterministic_elbo(
     decoder: Callable,
     means: np.ndarray,
@@ -109,19 +124,21 @@ def deterministic_elbo(
         `[N, d, d]` of the posterior; `indefinite` `[N]`.
 
     Raises:
-        ValueError: wrong shapes or parameters, or no sample with a positive definite precision.
+        InputError: wrong shapes or parameters, or no sample with a positive definite precision.
     """
     if posterior not in ("full", "diagonal"):
-        raise ValueError(f"posterior {posterior!r}: must be 'full' or 'diagonal'")
+        raise InputError(f"posterior {posterior!r}: must be 'full' or 'diagonal'")
     if not (beta > 0 and variance > 0):
-        raise ValueError(f"beta {beta} and variance {variance} must be positive")
-    grams, bends, errors, outputs = _second_order(decoder, means, images, curvature, dtype)
+        raise InputError(f"beta {beta} and variance {variance} must be positive")
+    from zoo.evaluation.curvature import second_order
+
+    grams, bends, errors, outputs = second_order(decoder, means, images, curvature, dtype)
     means = checked_latents(means, "float64")
     precision = np.eye(means.shape[1]) + (grams - bends) / (beta * variance)
     eigenvalues = np.linalg.eigvalsh(precision)
     indefinite = eigenvalues[:, 0] <= 0
     if indefinite.all():
-        raise ValueError(
+        raise InputError(
             "the posterior precision is not positive definite at any sample: "
             "use curvature=False, or means nearer to the posterior's"
         )
@@ -146,6 +163,13 @@ def deterministic_elbo(
     }
 
 
+@facts.score(
+    needs=("decoder", "posterior_means", "observations"),
+    source="Allen 2024",
+    higher_is_better=True,
+    range=(0, 1),
+    axes={"mean_gram": "latent latent", "mean_curvature": "latent latent"},
+)
 def curvature_diagonality(
     decoder: Callable, means: np.ndarray, images: np.ndarray, *, dtype: str = "float32"
 ) -> dict:
@@ -167,9 +191,11 @@ def curvature_diagonality(
         the matrices averaged over samples, `mean_gram` and `mean_curvature` `[d, d]`.
 
     Raises:
-        ValueError: wrong shapes, or what `zoo.evaluation.jacobian` raises.
+        InputError: wrong shapes, or what `zoo.evaluation.jacobian` raises.
     """
-    grams, bends, _, _ = _second_order(decoder, means, images, True, dtype)
+    from zoo.evaluation.curvature import second_order
+
+    grams, bends, _, _ = second_order(decoder, means, images, True, dtype)
     parts = {"curvature": bends, "gram": grams, "precision_term": grams - bends}
     per_sample = {name: diagonality(matrices) for name, matrices in parts.items()}
     return {
@@ -213,14 +239,14 @@ def optimal_linear_vae(
         `[latents]`, 1 for collapsed ones; `active` `[latents]`.
 
     Raises:
-        ValueError: not a covariance, or more latents than outputs.
+        InputError: not a covariance, or more latents than outputs.
     """
     covariance = finite(covariance, "covariance")
     square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
     if not square or not np.allclose(covariance, covariance.T):
-        raise ValueError(f"covariance of shape {covariance.shape}: must be a symmetric matrix")
+        raise InputError(f"covariance of shape {covariance.shape}: must be a symmetric matrix")
     if not 0 < latents <= len(covariance):
-        raise ValueError(f"{latents} latents: must be 1 to {len(covariance)}, the outputs")
+        raise InputError(f"{latents} latents: must be 1 to {len(covariance)}, the outputs")
     eigenvalues, vectors = np.linalg.eigh(covariance)
     eigenvalues, vectors = eigenvalues[::-1][:latents], vectors[:, ::-1][:, :latents]
     noise = beta * variance
@@ -232,88 +258,20 @@ def optimal_linear_vae(
     }
 
 
-def _inputs(decoder, means, images, dtype):
-    """Checked means `[N, d]`, flat images, and the decoder from arrays to flat float64 arrays."""
-    means = checked_latents(means, dtype)
-    if means.ndim != 2:
-        raise ValueError(f"means of shape {means.shape}: must be [N, latents]")
-    images = finite(images, "images")
-    decode = prepared(decoder, means.shape[1:], dtype)
-    output_shape, activations = probe(decode, means.shape[1:], dtype)
-    if images.shape != (len(means), *output_shape):
-        raise ValueError(
-            f"images of shape {images.shape}: the decoder makes {(len(means), *output_shape)}"
-        )
-    spec = tf.TensorSpec([None, means.shape[1]], dtype)
-    compiled = tf.function(decode, autograph=False).get_concrete_function(spec)
-    rows = max(1, 2**28 // (activations + 1))
-
-    def run(latents):
-        latents = latents.astype(dtype)
-        parts = [
-            compiled(tf.convert_to_tensor(latents[start : start + rows])).numpy()
-            for start in range(0, len(latents), rows)
-        ]
-        return usable.require_finite(np.concatenate(parts)).reshape(len(latents), -1)
-
-    return means, images.reshape(len(images), -1), run
-
-
 def _covariances(variances, means):
     """Covariances `[N, d, d]` and their matrix square roots."""
     variances = finite(variances, "variances")
     if variances.shape == means.shape:
         if (variances < 0).any():
-            raise ValueError("variances are negative: give variances, not their logarithms")
+            raise InputError("variances are negative: give variances, not their logarithms")
         diagonal = np.eye(means.shape[1])
         return variances[:, None] * diagonal, np.sqrt(variances)[:, None] * diagonal
     if variances.shape != (*means.shape, means.shape[1]):
-        raise ValueError(
+        raise InputError(
             f"variances of shape {variances.shape}: must be {means.shape} or "
             f"{(*means.shape, means.shape[1])}"
         )
     eigenvalues, vectors = np.linalg.eigh(variances)
     if (eigenvalues < -1e-6 * np.abs(eigenvalues).max()).any():
-        raise ValueError("variances hold a covariance that is not positive semidefinite")
+        raise InputError("variances hold a covariance that is not positive semidefinite")
     return variances, vectors * np.sqrt(np.maximum(eigenvalues, 0))[:, None]
-
-
-def _second_order(decoder, means, images, curvature, dtype):
-    """J^T J, the curvature term C, the squared errors of each sample, and the number of outputs."""
-    means, images, decode = _inputs(decoder, means, images, dtype)
-    residuals = images - decode(means)
-    grams = jacobian(decoder, means, reduction="gram", dtype=dtype)
-    bends = np.zeros_like(grams)
-    if curvature:
-        _bend(prepared(decoder, means.shape[1:], dtype), means, residuals, bends, dtype)
-        usable.require_finite(bends)
-    return grams, bends, np.square(residuals).sum(1), residuals.shape[1]
-
-
-def _bend(decode, means, residuals, bends, dtype):
-    """Writes the Hessians of <residual, d(z)> into `bends`: all second derivatives in d passes."""
-    count = means.shape[1]
-
-    def hessian(latents, residual):
-        with tf.GradientTape(persistent=True) as outer:
-            outer.watch(latents)
-            with tf.GradientTape() as inner:
-                inner.watch(latents)
-                output = decode(latents)
-                product = tf.reduce_sum(tf.reshape(output, tf.shape(residual)) * residual)
-            zero = tf.UnconnectedGradients.ZERO
-            slopes = inner.gradient(product, latents, unconnected_gradients=zero)
-            slopes = tf.unstack(slopes, count, axis=1)
-        return tf.stack(
-            [outer.gradient(slope, latents, unconnected_gradients=zero) for slope in slopes], 1
-        )
-
-    compiled = tf.function(hessian, autograph=False).get_concrete_function(
-        tf.TensorSpec([None, count], dtype), tf.TensorSpec([None, residuals.shape[1]], dtype)
-    )
-    rows = max(1, 2**28 // (6 * probe(decode, (count,), dtype)[1] + 1))
-    for start in range(0, len(means), rows):
-        part = slice(start, start + rows)
-        bends[part] = compiled(
-            tf.convert_to_tensor(means[part]), tf.convert_to_tensor(residuals[part].astype(dtype))
-        )

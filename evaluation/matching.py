@@ -7,8 +7,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
-from zoo.evaluation import arrays, checks, columns
+from zoo.evaluation import arrays, checks, columns, facts
 from zoo.evaluation.batches import consecutive, lengths
+from zoo.evaluation.errors import InputError
 
 Blocks = Sequence[Sequence[int]]
 
@@ -16,6 +17,14 @@ Blocks = Sequence[Sequence[int]]
 _MAX_PARTITIONS = 10_000
 
 
+@facts.score(
+    needs=("codes", "latents"),
+    source="Hyvärinen & Morioka 2016",
+    higher_is_better=True,
+    range=(0, 1),
+    suites=facts.FAST,
+    axes={"per_latent": "factor", "code_of_latent": "factor", "correlations": "latent factor"},
+)
 def mcc(
     codes,
     latents,
@@ -51,18 +60,18 @@ def mcc(
         batch.
 
     Raises:
-        ValueError: wrong shapes, NaN, a constant latent, fewer than 3 rows, an unknown
+        InputError: wrong shapes, NaN, a constant latent, fewer than 3 rows, an unknown
             correlation, `covariance_ddof` or `batch_size` out of range.
     """
     if correlation not in ("pearson", "spearman"):
-        raise ValueError(f"correlation {correlation!r} is unknown: use 'pearson' or 'spearman'")
+        raise InputError(f"correlation {correlation!r} is unknown: use 'pearson' or 'spearman'")
     codes, latents = _codes_and_latents(codes, latents)
     if len(codes) < 3:
-        raise ValueError(f"there are {len(codes)} rows, and two always correlate: give at least 3")
+        raise InputError(f"there are {len(codes)} rows, and two always correlate: give at least 3")
     batches = _batches(len(codes), batch_size, least=3)
     checks.whole(0, covariance_ddof=covariance_ddof)
     if covariance_ddof >= lengths(batches).min():
-        raise ValueError(
+        raise InputError(
             f"covariance_ddof is {covariance_ddof}: it must be less than the "
             f"{lengths(batches).min()} rows of a batch"
         )
@@ -85,8 +94,18 @@ def mcc(
     }
 
 
+@facts.score(
+    needs=("codes", "latents"),
+    source="Lachapelle et al. 2023",
+    higher_is_better=True,
+    range=(0, 1),
+    suites=facts.FAST,
+    axes={"per_latent": "factor", "code_of_latent": "factor", "correlations": "latent factor"},
+)
 def lms_spearman(codes, latents, batch_size: int | None = None) -> dict:
-    """Latent matching score with Spearman's rank correlation (Lachapelle et al. 2023, section 5).
+    """Latent matching score with Spearman's rank correlation.
+
+    Defined in Lachapelle et al. 2023, section 5.
 
     `mcc` with `correlation="spearman"`: 1 when every latent is a monotone function of its own
     code. The paper averages over test batches of 1,024 rows: `batch_size=1024`.
@@ -100,11 +119,19 @@ def lms_spearman(codes, latents, batch_size: int | None = None) -> dict:
         As `mcc`: `score` in [0, 1] and its parts.
 
     Raises:
-        ValueError: wrong shapes, NaN, a constant latent.
+        InputError: wrong shapes, NaN, a constant latent.
     """
     return mcc(codes, latents, correlation="spearman", batch_size=batch_size)
 
 
+@facts.score(
+    needs=("codes", "latents", "codes_test", "latents_test"),
+    settings=("seed",),
+    source="Lachapelle et al. 2023",
+    higher_is_better=True,
+    range=(0, 1),
+    axes={"per_block": "block", "r2": "block block"},
+)
 def lms_tree(
     codes,
     latents,
@@ -118,7 +145,9 @@ def lms_tree(
     batch_size: int | None = None,
     seed: int = 0,
 ) -> dict:
-    """Latent matching score of blocks with decision trees (Lachapelle et al. 2023, section 5).
+    """Latent matching score of blocks of latents with decision trees.
+
+    Defined in Lachapelle et al. 2023, section 5.
 
     A regression tree is fitted on the training rows from every block of codes to every block of
     latents; its coefficient of determination on the test rows, averaged over the block's latents
@@ -148,13 +177,13 @@ def lms_tree(
         `[code blocks, latent blocks]`; `blocks`, the partition scored.
 
     Raises:
-        ValueError: wrong shapes, NaN, a constant latent, blocks that are no partition, too many
+        InputError: wrong shapes, NaN, a constant latent, blocks that are no partition, too many
             partitions to search.
     """
     codes, latents = _codes_and_latents(codes, latents)
     codes_test, latents_test = _codes_and_latents(codes_test, latents_test, "_test")
     if codes.shape[1:] != codes_test.shape[1:] or latents.shape[1:] != latents_test.shape[1:]:
-        raise ValueError(
+        raise InputError(
             f"training and test rows differ: codes {codes.shape} and {codes_test.shape}, "
             f"latents {latents.shape} and {latents_test.shape}"
         )
@@ -192,6 +221,13 @@ def lms_tree(
     return best
 
 
+@facts.score(
+    needs=("slots", "true_slots"),
+    source="Brady et al. 2023",
+    higher_is_better=True,
+    range=(0, 1),
+    axes={"r2": "slot slot", "matched": "slot", "largest_other": "slot"},
+)
 def slot_identifiability_score(
     codes,
     latents,
@@ -201,7 +237,9 @@ def slot_identifiability_score(
     max_rows: int = 5000,
     seed: int = 0,
 ) -> dict:
-    """Slot identifiability score (Brady et al. 2023, section 5 and `eval_model.py`).
+    """Slot identifiability score: whether each slot tells all of one true slot, and no other's.
+
+    Defined in Brady et al. 2023, section 5 and `eval_model.py`.
 
     Kernel ridge regression (radial basis functions of width 1 / d) predicts every true slot from
     every inferred slot, both standardised; its coefficient of determination on held-out rows, at
@@ -223,27 +261,27 @@ def slot_identifiability_score(
         none; `matched` and `largest_other` `[true slots]`.
 
     Raises:
-        ValueError: wrong shapes, NaN, a constant latent, too few rows.
+        InputError: wrong shapes, NaN, a constant latent, too few rows.
     """
     from sklearn.kernel_ridge import KernelRidge
 
     codes, latents = arrays.real(codes, "codes"), arrays.real(latents, "latents")
     for name, slots in (("codes", codes), ("latents", latents)):
         if slots.ndim != 3 or not slots.size:
-            raise ValueError(f"{name} has shape {slots.shape}: give slots [N, slots, dimensions]")
+            raise InputError(f"{name} has shape {slots.shape}: give slots [N, slots, dimensions]")
     shapes = codes.shape, latents.shape
     codes, latents = _codes_and_latents(
         *(slots.reshape(len(slots), -1) for slots in (codes, latents))
     )
     codes = codes.reshape(shapes[0])
     if not 0 < train_share < 1:
-        raise ValueError(f"train_share is {train_share}: it must lie between 0 and 1")
+        raise InputError(f"train_share is {train_share}: it must lie between 0 and 1")
     if len(codes) > max_rows:
         rows = np.sort(np.random.default_rng(seed).choice(len(codes), max_rows, replace=False))
         codes, latents = codes[rows], latents[rows]
     train = int(train_share * len(codes))
     if train < 2 or len(codes) - train < 2:
-        raise ValueError(f"{len(codes)} rows are too few to fit and score; give at least 10")
+        raise InputError(f"{len(codes)} rows are too few to fit and score; give at least 10")
     slots, true_slots = shapes[0][1], shapes[1][1]
     targets = columns.standardized(latents)
     r2 = np.zeros((true_slots, slots))
@@ -271,13 +309,13 @@ def _codes_and_latents(codes, latents, suffix: str = "") -> tuple[np.ndarray, np
     codes = checks.varying(codes, f"codes{suffix}", "[N, D]")
     latents = checks.varying(latents, f"latents{suffix}", "[N, K]")
     if len(codes) != len(latents):
-        raise ValueError(
+        raise InputError(
             f"codes{suffix} has {len(codes)} rows and latents{suffix} {len(latents)}: "
             "row n of both must describe the same observation"
         )
     constant = checks.constant_columns(latents)
     if constant.any():
-        raise ValueError(f"latents{suffix} column {constant.argmax()} is constant: leave it out")
+        raise InputError(f"latents{suffix} column {constant.argmax()} is constant: leave it out")
     return codes, latents
 
 
@@ -332,11 +370,11 @@ def _partition(blocks: Blocks | int, size: int, name: str) -> list[tuple[int, ..
     """Blocks as tuples of column numbers, every column in exactly one."""
     if isinstance(blocks, int | np.integer):
         if blocks < 1 or size % blocks:
-            raise ValueError(f"{name}: {size} columns do not divide into {blocks} equal blocks")
+            raise InputError(f"{name}: {size} columns do not divide into {blocks} equal blocks")
         return [tuple(b.tolist()) for b in np.arange(size).reshape(blocks, -1)]
     result = [tuple(int(i) for i in block) for block in blocks]
     if not all(result) or sorted(itertools.chain(*result)) != list(range(size)):
-        raise ValueError(f"{name} {result} must hold each of the {size} columns exactly once")
+        raise InputError(f"{name} {result} must hold each of the {size} columns exactly once")
     return result
 
 
@@ -360,7 +398,7 @@ def _partitions(blocks: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]
     every = divide(tuple(range(sum(sizes))), sizes)
     found = list(itertools.islice(every, _MAX_PARTITIONS + 1))
     if len(found) > _MAX_PARTITIONS:
-        raise ValueError(
+        raise InputError(
             f"there are over {_MAX_PARTITIONS} partitions of {sum(sizes)} codes into blocks of "
             "these sizes: give the blocks and leave best_partition off"
         )

@@ -5,10 +5,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from zoo.evaluation.decoders import checked_latents
-from zoo.evaluation.hessian import block_owners, derivatives
+from zoo.evaluation import facts
+from zoo.evaluation.arrays import checked_latents
+from zoo.evaluation.hessian import block_owners
 
 
+@facts.score(
+    needs=("decoder", "points"),
+    source="Lachapelle et al. 2023",
+    higher_is_better=True,
+    range=(0, 1),
+)
 def sufficient_nonlinearity(
     decoder: Callable,
     latents: np.ndarray,
@@ -38,9 +45,11 @@ def sufficient_nonlinearity(
         latents that each column of W is differentiated by.
 
     Raises:
-        ValueError: blocks that are not a partition, fewer than two, or what
+        InputError: blocks that are not a partition, fewer than two, or what
             `zoo.evaluation.jacobian` raises.
     """
+    from zoo.evaluation.higher_derivatives import derivatives
+
     latents = checked_latents(latents, dtype)
     owner = block_owners(blocks, latents.shape[1:])
     every = range(len(owner))

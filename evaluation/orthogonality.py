@@ -12,12 +12,20 @@ import warnings
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, milp
 
+from zoo.evaluation import facts
 from zoo.evaluation.arrays import finite
+from zoo.evaluation.errors import InputError
 
 # The norm of a column, relative to the largest of its sample, up to which its latent is dead.
 _DEAD = 1e-6
 
 
+@facts.score(
+    needs=("jacobians",),
+    source="Rolinek et al. 2019",
+    higher_is_better=False,
+    suites=facts.STANDARD,
+)
 def dto(jacobians, solver: str = "assignment") -> dict:
     """Distance to Orthogonality: how far the right singular vectors are from the latent axes.
 
@@ -38,10 +46,10 @@ def dto(jacobians, solver: str = "assignment") -> dict:
         `live` `[N]`, how many latents are live, with a warning where it is at most one.
 
     Raises:
-        ValueError: wrong shapes, values that are not finite, or an unknown solver.
+        InputError: wrong shapes, values that are not finite, or an unknown solver.
     """
     if solver not in ("assignment", "milp"):
-        raise ValueError(f"solver {solver!r}: must be 'assignment' or 'milp'")
+        raise InputError(f"solver {solver!r}: must be 'assignment' or 'milp'")
     jacobians, live = _checked(jacobians)
     nearest = _nearest_by_assignment if solver == "assignment" else _nearest_by_milp
     distances, permutation = _distances(jacobians, live, nearest)
@@ -53,6 +61,12 @@ def dto(jacobians, solver: str = "assignment") -> dict:
     }
 
 
+@facts.score(
+    needs=("jacobians",),
+    source="Gresele et al. 2021",
+    higher_is_better=False,
+    suites=facts.STANDARD,
+)
 def ima_contrast(jacobians) -> dict:
     """Independent mechanism analysis contrast: how far the columns are from orthogonal.
 
@@ -72,7 +86,7 @@ def ima_contrast(jacobians) -> dict:
         a warning where it is at most one.
 
     Raises:
-        ValueError: wrong shapes or values that are not finite.
+        InputError: wrong shapes or values that are not finite.
     """
     jacobians, live = _checked(jacobians)
     floor = np.finfo(np.float64).eps
@@ -94,6 +108,14 @@ def ima_contrast(jacobians) -> dict:
     }
 
 
+@facts.score(
+    needs=("jacobians",),
+    source="Zietlow 2022",
+    higher_is_better=None,
+    range=(0, 1),
+    suites=facts.STANDARD,
+    axes={"values": "sample rank"},
+)
 def singular_values(jacobians, tolerance: float = 0.05) -> dict:
     """The singular values of the Jacobians and how degenerate they are.
 
@@ -112,7 +134,7 @@ def singular_values(jacobians, tolerance: float = 0.05) -> dict:
         `live` `[N]`, how many latents are live, with a warning where it is at most one.
 
     Raises:
-        ValueError: wrong shapes or values that are not finite.
+        InputError: wrong shapes or values that are not finite.
     """
     jacobians, live = _checked(jacobians)
     if not live.all():
@@ -143,6 +165,13 @@ def singular_values(jacobians, tolerance: float = 0.05) -> dict:
     }
 
 
+@facts.score(
+    needs=("weights", "data"),
+    source="Rolinek et al. 2019",
+    higher_is_better=True,
+    range=(0, 1),
+    axes={"component": "latent", "cosines": "latent rank", "eigenvalues": "rank"},
+)
 def pca_alignment(weights, data, tolerance: float = 0.05) -> dict:
     """Whether the columns of a linear decoder are the principal directions of the data.
 
@@ -163,16 +192,16 @@ def pca_alignment(weights, data, tolerance: float = 0.05) -> dict:
         neighbours among these are nearly equal; `dto` of W.
 
     Raises:
-        ValueError: wrong shapes, values that are not finite, fewer than two rows of data.
+        InputError: wrong shapes, values that are not finite, fewer than two rows of data.
     """
     weights, data = finite(weights, "weights"), finite(data, "data")
     if weights.ndim < 2 or data.ndim < 2 or data.shape[1:] != weights.shape[:-1]:
-        raise ValueError(
+        raise InputError(
             f"weights of shape {weights.shape} and data of shape {data.shape}: must be "
             "[*output_shape, latents] and [N, *output_shape]"
         )
     if len(data) < 2:
-        raise ValueError("principal directions need at least two rows of data")
+        raise InputError("principal directions need at least two rows of data")
     weights, data = weights.reshape(-1, weights.shape[-1]), data.reshape(len(data), -1)
     spread, directions = np.linalg.svd(data - data.mean(0), full_matrices=False)[1:]
     eigenvalues = spread**2 / (len(data) - 1)
@@ -204,7 +233,7 @@ def _matrices(jacobians) -> np.ndarray:
     """Float64 `[N, outputs, d]`."""
     jacobians = finite(jacobians, "jacobians")
     if jacobians.ndim < 3:
-        raise ValueError(
+        raise InputError(
             f"jacobians of shape {jacobians.shape}: must be [N, *output_shape, latents]"
         )
     return jacobians.reshape(len(jacobians), -1, jacobians.shape[-1])
@@ -288,6 +317,6 @@ def _nearest_by_milp(vectors):
         ],
     )
     if not solution.success:
-        raise ValueError(f"the integer programme was not solved: {solution.message}")
+        raise InputError(f"the integer programme was not solved: {solution.message}")
     positive, negative = np.round(solution.x[: 2 * size]).reshape(2, *vectors.shape)
     return positive - negative

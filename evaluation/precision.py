@@ -12,6 +12,9 @@ import tensorflow as tf
 from tensorflow.core.framework import attr_value_pb2, graph_pb2, types_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from zoo.errors import UserError
+from zoo.evaluation.errors import UNTRACEABLE, FailingDecoderError, InputError
+
 _LOWER = (types_pb2.DT_FLOAT, types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)
 _COUNTER = itertools.count()
 
@@ -26,7 +29,7 @@ def in_float64(
     signature of a SavedModel.
 
     Raises:
-        ValueError: an operation of the decoder has no float64 version.
+        InputError: an operation of the decoder has no float64 version.
     """
     # Functions with a signature may accept another type when traced, and fail when run.
     concrete = _trace(decoder, latent_shape, ("float32",) if signature else ("float64", "float32"))
@@ -67,7 +70,7 @@ def _frozen(concrete, rewrite):
         )
         return wrapped.prune(frozen.inputs[0].name, frozen.outputs[0].name)
     except ValueError as error:
-        raise ValueError(f"the decoder cannot be run in float64: {_first_line(error)}") from error
+        raise InputError(f"the decoder cannot be run in float64: {_first_line(error)}") from error
 
 
 def _trace(decoder, latent_shape, dtypes):
@@ -76,10 +79,14 @@ def _trace(decoder, latent_shape, dtypes):
     for spec in specs:
         try:
             return tf.function(decoder, autograph=False).get_concrete_function(spec)
-        except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
-            failures.append(_first_line(error))
+        except (*UNTRACEABLE, ValueError, tf.errors.OpError) as error:
+            failures.append(error)
+    if isinstance(failures[-1], UserError):
+        raise failures[-1]
     shape = ", ".join(map(str, ("n", *latent_shape)))
-    raise ValueError(f"the decoder fails on latents of shape [{shape}]: {failures[-1]}")
+    raise FailingDecoderError(
+        f"the decoder fails on latents of shape [{shape}]: {_first_line(failures[-1])}"
+    ) from failures[-1]
 
 
 def _first_line(error: Exception) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.evaluation import checks
+from zoo.evaluation import checks, facts
+from zoo.evaluation.errors import InputError
 from zoo.evaluation.information import top_two_gap
 from zoo.evaluation.parallel import over_factors
 
@@ -12,10 +13,20 @@ from zoo.evaluation.parallel import over_factors
 _LARGEST_IN_MACHINES = 1e60
 
 
+@facts.score(
+    needs=("codes", "factors", "codes_test", "factors_test"),
+    source="Kumar et al. 2018",
+    higher_is_better=True,
+    range=(0, 1),
+    suites=facts.STANDARD,
+    axes={"per_factor": "factor", "predictability": "latent factor"},
+)
 def sap(
     codes, factors, codes_test, factors_test, continuous: bool = False
 ) -> dict[str, float | np.ndarray]:
-    """The separated attribute predictability (Kumar et al. 2018, sec. 3).
+    """Separated attribute predictability: the gap of the two codes that predict a factor best.
+
+    Defined in Kumar et al. 2018, sec. 3.
 
     For each factor the difference of the two largest entries of `S[:, f]`, averaged over factors.
     `S[d, f]` is the test accuracy of a linear support vector machine (C = 0.01, balanced class
@@ -38,13 +49,13 @@ def sap(
         `score` in [0, 1]; `per_factor` `[F]`; `predictability` `[D, F]`.
 
     Raises:
-        ValueError: see `checks.train_and_test`; codes beyond 1e60.
+        InputError: see `checks.train_and_test`; codes beyond 1e60.
     """
     codes, factors, codes_test, factors_test = checks.train_and_test(
         codes, factors, codes_test, factors_test, continuous
     )
     if not continuous and np.abs(codes).max() > _LARGEST_IN_MACHINES:
-        raise ValueError(f"codes holds numbers beyond {_LARGEST_IN_MACHINES:g}: scale them down")
+        raise InputError(f"codes holds numbers beyond {_LARGEST_IN_MACHINES:g}: scale them down")
     if continuous:
         predictability = _squared_correlation(codes, factors)
     else:
@@ -69,8 +80,19 @@ def sap(
     }
 
 
+@facts.score(
+    needs=("codes", "factors", "codes_test", "factors_test"),
+    source="Ridgeway & Mozer 2018",
+    higher_is_better=True,
+    range=(0, 1),
+    chance=0.5,
+    suites=facts.STANDARD,
+    axes={"per_factor": "factor", "per_factor_train": "factor"},
+)
 def explicitness(codes, factors, codes_test, factors_test) -> dict[str, float | np.ndarray]:
-    """Explicitness (Ridgeway & Mozer 2018, sec. 3): how easily all codes together tell a factor.
+    """Explicitness: how easily all codes together tell a factor.
+
+    Defined in Ridgeway & Mozer 2018, sec. 3.
 
     A logistic regression on standardised codes predicts each factor; the area under its ROC curve,
     one value against the rest, is averaged over the values and then over the factors. Values that
@@ -88,7 +110,7 @@ def explicitness(codes, factors, codes_test, factors_test) -> dict[str, float | 
         `per_factor` `[F]` on the test part, `per_factor_train` `[F]`.
 
     Raises:
-        ValueError: see `checks.codes_and_factors`.
+        InputError: see `checks.codes_and_factors`.
     """
     codes, factors, codes_test, factors_test = checks.train_and_test(
         codes, factors, codes_test, factors_test, unseen=True
@@ -117,10 +139,19 @@ def explicitness(codes, factors, codes_test, factors_test) -> dict[str, float | 
     }
 
 
+@facts.score(
+    needs=("codes", "targets", "categorical"),
+    source="Zietlow 2022",
+    higher_is_better=True,
+    suites=facts.STANDARD,
+    axes={"per_factor": "factor", "sensitivity": "latent factor"},
+)
 def disentanglement_score(
     codes, factors, categorical: bool | Sequence[bool], seed: int = 0, neighbours: int = 5
 ) -> dict[str, float | np.ndarray]:
-    """The disentanglement score DS (Zietlow's dissertation, eq. 3.32-3.37).
+    """Disentanglement score DS: the gap of the codes that predict a factor best, by neighbours.
+
+    Defined in Zietlow 2022, eq. 3.32-3.37.
 
     For each factor `(A_first - A_second) / M`, of the two codes that predict it best, averaged.
     The predictors are k nearest neighbours on one code, fitted on 80 % of the rows and scored on
@@ -143,7 +174,7 @@ def disentanglement_score(
         `score`, not negative; `bounded` in [0, 1]; `per_factor` `[F]`; `sensitivity` `[D, F]`.
 
     Raises:
-        ValueError: see `checks.codes_and_factors`; too few rows, or a factor constant in a part.
+        InputError: see `checks.codes_and_factors`; too few rows, or a factor constant in a part.
     """
     factors = checks.varying(factors, "factors", "[N, F]")
     flags = checks.flags(categorical, "categorical", factors.shape[1])
@@ -152,13 +183,13 @@ def disentanglement_score(
     order = np.random.default_rng(seed).permutation(len(codes))
     fit, held = np.split(order, [int(0.8 * len(codes))])
     if len(fit) < neighbours or len(held) < 2:
-        raise ValueError(
+        raise InputError(
             f"{len(codes)} rows are too few for {neighbours} neighbours on 80 % of them"
         )
     truth = factors[held]
     constant = (truth == truth[0]).all(0)
     if constant.any():
-        raise ValueError(
+        raise InputError(
             f"factors column {constant.argmax()} is constant among the 20 % scored: give more rows"
         )
     scale = np.where(flags, _majority(truth), truth.std(0))

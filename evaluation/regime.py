@@ -4,14 +4,36 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.evaluation import checks
+from zoo.evaluation import checks, facts
+from zoo.evaluation.errors import InputError
 
+# A latent whose posterior variance, averaged over the data, stays below this is active
+# (the criterion by which Zietlow 2022, chapter 4, discards over-pruned runs).
+ACTIVE_VARIANCE = 0.8
+# A latent that carries at least this share of the largest KL divergence is not dead, whatever its
+# variance: early in training all variances are near 1, and one latent leads the others already.
+_ALIVE_SHARE = 0.1
 # A latent is clear-cut when this share of the data agrees on it.
 _AGREEMENT = 0.95
 
 
+@facts.score(
+    needs=("means", "variances"),
+    source="Zietlow 2022",
+    higher_is_better=False,
+    suites=facts.FULL,
+    axes={
+        part: "latent"
+        for part in (
+            *("kl_per_latent", "mean_std", "mean_variance"),
+            *("varies", "active", "passive", "mixed"),
+        )
+    },
+)
 def polarized_regime(means, variances, threshold: float = 0.5) -> dict:
-    """How polarised diagonal Gaussian posteriors are (Zietlow 2022, definition 1 and eq. 3.38).
+    """Relative error of the KL divergence of a polarised posterior: which latents are in use.
+
+    Defined in Zietlow 2022, definition 1 and eq. 3.38.
 
     Latent j varies when the standard deviation of its posterior mean over the data exceeds
     `threshold`. In the polarised regime the KL divergence from the standard normal prior,
@@ -37,14 +59,14 @@ def polarized_regime(means, variances, threshold: float = 0.5) -> dict:
         `active`, `passive` and `mixed` `[D]`.
 
     Raises:
-        ValueError: wrong shapes, NaN, a variance that is not positive.
+        InputError: wrong shapes, NaN, a variance that is not positive.
     """
     means = checks.matrix(means, "means", "[N, D]")
     variances = checks.matrix(variances, "variances", "[N, D]")
     if means.shape != variances.shape:
-        raise ValueError(f"means {means.shape} and variances {variances.shape} differ in shape")
+        raise InputError(f"means {means.shape} and variances {variances.shape} differ in shape")
     if (variances <= 0).any():
-        raise ValueError(f"a variance is {variances.min():g}: give variances, not their logarithms")
+        raise InputError(f"a variance is {variances.min():g}: give variances, not their logarithms")
     surplus = (means**2 - np.log(variances) - 1).mean(0) / 2
     mean_variance, mean_std = variances.mean(0), means.std(0)
     kl_per_latent = surplus + mean_variance / 2
@@ -69,6 +91,37 @@ def polarized_regime(means, variances, threshold: float = 0.5) -> dict:
     }
 
 
+def dead_latents(mean_variances, kl_per_latent=None) -> np.ndarray:
+    """`[D]` bool: the latents that carry nothing.
+
+    These have a posterior variance, averaged over the data, of at least `ACTIVE_VARIANCE`, and, as
+    far as the KL divergences are known, less than a tenth of the largest one.
+
+    Args:
+        mean_variances: `[D]` posterior variances.
+        kl_per_latent: `[D]` KL divergences from the prior, in nats, or None.
+
+    Raises:
+        InputError: shapes that differ.
+    """
+    variances = np.asarray(mean_variances, np.float64)
+    dead = variances >= ACTIVE_VARIANCE
+    if kl_per_latent is None:
+        return dead
+    kl = np.asarray(kl_per_latent, np.float64)
+    if kl.shape != variances.shape:
+        raise InputError(f"mean_variances {variances.shape} and kl_per_latent {kl.shape} differ")
+    # No divergence anywhere, as before training: then none stands out.
+    leading = (kl > 0) & (kl >= _ALIVE_SHARE * kl.max(initial=0))
+    return dead & ~leading
+
+
+@facts.score(
+    needs=("relative_kl_errors",),
+    source="Zietlow 2022",
+    higher_is_better=True,
+    range=(0, 1),
+)
 def polarized_share(
     errors: Sequence[float], steps: Sequence[float] | None = None, threshold: float = 0.03
 ) -> dict:
@@ -87,7 +140,7 @@ def polarized_share(
         error stays below (T where there is none).
 
     Raises:
-        ValueError: no evaluations, NaN, steps that do not increase from above 0.
+        InputError: no evaluations, NaN, steps that do not increase from above 0.
     """
     errors = checks.matrix([errors], "errors", "[T]")[0]
     ends = np.arange(1, len(errors) + 1)
@@ -95,7 +148,7 @@ def polarized_share(
         ends = checks.matrix([steps], "steps", "[T]")[0]
     starts = np.concatenate([[0], ends[:-1]])
     if len(ends) != len(errors) or (ends <= starts).any():
-        raise ValueError(f"steps must be {len(errors)} increasing numbers above 0, one an error")
+        raise InputError(f"steps must be {len(errors)} increasing numbers above 0, one an error")
     above = np.flatnonzero(errors >= threshold)
     first = int(above[-1]) + 1 if len(above) else 0
     share = 0.0 if first == len(errors) else 1 - starts[first] / ends[-1]

@@ -5,9 +5,18 @@ import warnings
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
+from zoo.evaluation import facts
 from zoo.evaluation.arrays import finite, labels
+from zoo.evaluation.errors import InputError
 
 
+@facts.score(
+    needs=("masks", "predicted_masks"),
+    source="Hubert & Arabie 1985",
+    higher_is_better=True,
+    range=(-0.5, 1),
+    chance=0.0,
+)
 def ari(masks, predicted) -> dict:
     """Adjusted Rand index between two segmentations of each image.
 
@@ -22,13 +31,20 @@ def ari(masks, predicted) -> dict:
         `score` in [-0.5, 1], the mean over images; `per_image` `[N]`.
 
     Raises:
-        ValueError: wrong shapes, labels that are not integers, or one-hot masks.
+        InputError: wrong shapes, labels that are not integers, or one-hot masks.
     """
     masks, predicted = _pair(masks, predicted)
     values = [_index(true, other) for true, other in zip(masks, predicted, strict=True)]
     return {"score": float(np.mean(values)), "per_image": np.array(values)}
 
 
+@facts.score(
+    needs=("masks", "predicted_masks"),
+    source="Hubert & Arabie 1985",
+    higher_is_better=True,
+    range=(-0.5, 1),
+    chance=0.0,
+)
 def foreground_ari(masks, predicted, background: int = 0) -> dict:
     """Adjusted Rand index on the pixels of true objects only.
 
@@ -40,13 +56,13 @@ def foreground_ari(masks, predicted, background: int = 0) -> dict:
         `empty` `[N]`, which those are.
 
     Raises:
-        ValueError: wrong shapes, labels that are not integers, or no object in any image.
+        InputError: wrong shapes, labels that are not integers, or no object in any image.
     """
     masks, predicted = _pair(masks, predicted)
     foreground = masks != background
     empty = ~foreground.any(1)
     if empty.all():
-        raise ValueError(f"masks hold only the background label {background}: nothing to score")
+        raise InputError(f"masks hold only the background label {background}: nothing to score")
     values = np.array(
         [
             0.0 if blank else _index(true[pixels], other[pixels])
@@ -56,6 +72,14 @@ def foreground_ari(masks, predicted, background: int = 0) -> dict:
     return {"score": float(values[~empty].mean()), "per_image": values, "empty": empty}
 
 
+@facts.score(
+    needs=("slot_attention", "masks"),
+    source="Hubert & Arabie 1985",
+    higher_is_better=True,
+    range=(-0.5, 1),
+    chance=0.0,
+    suites=facts.SLOTS,
+)
 def attention_ari(attention, masks, background: int = 0) -> dict:
     """Foreground adjusted Rand index of the segmentation that attention maps make.
 
@@ -71,13 +95,13 @@ def attention_ari(attention, masks, background: int = 0) -> dict:
         As `foreground_ari`, and `predicted` `[N, H, W]`.
 
     Raises:
-        ValueError: wrong shapes, negative weights, or no object in any image.
+        InputError: wrong shapes, negative weights, or no object in any image.
     """
     attention, masks = finite(attention, "attention"), labels(masks, "masks")
     if (attention < 0).any():
-        raise ValueError("attention has negative weights: give weights, not logits")
+        raise InputError("attention has negative weights: give weights, not logits")
     if attention.ndim != 4 or masks.ndim != 3 or len(attention) != len(masks):
-        raise ValueError(
+        raise InputError(
             f"attention of shape {attention.shape} and masks of shape {masks.shape}: must be "
             "[N, h, w, slots] and [N, H, W]"
         )
@@ -85,7 +109,7 @@ def attention_ari(attention, masks, background: int = 0) -> dict:
     for axis in (1, 2):
         times, rest = divmod(masks.shape[axis], predicted.shape[axis])
         if rest or not times:
-            raise ValueError(
+            raise InputError(
                 f"masks of shape {masks.shape} are not a multiple of the attention maps' "
                 f"{attention.shape[1:3]}"
             )
@@ -96,7 +120,7 @@ def attention_ari(attention, masks, background: int = 0) -> dict:
 def _pair(masks, predicted):
     masks, predicted = labels(masks, "masks"), labels(predicted, "predicted")
     if masks.shape != predicted.shape:
-        raise ValueError(f"masks of shape {masks.shape} and predicted of shape {predicted.shape}")
+        raise InputError(f"masks of shape {masks.shape} and predicted of shape {predicted.shape}")
     return masks.reshape(len(masks), -1), predicted.reshape(len(predicted), -1)
 
 

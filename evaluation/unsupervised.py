@@ -5,10 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from zoo.evaluation import checks, columns
+from zoo.evaluation import checks, columns, facts
+from zoo.evaluation.errors import InputError
 from zoo.evaluation.information import histogram_bins, mutual_information
 
 
+@facts.score(
+    needs=("codes",),
+    source="Locatello et al. 2019",
+    higher_is_better=False,
+    suites=facts.FAST,
+    axes={"correlation": "latent latent"},
+)
 def gaussian_total_correlation(codes) -> dict:
     """Total correlation of a Gaussian with the covariance C of the codes, in nats.
 
@@ -26,7 +34,7 @@ def gaussian_total_correlation(codes) -> dict:
         and columns of constant codes; `redundant`, how many eigenvalues were kept up.
 
     Raises:
-        ValueError: wrong shape, NaN.
+        InputError: wrong shape, NaN.
     """
     codes = checks.varying(codes, "codes", "[N, D]")
     correlation = columns.correlations(codes, codes)
@@ -41,6 +49,12 @@ def gaussian_total_correlation(codes) -> dict:
     }
 
 
+@facts.score(
+    needs=("codes",),
+    source="Locatello et al. 2019",
+    higher_is_better=False,
+    suites=facts.STANDARD,
+)
 def gaussian_wasserstein_correlation(codes) -> dict:
     """Squared 2-Wasserstein distance of a Gaussian from the product of its marginals.
 
@@ -57,7 +71,7 @@ def gaussian_wasserstein_correlation(codes) -> dict:
         all codes are constant.
 
     Raises:
-        ValueError: wrong shape, NaN.
+        InputError: wrong shape, NaN.
     """
     codes = checks.varying(codes, "codes", "[N, D]")
     correlation = columns.correlations(codes, codes)
@@ -69,6 +83,13 @@ def gaussian_wasserstein_correlation(codes) -> dict:
     return {"score": distance, "normalized": distance / trace if trace > 0 else 0.0}
 
 
+@facts.score(
+    needs=("codes",),
+    source="Locatello et al. 2019",
+    higher_is_better=False,
+    suites=facts.STANDARD,
+    axes={"mutual_information": "latent latent"},
+)
 def average_mutual_information(codes, num_bins: int = 20) -> dict:
     """Mean mutual information of two different codes, in nats.
 
@@ -84,7 +105,7 @@ def average_mutual_information(codes, num_bins: int = 20) -> dict:
         zeros on the diagonal.
 
     Raises:
-        ValueError: wrong shape, NaN, fewer than 2 bins.
+        InputError: wrong shape, NaN, fewer than 2 bins.
     """
     codes = checks.varying(codes, "codes", "[N, D]")
     information = mutual_information(codes, histogram_bins(codes, num_bins), num_bins)
@@ -97,6 +118,12 @@ def average_mutual_information(codes, num_bins: int = 20) -> dict:
     }
 
 
+@facts.score(
+    needs=("codes_of_models",),
+    source="Duan et al. 2020",
+    higher_is_better=True,
+    range=(0, 1),
+)
 def udr(
     codes_of_models: Sequence,
     kl_of_models: Sequence | None = None,
@@ -104,7 +131,9 @@ def udr(
     kl_threshold: float = 0.01,
     alpha: float = 0.1,
 ) -> dict:
-    """Unsupervised disentanglement ranking: how well models agree (Duan et al. 2020).
+    """Unsupervised disentanglement ranking: how well the latents of several models agree.
+
+    Defined in Duan et al. 2020.
 
     For two models the matrix R holds absolute Lasso coefficients that predict the standardised
     codes of the second from those of the first, or absolute rank correlations. The pair's score is
@@ -125,26 +154,26 @@ def udr(
         column, zeros on the diagonal.
 
     Raises:
-        ValueError: fewer than two models, different numbers of rows, wrong shapes, NaN, an unknown
+        InputError: fewer than two models, different numbers of rows, wrong shapes, NaN, an unknown
             correlation.
     """
     if correlation not in ("lasso", "spearman"):
-        raise ValueError(f"correlation {correlation!r} is unknown: use 'lasso' or 'spearman'")
+        raise InputError(f"correlation {correlation!r} is unknown: use 'lasso' or 'spearman'")
     count = len(codes_of_models)
     if count < 2:
-        raise ValueError(f"udr compares models: give at least 2, not {count}")
+        raise InputError(f"udr compares models: give at least 2, not {count}")
     if kl_of_models is not None and len(kl_of_models) != count:
-        raise ValueError(f"there are {count} models but KL divergences of {len(kl_of_models)}")
+        raise InputError(f"there are {count} models but KL divergences of {len(kl_of_models)}")
     informative = []
     for m, codes in enumerate(codes_of_models):
         codes = checks.varying(codes, f"codes of model {m}", "[N, D]")
         if len(codes) != len(codes_of_models[0]):
-            raise ValueError("the models' codes must be of the same observations, row by row")
+            raise InputError("the models' codes must be of the same observations, row by row")
         kept = ~checks.constant_columns(codes)
         if kl_of_models is not None:
             kl = checks.matrix([kl_of_models[m]], f"kl of model {m}", "[D]")[0]
             if kl.shape != kept.shape:
-                raise ValueError(f"model {m} has {kept.size} codes but {kl.size} KL divergences")
+                raise InputError(f"model {m} has {kept.size} codes but {kl.size} KL divergences")
             kept &= kl > kl_threshold
         codes = codes[:, kept]
         if correlation == "spearman":

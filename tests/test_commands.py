@@ -1,5 +1,6 @@
 """The commands as a user runs them, on a toy training."""
 
+import functools
 import json
 import pathlib
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 import zoo
 from zoo import evaluate as evaluate_command
+from zoo import evaluation
 from zoo import export as export_command
 from zoo import train as train_command
 from zoo.hub import package
@@ -87,12 +89,11 @@ def test_evaluate_prints_and_keeps_the_scores(run, capsys, tmp_path):
 def test_evaluate_prints_the_table_of_a_defective_score_and_fails(
     run, tmp_path, monkeypatch, capsys
 ):
-    from zoo.evaluation import suite
-
-    def broken(material):
+    @functools.wraps(evaluation.sap)
+    def broken(*halves):
         raise KeyError("not there")
 
-    monkeypatch.setitem(suite._SCORES, "sap", broken)
+    monkeypatch.setattr(evaluation, "sap", broken)
     out = tmp_path / "scores.json"
     with pytest.raises(SystemExit) as stopped:
         evaluate_command.main([f"--run={run}", "--metrics=mig,sap,irs", f"--out={out}"])

@@ -9,6 +9,7 @@ import numpy as np
 from zoo import data, evaluation, runs
 from zoo.drawing import sheets
 from zoo.errors import UserError
+from zoo.evaluation.regime import dead_latents
 from zoo.hub import load, package
 from zoo.report import page
 
@@ -23,7 +24,7 @@ def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str,
         seed: of everything sampled.
 
     Raises:
-        UserError: an unknown model, data set or score.
+        UserError: an unknown model, data set or score, or a data set without images.
     """
     pretrained = load(model)
     name = dataset or pretrained.card.get("test_dataset") or pretrained.card.get("dataset")
@@ -31,9 +32,9 @@ def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str,
         raise UserError(f"the card of {model} names no data set; give one with --dataset")
     try:
         loaded = data.load(name)
-        return evaluation.evaluate(pretrained, loaded, metrics=metrics, seed=seed)
     except ValueError as error:
         raise UserError(str(error).splitlines()[0]) from error
+    return evaluation.evaluate(pretrained, loaded, metrics=metrics, seed=seed)
 
 
 def flat(table: Mapping[str, Mapping]) -> dict[str, dict]:
@@ -82,12 +83,11 @@ def _draw_traversals(folder: runs.RunFolder) -> None:
     if slotted or len(model.image_shape) != 3 or not hasattr(model.model, "posterior"):
         return
     posterior = model.posterior(dataset.whole.images[dataset.some(256)])
-    picture = sheets.traversals(
-        model.decode,
-        np.asarray(posterior["mean"]),
-        np.mean(np.asarray(posterior["stddev"]) ** 2, axis=0),
-        by="variance",
-    )
+    means, variances = np.asarray(posterior["mean"]), np.asarray(posterior["stddev"]) ** 2
+    regime = evaluation.polarized_regime(means, variances)
+    order = regime["mean_variance"]
+    dead = dead_latents(order, regime["kl_per_latent"])
+    picture = sheets.traversals(model.decode, means, order, by="variance", dead=dead)
     sheets.write(folder.images / "traversals_by_variance.png", picture)
 
 

@@ -151,7 +151,9 @@ def test_only_dead_latents_are_marked(monkeypatch):
             or sheet(cells, rows, columns, faint=faint, scale=scale)
         ),
     )
-    picture = sheets.traversals(decode, np.zeros(4), [0.5, 3.0, 0.001, 0.02], steps=2)
+    picture = sheets.traversals(
+        decode, np.zeros(4), [0.5, 3.0, 0.001, 0.02], dead=[False, False, True, False], steps=2
+    )
     assert shown == {
         "z1\nKL 3.00": False,
         "z0\nKL 0.50": False,

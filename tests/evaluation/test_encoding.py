@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from zoo import evaluation
 from zoo.data.dataset import DenseImages
 from zoo.evaluation.encoding import CachedCodes
 
@@ -25,7 +26,7 @@ def convolutional():
     )
 
 
-class Encoder(keras.Model):
+class CountingModel(keras.Model):
     """Counts the calls of Python code by batch size; codes of an axis more where asked for."""
 
     def __init__(self, code_shape=(5,)):
@@ -45,7 +46,7 @@ def by_hand(model):
 @pytest.mark.parametrize("batch_size", [64, 100, 128, 512])
 @pytest.mark.parametrize("code_shape", [(5,), (5, 1)])
 def test_compiled_codes_are_those_of_the_eager_model(batch_size, code_shape):
-    model = Encoder(code_shape)
+    model = CountingModel(code_shape)
     codes_of = CachedCodes(model.encode, IMAGES, batch_size)
     numbers = np.random.default_rng(1).integers(0, 300, 500)
     found = codes_of(numbers)
@@ -58,7 +59,7 @@ def test_compiled_codes_are_those_of_the_eager_model(batch_size, code_shape):
 
 
 def test_new_weights_need_no_new_trace():
-    model = Encoder()
+    model = CountingModel()
     CachedCodes(model.encode, IMAGES, 64)(np.arange(10))
     model._calls.clear()
     model.network.set_weights([weight + 0.1 for weight in model.network.get_weights()])
@@ -71,7 +72,7 @@ def test_new_weights_need_no_new_trace():
 def test_images_of_any_type(dtype):
     pixels = (PIXELS[:80] > 128) if dtype is bool else PIXELS[:80].astype(dtype)
     maximum = 1.0 if dtype is bool else 255.0
-    model = Encoder()
+    model = CountingModel()
     found = CachedCodes(model.encode, DenseImages(pixels, maximum), 64)(np.arange(80))
     images = pixels.astype(np.float32) / np.float32(maximum)
     np.testing.assert_allclose(found, model.network(images), atol=1e-5)
@@ -83,7 +84,7 @@ def test_methods_that_need_numpy_are_called_as_they_are():
         def encode(self, images):
             return np.asarray(images).reshape(len(images), -1)[:, :4]
 
-    class Stepwise(Encoder):
+    class Stepwise(CountingModel):
         def encode(self, images):
             return self.network(images).numpy()
 
@@ -115,9 +116,45 @@ def test_other_callables_see_full_batches_of_floats():
     ],
 )
 def test_what_is_wrong_is_said_of_compiled_encoders_too(made, message):
-    class Wrong(Encoder):
+    class Wrong(CountingModel):
         def encode(self, images):
             return made(super().encode(images))
 
     with pytest.raises(ValueError, match=message):
         CachedCodes(Wrong().encode, IMAGES, 64)(np.arange(300))
+
+
+@pytest.mark.parametrize("error", [ValueError("no such layer"), KeyError("weights"), RuntimeError])
+def test_an_encoder_with_a_defect_is_not_called_another_way(error):
+    calls = []
+
+    class Defective(CountingModel):
+        def encode(self, images):
+            calls.append(images)
+            raise error
+
+    with pytest.raises(error if isinstance(error, type) else type(error)) as raised:
+        CachedCodes(Defective().encode, IMAGES, 64)(np.arange(70))
+    assert len(calls) == 1 and tf.is_tensor(calls[0])
+    assert isinstance(error, type) or str(error) in str(raised.value)
+
+
+def test_codes_of_a_length_that_only_running_tells_are_compiled_too():
+    class Filtering(CountingModel):
+        def encode(self, images):
+            codes = super().encode(images)
+            return tf.boolean_mask(codes, tf.ones(tf.shape(codes)[:1], bool))
+
+    model = Filtering()
+    found = CachedCodes(model.encode, IMAGES, 64)(np.arange(70))
+    np.testing.assert_allclose(found, by_hand(model)[:70], atol=1e-5)
+    assert len(model._calls) <= 2
+
+
+def test_codes_whose_length_turns_out_wrong_are_explained():
+    class Filtering(CountingModel):
+        def encode(self, images):
+            return tf.boolean_mask(super().encode(images), tf.range(tf.shape(images)[0]) < 3)
+
+    with pytest.raises(evaluation.InputError, match=r"codes of shape \(3, 5\) from 64 images"):
+        CachedCodes(Filtering().encode, IMAGES, 64)(np.arange(300))

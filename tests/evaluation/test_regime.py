@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zoo import evaluation
-from zoo.evaluation.regime import polarized_share
+from zoo.evaluation.regime import dead_latents, polarized_share
 
 
 def _posteriors(rows=4000, seed=0):
@@ -98,3 +98,15 @@ def test_bad_input_is_one_clear_line(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_the_latent_of_the_largest_divergence_is_never_dead():
+    """After twenty steps all variances are near 1, and one latent carries nearly all there is."""
+    variances, kl = [0.93, 0.999, 0.7, 0.999], [0.05, 0.0001, 0.04, 0.02]
+    assert dead_latents(variances).tolist() == [True, True, False, True]
+    assert dead_latents(variances, kl).tolist() == [False, True, False, False]
+    assert dead_latents([0.99, 1.0], [0.001, 2.0]).tolist() == [True, False]
+    assert dead_latents([1.0, 1.0], [0.0, 0.0]).tolist() == [True, True]
+    assert dead_latents([0.1, 0.2], [0.0, 5.0]).tolist() == [False, False]
+    with pytest.raises(evaluation.InputError, match="differ"):
+        dead_latents([0.1, 0.2], [1.0])

@@ -1,5 +1,6 @@
 """The suites: every score on a known model, each image once, reasons for what is missing."""
 
+import functools
 import types
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from zoo import evaluation
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
-from zoo.evaluation import suite
+from zoo.errors import UserError
+from zoo.evaluation import facts
 
 SMALL = {"num_train": 600, "num_test": 300, "num_jacobian": 20, "batch_size": 64}
 FEW_VOTES = {
@@ -64,7 +66,7 @@ def table():
 
 
 def test_a_disentangled_model_scores_high_everywhere(table):
-    assert list(table) == list(suite.SUITES["full"])
+    assert list(table) == list(facts.suites()["full"])
     assert {name: row["reason"] for name, row in table.items() if row["reason"]} == {}
     for name in ("mig", "dci", "factor_vae_score", "mcc", "lms_spearman", "irs"):
         assert table[name]["score"] > 0.95, name
@@ -211,8 +213,8 @@ def test_slot_codes_are_flattened_for_scores_and_kept_for_the_decoder():
 
 
 def test_every_suite_names_scores_that_exist():
-    for names in suite.SUITES.values():
-        assert set(names) <= set(suite._SCORES) <= set(evaluation.__all__)
+    for names in facts.suites().values():
+        assert set(names) <= set(facts.names()) <= set(evaluation.__all__)
         assert len(set(names)) == len(names)
 
 
@@ -222,6 +224,9 @@ def test_every_suite_names_scores_that_exist():
         ("everything", None, "everything"),
         (["mig", "migg"], None, "migg"),
         ("fast", {"dci": {}}, "dci"),
+        ("mig", {"mig": {"bins": 3}}, "the options of mig: got an unexpected keyword.*bins"),
+        ("lms_tree", None, "the options of lms_tree: missing.*blocks"),
+        ("udr", None, "udr needs codes_of_models, which a model and a data set alone"),
     ],
 )
 def test_unknown_names_are_errors(metrics, options, message):
@@ -244,6 +249,70 @@ def test_a_defect_costs_one_row_and_shows_its_traceback(capsys):
         assert "Traceback" in table[name]["parts"]["traceback"]
     assert 'raise KeyError("not there")' in errors
     assert "traceback" not in table["mig"]["parts"]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: np.ones(2) + np.ones(3), "ValueError: operands could not be broadcast"),
+        (lambda: [].index(3), "ValueError: 3 is not in list"),
+        (lambda: {}["dci"], "KeyError: 'dci'"),
+        (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_score_of_ours_that_fails_is_a_defect_whatever_it_raises(
+    make, reason, monkeypatch, capsys
+):
+    @functools.wraps(evaluation.mig)
+    def mig(codes, factors):
+        return {"score": make()}
+
+    monkeypatch.setattr(evaluation, "mig", mig)
+    table = evaluation.evaluate(Counting(), _dataset(), ["mig", "mcc"], **SMALL)
+    assert table["mig"]["score"] is None and table["mig"]["reason"].startswith(reason)
+    assert "in mig" in table["mig"]["parts"]["traceback"] and table["mcc"]["score"] > 0.95
+    assert capsys.readouterr().err == table["mig"]["parts"]["traceback"]
+
+
+@pytest.mark.parametrize("error", [ValueError("no such axis"), TypeError("not a tensor")])
+def test_a_decoder_that_fails_on_its_own_codes_is_a_defect(error):
+    def fails(codes):
+        raise error
+
+    model = Autoencoder()
+    model.decode = fails
+    table = evaluation.evaluate(model, _dataset(), ["dto", "block_hessian"], **SMALL)
+    for row in table.values():
+        assert row["reason"] == f"{type(error).__name__}: {error}"
+        assert "in fails" in row["parts"]["traceback"]
+
+
+def test_errors_of_input_are_one_line_and_no_defect(capsys):
+    class Refusing(Autoencoder):
+        def decode(self, codes):
+            raise UserError("decode: codes of shape (20, 4), wanted [B, 3]")
+
+    for model, reason in ((Refusing(), "wanted [B, 3]"), (Counting(), "no decoder")):
+        row = evaluation.evaluate(model, _dataset(), "dto", **SMALL)["dto"]
+        assert row["score"] is None and row["parts"] == {} and reason in row["reason"]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_jacobian_that_failed_is_not_computed_again():
+    calls = []
+
+    class Failing(Autoencoder):
+        def decode(self, codes):
+            calls.append(len(calls))
+            raise RuntimeError("out of memory")
+
+    names = ["dto", "ima_contrast", "singular_values"]
+    evaluation.evaluate(Failing(), _dataset(), names[:1], **SMALL)
+    once = len(calls)
+    table = evaluation.evaluate(Failing(), _dataset(), names, **SMALL)
+    assert len(calls) == 2 * once > 0
+    assert len({row["parts"]["traceback"] for row in table.values()}) == 1
+    assert {row["reason"] for row in table.values()} == {"RuntimeError: out of memory"}
 
 
 def test_an_encoder_that_fails_is_shown_once(capsys):

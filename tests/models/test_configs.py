@@ -62,7 +62,7 @@ def test_additive_decoders_are_selected_by_the_validation_loss_of_every_epoch(fi
     config.parse([file])
     settings = Settings()
     trained, validated = data.load(settings.dataset), data.load(settings.validation_dataset)
-    assert settings.select == "-loss" and len(trained) == 4 * len(validated)
+    assert settings.select == "loss" and len(trained) == 4 * len(validated)
     assert settings.dataset.partition("[")[0] == settings.validation_dataset.partition("[")[0]
     assert not set(trained.ids) & set(validated.ids)
     assert settings.select_every == math.ceil(len(trained) / settings.batch_size)

@@ -10,7 +10,7 @@ import pytest
 
 from zoo.drawing import charts, sheets
 from zoo.errors import UserError
-from zoo.report import page
+from zoo.report import contents, page
 
 HOSTILE = "</code></pre><script>alert('x')</script><img src=http://evil.example/a.png>\"&amp;"
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -253,6 +253,28 @@ def test_latents_and_factors_of_equal_number_are_told_apart(tmp_path):
     assert "MCC: code of latent 1 0 " in text
     assert "Scores per latent z0 z1 Modularity: per code 0.500 0.600" in text
     assert "Gaussian total correlation: correlation z0 z1 z0 z1 " in text
+
+
+def test_parts_are_shown_by_their_axes_not_by_their_lengths(tmp_path):
+    """Two images are as many as there are factors, and singular values as many as latents."""
+    scores = {
+        "mig": {"score": 0.1, "per_factor": [0.1, 0.2], "mutual_information": [[1, 2]] * 3},
+        "jis": {"score": 0.6, "per_image": [0.6, 0.7]},
+        "singular_values": {"score": 0.3, "mean": [3.0, 2.0, 1.0], "live": [3, 3]},
+    }
+    path = page.write(tmp_path, title="t", summary={"factors": ["hue", "size"]}, scores=scores)
+    text = shown(read(path))
+    assert "MIG 0.100 0.200" in text
+    assert "per image" not in text and "mean" not in text and "live" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("attention_ari", 0.25), ("mig", 0.25), ("udr", 0.25), ("reconstruction_rmse", None)],
+)
+def test_scores_of_which_one_is_best_have_a_bar(name, share):
+    assert contents.score_row(name, {"score": 0.25}).share == share
+    assert contents.score_row(name, {"score": None}).share is None
 
 
 def test_the_standard_suite_fits_on_the_page(tmp_path):

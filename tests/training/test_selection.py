@@ -1,5 +1,6 @@
 """Selection keeps the best checkpoint, whatever comes after it, also across a restart."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo import data, runs
+from zoo import data, evaluation, runs
 from zoo.data import sampling
 from zoo.errors import UserError
+from zoo.evaluation import facts
 from zoo.models.additive import AdditiveAutoencoder
 from zoo.models.autoencoder import AE
 from zoo.models.slow_vae import SlowVAE
@@ -67,18 +69,21 @@ def _errors(model, dataset, factors, scores, tmp_path: pathlib.Path) -> int:
     return step
 
 
-@pytest.mark.parametrize(("sign", "best"), [(-1, 2), (1, 3)])
-def test_the_best_checkpoint_is_kept_and_restored(toy, tmp_path, sign, best):
+@pytest.mark.parametrize(("higher", "best"), [(False, 2), (True, 3)])
+def test_the_best_checkpoint_is_kept_and_restored(toy, tmp_path, monkeypatch, higher, best):
     """Without weights all outputs are 0.5 or 0: far less wrong than weights times 50."""
+    known = facts.of("reconstruction_rmse")
+    assert known.higher_is_better is False
+    changed = dataclasses.replace(known, higher_is_better=higher)
+    monkeypatch.setattr(evaluation.reconstruction_rmse, "facts", changed)
     factors = [10.0, 0.0, 50.0, 20.0]
-    scores = {"reconstruction_rmse": sign}
-    assert _errors(_model(), toy, factors, scores, tmp_path) == best
+    assert _errors(_model(), toy, factors, ["reconstruction_rmse"], tmp_path) == best
 
 
 def test_a_run_that_goes_on_compares_with_what_it_had(toy, tmp_path):
     folder, model = runs.RunFolder(tmp_path), _model()
     folder.checkpoints.mkdir(parents=True)
-    options = (folder, model, lambda: model, toy, {"reconstruction_rmse": -1})
+    options = (folder, model, lambda: model, toy, ["reconstruction_rmse"])
     selection.Selection(*options, every=1).consider(5)
     model.set_weights([50 * weights for weights in model.get_weights()])
     selection.Selection(*options, every=1).consider(10)
@@ -88,18 +93,22 @@ def test_a_run_that_goes_on_compares_with_what_it_had(toy, tmp_path):
 def test_a_score_that_cannot_be_computed_is_an_error(toy, tmp_path):
     folder, model = runs.RunFolder(tmp_path), _model()
     folder.checkpoints.mkdir(parents=True)
-    kept = selection.Selection(folder, model, lambda: model, toy, {"j_ari": 1}, every=1)
+    kept = selection.Selection(folder, model, lambda: model, toy, ["j_ari"], every=1)
     with pytest.raises(ValueError, match="train.select: j_ari cannot be computed: "):
         kept.consider(1)
 
 
-def test_signs_and_names_are_read():
-    assert selection.parse("j_ari, -reconstruction_rmse") == {"j_ari": 1, "reconstruction_rmse": -1}
-    assert selection.parse("-loss") == {"loss": -1}
-    with pytest.raises(ValueError, match="unknown suite or score 'best'"):
-        selection.parse("best")
-    with pytest.raises(ValueError, match="the loss is to be low; write -loss"):
-        selection.parse("loss")
+def test_names_are_read_and_signs_refused():
+    assert selection.parse("j_ari, reconstruction_rmse") == ("j_ari", "reconstruction_rmse")
+    assert selection.parse("loss") == ("loss",)
+    for line, message in {
+        "best": "unknown suite or score 'best'",
+        "-loss": "leave out the minus of '-loss'",
+        "j_ari,-reconstruction_rmse": "leave out the minus of '-reconstruction_rmse'",
+        "singular_values": "neither a high nor a low singular_values is better",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            selection.parse(line)
 
 
 def test_the_loss_is_the_mean_over_all_images_of_the_set(toy, monkeypatch):
@@ -114,13 +123,13 @@ def test_the_loss_is_the_mean_over_all_images_of_the_set(toy, monkeypatch):
 
 def test_the_checkpoint_of_the_lowest_loss_is_kept(toy, tmp_path):
     factors = [10.0, 0.0, 50.0, 20.0]
-    assert _errors(_model(), toy, factors, {"loss": -1}, tmp_path) == 2
+    assert _errors(_model(), toy, factors, ["loss"], tmp_path) == 2
 
 
 def test_loss_and_scores_are_weighed_together(toy, tmp_path):
     folder, model = runs.RunFolder(tmp_path), _model()
     folder.checkpoints.mkdir(parents=True)
-    scores = {"reconstruction_rmse": -1, "loss": -1}
+    scores = ["reconstruction_rmse", "loss"]
     found = selection.Selection(folder, model, lambda: model, toy, scores, every=1).consider(1)
     assert list(found) == ["validation_reconstruction_rmse", "validation_loss"]
     record = json.loads((folder.checkpoints / "best" / "best.json").read_text())
@@ -157,11 +166,13 @@ def test_a_model_of_pairs_cannot_be_selected_by_its_loss(toy):
         encoder=lambda shape: mlp_encoder(shape, units=(8,)),
         decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
     )
-    with pytest.raises(UserError, match="SlowVAE has no loss of single images"):
+    with pytest.raises(
+        UserError, match="SlowVAE has no loss of single images .it asks for 'partner'"
+    ):
         selection.mean_loss(model, toy)
 
 
-@pytest.mark.parametrize("select", ["-reconstruction_rmse", "-loss"])
+@pytest.mark.parametrize("select", ["reconstruction_rmse", "loss"])
 def test_a_run_exports_its_best_step(toy, tmp_path, select):
     settings = Settings(
         name="selected",

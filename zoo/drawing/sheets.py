@@ -17,8 +17,6 @@ from zoo.files import atomic
 GAP = 3
 # Cells are enlarged to at least this many pixels, so that labels of a readable size fit beside.
 CELL = 64
-# A latent is dead below this KL divergence (nats), or from this mean posterior variance on.
-DEAD_KL, DEAD_VARIANCE = 0.01, 0.8
 
 
 def sheet(
@@ -155,9 +153,10 @@ def traversals(
             anything that numpy can read.
         codes: `[D]`, or `[N, D]` of which the first is varied.
         order: `[D]`, what the rows are ordered by; None keeps the order of the latents.
-        by: what `order` holds: `kl` (KL divergences in nats, largest first, dead below 0.01) or
-            `variance` (mean posterior variances, smallest first, dead from 0.8 on).
-        dead: `[D]` booleans, which latents are marked as dead instead.
+        by: what `order` holds: `kl` (KL divergences in nats, largest first) or `variance` (mean
+            posterior variances, smallest first).
+        dead: `[D]` booleans, which latents are marked as dead; none without it. See
+            `zoo.evaluation.regime.dead_latents`.
         span: the first and the last value of each latent, or `quantiles`: from the 5 % to the 95 %
             quantile of each latent over `codes`.
         steps: how many values.
@@ -182,8 +181,6 @@ def traversals(
     if order is not None:
         order = np.asarray(order, float)
         ranks = np.argsort(-order if by == "kl" else order, kind="stable")
-        if dead is None:
-            dead = order < DEAD_KL if by == "kl" else order >= DEAD_VARIANCE
         unit = "KL" if by == "kl" else "var"
         names = [f"{n}\n{unit} {v:.2f}" for n, v in zip(names, order, strict=True)]
     dead = np.zeros(size, bool) if dead is None else np.asarray(dead, bool)

@@ -11,10 +11,6 @@ from zoo.models.noise import standard_normal
 
 Batch = Mapping[str, tf.Tensor]
 
-# A latent whose posterior variance, averaged over the data, stays below this is active
-# (the criterion by which Zietlow 2022, chapter 4, discards over-pruned runs).
-ACTIVE_VARIANCE = 0.8
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Player:

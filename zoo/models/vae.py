@@ -9,7 +9,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import SettingError
-from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Batch, Player
+from zoo.evaluation.regime import ACTIVE_VARIANCE
+from zoo.models.base import Autoencoder, Batch, Player
 from zoo.models.jacobian_penalty import JacobianOrthogonality
 from zoo.models.likelihoods import Bernoulli
 from zoo.models.noise import stream

@@ -1,26 +1,25 @@
 """What a report says of a run: facts, key figures, tables and heat maps of its scores.
 
-Scores are dicts of any parts: matrices over latents and factors become heat maps, lists with an
-entry a factor or latent become tables, numbers stand beside the score.
+Scores say of their parts which axes they have (`zoo.evaluation.facts`): matrices over latents and
+factors become heat maps, lists with an entry a factor or latent become tables. Numbers stand beside
+the score, whatever it is.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from zoo.drawing import charts
+from zoo.evaluation import facts as evaluation_facts
 
 # Heat maps and tables of more rows or columns than this are left to `scores.json`.
 LARGEST = 64
 ACRONYMS = {"ari", "auc", "dci", "dto", "ds", "fid", "ima", "irs", "j", "jis", "kl", "lms", "mcc",
             "mig", "rmse", "sap", "udr", "vae"}  # fmt: skip
-# Of these scores a bar shows how far from 0 to 1 they are.
-FROM_0_TO_1 = {"ari", "beta_vae_score", "dci", "disentanglement_score", "explicitness",
-               "factor_vae_score", "foreground_ari", "irs", "j_ari", "jis", "lms_spearman",
-               "lms_tree", "mcc", "mig", "modularity", "sap",
-               "slot_identifiability_score"}  # fmt: skip
+# The axes of what is drawn as a spectrum.
+_SPECTRA = (("rank",), ("sample", "rank"))
 # What a row of `zoo.evaluation.evaluate` says about the scoring rather than the model.
 ABOUT = ("score", "reason", "seconds", "encoding_seconds")
 HEADINGS = {
@@ -56,10 +55,7 @@ def parts_of(row: Mapping | float) -> dict:
 
 def factor_names(summary: Mapping, scores: Mapping[str, Mapping]) -> list[str]:
     """The names of the factors, numbered where the summary has none that fit."""
-    keys = [*HEADINGS, "per_factor"]
-    about = [parts for name, parts in scores.items() if name not in AMONG_LATENTS]
-    arrays = [_array(parts.get(key)) for parts in about for key in keys]
-    sizes = {array.shape[-1] for array in arrays if array is not None}
+    sizes = set(_lengths(scores, "factor"))
     names = [str(name) for name in summary.get("factors") or ()]
     if names and sizes <= {len(names)}:
         return names
@@ -68,9 +64,8 @@ def factor_names(summary: Mapping, scores: Mapping[str, Mapping]) -> list[str]:
 
 def latent_names(metrics: Sequence[Mapping], scores: Mapping[str, Mapping]) -> list[str]:
     """`z0`, `z1`, ..., as many as there are latents."""
-    arrays = [_array(parts.get(key)) for parts in scores.values() for key in HEADINGS]
-    arrays += [_array(row.get("kl_per_latent")) for row in metrics[-1:]]
-    sizes = [len(array) for array in arrays if array is not None]
+    logged = [_array(row.get("kl_per_latent")) for row in metrics[-1:]]
+    sizes = _lengths(scores, "latent") + [len(array) for array in logged if array is not None]
     return [f"z{i}" for i in range(sizes[-1])] if sizes else []
 
 
@@ -113,44 +108,32 @@ def key_figures(summary: Mapping, metrics: Sequence, scores: Mapping) -> list[tu
     return shown
 
 
-# Scores that relate latents with latents and know no factors.
-AMONG_LATENTS = ("average_mutual_information", "gaussian_total_correlation")
-# The part of a score that is a spectrum without being called so.
-SPECTRUM = ("singular_values", "values")
-
-
 def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> list[str]:
     """The SVG of every matrix over latents and factors and of every spectrum, each shown once."""
     maps, shown = [], []
-    for name, parts in scores.items():
-        for key, value in parts.items():
-            array = _array(value)
-            if array is None or any(np.array_equal(array, other) for other in shown):
-                continue
-            title = f"{_title(name)}: {HEADINGS.get(key, _title(key).lower())}"
-            if array.ndim <= 2 and ("singular" in key or (name, key) == SPECTRUM):
-                svg = charts.spectrum(array, title)
-            elif array.shape in ((len(latents), len(factors)), (len(latents), len(latents))):
-                if max(array.shape) > LARGEST:
-                    continue
-                # Where there are as many, what relates latents with latents is symmetric.
-                among_latents = name in AMONG_LATENTS or (
-                    key not in HEADINGS
-                    and (array.shape[1] != len(factors) or np.array_equal(array, array.T))
-                )
-                columns = latents if among_latents else factors
-                svg = charts.matrix(array, latents, columns, title)
-            else:
-                continue
-            shown.append(array)
-            maps.append(svg)
+    columns = {("latent", "factor"): factors, ("latent", "latent"): latents}
+    for name, part, array, axes in _parts_with_axes(scores):
+        if any(np.array_equal(array, other) for other in shown):
+            continue
+        title = f"{_title(name)}: {HEADINGS.get(part, _title(part).lower())}"
+        if axes in _SPECTRA:
+            maps.append(charts.spectrum(array, title))
+        elif (
+            array.shape == (len(latents), len(columns.get(axes, ())))
+            and max(array.shape) <= LARGEST
+        ):
+            maps.append(charts.matrix(array, latents, columns[axes], title))
+        else:
+            continue
+        shown.append(array)
     return maps
 
 
 def score_row(name: str, parts: Mapping) -> Score:
     """The headline number of a score, with the other numbers it came with."""
     value = parts.get("score")
-    bounded = name in FROM_0_TO_1 and _is_number(value) and math.isfinite(value)
+    known = evaluation_facts.of(name) if name in evaluation_facts.names() else None
+    bounded = known and known.is_share and _is_number(value) and math.isfinite(value)
     details = [
         f"{_title(key).lower()} {_number(part)}"
         for key, part in parts.items()
@@ -164,22 +147,40 @@ def score_row(name: str, parts: Mapping) -> Score:
 
 def part_tables(scores: Mapping[str, Mapping], factors: list, latents: list) -> list[Detail]:
     """The one-dimensional parts of all scores, those of factors and those of latents apart."""
-    tables = {"Scores per factor": (factors, []), "Scores per latent": (latents, [])}
-    for name, parts in scores.items():
-        for key, value in parts.items():
-            array = _array(value)
-            if array is None or array.ndim != 1:
-                continue
-            # Where there are as many: scores call ground-truth latents `latent`, ours `code`.
-            of_factors = len(array) == len(factors) and (
-                len(factors) != len(latents) or "factor" in key or "latent" in key
-            )
-            columns, rows = tables["Scores per factor" if of_factors else "Scores per latent"]
-            if len(array) == len(columns) <= LARGEST:
-                part = _title(key).lower()
-                label = _title(name) if key == "per_factor" else f"{_title(name)}: {part}"
-                rows.append((label, [_number(v) for v in np.asarray(value).tolist()]))
-    return [Detail(title, columns, rows) for title, (columns, rows) in tables.items() if rows]
+    tables = {
+        ("factor",): Detail("Scores per factor", factors, []),
+        ("latent",): Detail("Scores per latent", latents, []),
+    }
+    for name, part, array, axes in _parts_with_axes(scores):
+        table = tables.get(axes)
+        if table and len(array) == len(table.columns) <= LARGEST:
+            label = _title(name)
+            if part != "per_factor":
+                label = f"{label}: {_title(part).lower()}"
+            numbers = [_number(v) for v in np.asarray(scores[name][part]).tolist()]
+            table.rows.append((label, numbers))
+    return [table for table in tables.values() if table.rows]
+
+
+def _parts_with_axes(
+    scores: Mapping[str, Mapping],
+) -> Iterator[tuple[str, str, np.ndarray, tuple[str, ...]]]:
+    """Score, part, array and axes of every part whose axes the score states."""
+    for name in scores:
+        known = evaluation_facts.of(name).axes if name in evaluation_facts.names() else {}
+        for part, axes in known.items():
+            array = _array(scores[name].get(part))
+            if array is not None and array.ndim == len(axes):
+                yield name, part, array, axes
+
+
+def _lengths(scores: Mapping[str, Mapping], axis: str) -> list[int]:
+    """The lengths of an axis in all parts that have it."""
+    return [
+        array.shape[axes.index(axis)]
+        for _, _, array, axes in _parts_with_axes(scores)
+        if axis in axes
+    ]
 
 
 def _title(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,8 +10,8 @@ import tensorflow as tf
 from zoo import evaluation, runs
 from zoo.data import sampling
 from zoo.data.dataset import Dataset
-from zoo.errors import UserError
-from zoo.evaluation import suite
+from zoo.errors import SettingError, UserError
+from zoo.evaluation import facts, suite
 from zoo.models.base import Model
 from zoo.training.checkpoints import Checkpoints
 
@@ -19,24 +19,36 @@ from zoo.training.checkpoints import Checkpoints
 _FOLDER, _RECORD = "best", "best.json"
 
 
-# What is no score of `evaluation`, but the model's own.
+# What is no score of `evaluation`, but the model's own; lower is better.
 LOSS = "loss"
 # Images whose loss is computed at once.
 _BATCH = 512
 
 
-def parse(scores: str) -> dict[str, int]:
-    """`"j_ari, -reconstruction_rmse"` to `{"j_ari": 1, "reconstruction_rmse": -1}`.
+def parse(scores: str) -> tuple[str, ...]:
+    """`"j_ari, reconstruction_rmse"` to `("j_ari", "reconstruction_rmse")`.
 
     Raises:
-        UserError: an unknown score, or a loss that is to be high.
+        UserError: an unknown score, one of which neither end is better, or a sign before a name:
+            each score knows which end is better.
     """
-    names = [name.strip() for name in scores.split(",")]
-    signs = {name.removeprefix("-"): -1 if name.startswith("-") else 1 for name in names}
-    if signs.get(LOSS) == 1:
-        raise UserError("train.select: the loss is to be low; write -loss")
-    suite.names_of([name for name in signs if name != LOSS])
-    return signs
+    names = tuple(name.strip() for name in scores.split(","))
+    for name in names:
+        if name.startswith("-"):
+            raise UserError(
+                f"train.select: leave out the minus of {name!r}; that a lower "
+                f"{name.removeprefix('-')} is better is known, if it is"
+            )
+    known = [name for name in names if name != LOSS]
+    suite.names_of(known, {})
+    for name in known:
+        if facts.of(name).higher_is_better is None:
+            raise UserError(f"train.select: neither a high nor a low {name} is better")
+    return names
+
+
+def _sign(name: str) -> int:
+    return 1 if name != LOSS and facts.of(name).higher_is_better else -1
 
 
 def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], float]:
@@ -63,9 +75,10 @@ def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], 
 
     try:
         losses({name: part[:2] for name, part in batch(0).items()}, tf.constant(0), tf.constant(0))
-    except (KeyError, ValueError) as error:
+    except SettingError as error:
         raise UserError(
-            f"train.select: {type(model).__name__} has no loss of single images; select by scores"
+            f"train.select: {type(model).__name__} has no loss of single images "
+            f"({error}); select by scores"
         ) from error
     compiled = tf.function(losses)
 
@@ -85,16 +98,16 @@ def _best(folder: runs.RunFolder, model: Model) -> Checkpoints:
 class Selection:
     """Scores a model on a validation set now and then, and keeps its best checkpoint.
 
-    Best is the highest mean of the scores, those that are to be low taken negatively; `LOSS` is
-    the model's own mean loss over the whole set. What was
-    found is kept beside the checkpoint: a run that goes on compares with what it had.
+    Best is the highest mean of the scores, those of which a lower one is better taken negatively;
+    `LOSS` is the model's own mean loss over the whole set. What was found is kept beside the
+    checkpoint: a run that goes on compares with what it had.
 
     Args:
         folder: the run's folder.
         model: bound to its optimiser.
         exported: makes of the model what is scored.
         dataset: the validation set.
-        scores: 1 or -1 (it is to be low) by name.
+        scores: their names, see `parse`.
         every: steps between evaluations.
         images: how many images models with slots are scored on (`num_masked` of
             `zoo.evaluation.evaluate`).
@@ -110,7 +123,7 @@ class Selection:
         model: Model,
         exported: Callable[[], Model],
         dataset: Dataset,
-        scores: dict[str, int],
+        scores: Sequence[str],
         every: int,
         images: int = 100,
         seed: int = 0,
@@ -141,7 +154,7 @@ class Selection:
                     raise UserError(f"train.select: {name} cannot be computed: {row['reason']}")
                 found[name] = row["score"]
         found = {name: found[name] for name in self._scores}
-        value = float(np.mean([sign * found[name] for name, sign in self._scores.items()]))
+        value = float(np.mean([_sign(name) * found[name] for name in self._scores]))
         if value > _value(self._record):
             self._checkpoints.save(step)
             record = {"step": step, "value": value, "scores": found}

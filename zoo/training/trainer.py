@@ -13,7 +13,8 @@ from zoo.data import sampling
 from zoo.data.dataset import Dataset
 from zoo.drawing import sheets, slots
 from zoo.errors import UserError
-from zoo.models.base import ACTIVE_VARIANCE, Autoencoder, Model
+from zoo.evaluation.regime import dead_latents
+from zoo.models.base import Autoencoder, Model
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
 from zoo.training.metrics import MetricsLog
@@ -45,8 +46,7 @@ class Pictures:
                 sheets.write(self._folder.images / f"{name}.png", picture)
             return
         codes = self._model.encode(self._images)
-        last = self._log.last
-        inactive = np.asarray(last.get("posterior_variance", 0)) >= ACTIVE_VARIANCE
+        kl, variances = (self._log.last.get(k) for k in ("kl_per_latent", "posterior_variance"))
         drawn = {
             "reconstructions": sheets.reconstructions(
                 self._images.numpy(), self._model.decode(codes).numpy()
@@ -54,8 +54,8 @@ class Pictures:
             "traversals": sheets.traversals(
                 lambda latents: self._model.decode(tf.constant(latents, tf.float32)).numpy(),
                 codes.numpy(),
-                last.get("kl_per_latent"),
-                dead=inactive if inactive.ndim else None,
+                kl,
+                dead=None if variances is None else dead_latents(variances, kl),
             ),
         }
         for name, picture in drawn.items():

@@ -1,0 +1,287 @@
+"""What scores are computed from, made of a model and a data set."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from zoo.evaluation import arrays
+from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
+from zoo.evaluation.errors import InputError
+
+# Images that decoders of slots are given at once: their activations take gigabytes.
+_MASKED_BATCH = 16
+# Codes at which second derivatives are taken, an image for every pair of latents.
+_POINTS = 100
+
+
+class _Remembered(functools.cached_property):
+    """A cached property that remembers an exception as it does a value.
+
+    Scores that need the same thing fail by it one after another; a Jacobian takes minutes.
+    """
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        failures = instance.__dict__.setdefault("_failures", {})
+        if self.attrname not in failures:
+            try:
+                return super().__get__(instance, owner)
+            except Exception as error:
+                failures[self.attrname] = error, error.__traceback__
+        # Raised here the first time, too: the same traceback is shown once.
+        error, trace = failures[self.attrname]
+        raise error.with_traceback(trace)
+
+
+class Inputs:
+    """What scores need, by name (`needs` and `settings` of their facts), made when asked for.
+
+    One that the model or the data set lacks raises an InputError that says so.
+
+    Attributes:
+        seed: of every score that samples.
+        codes_of: image ids to codes.
+    """
+
+    def __init__(
+        self, model: Any, dataset: Any, seed: int, sizes: tuple[int, ...], batch_size: int
+    ):
+        self.seed, self._batch_size = seed, batch_size
+        self._model, self._dataset = model, getattr(dataset, "whole", dataset)
+        self._of_part = getattr(dataset, "ids", None)
+        self._num_train, self._num_test, self._num_jacobian, self._num_masked = sizes
+        if not len(getattr(dataset, "images", ())):
+            raise InputError("the data set has no images")
+        self.codes_of = CachedCodes(
+            getattr(model, "encode", model), self._dataset.images, batch_size
+        )
+
+    @functools.cached_property
+    def _rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of the training images and of the test images."""
+        generator, ids = np.random.default_rng(self.seed), self._ids
+        wanted = self._num_train + self._num_test
+        if self._has_space:
+            rows = ids[generator.integers(len(ids), size=wanted)]
+            return np.split(rows, [self._num_train])
+        # A small set keeps the proportion of training to test rows.
+        rows = ids[generator.permutation(len(ids))[:wanted]]
+        train, test = np.split(rows, [round(len(rows) * self._num_train / wanted)])
+        if not (len(train) and len(test)):
+            raise InputError(f"{len(rows)} images are too few to divide into training and test")
+        return train, test
+
+    @property
+    def _ids(self) -> np.ndarray:
+        """The ids of the images that rows are drawn from."""
+        ids = self._of_part
+        return np.arange(len(self._dataset.images)) if ids is None else np.asarray(ids)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Codes `[N, D]` of the training images."""
+        return self.codes_of(self._rows[0])
+
+    @property
+    def factors(self) -> np.ndarray:
+        """Factor indices `[N, F]` of the training images; factors of a single value left out."""
+        return self._factors_of(self._rows[0])
+
+    @property
+    def codes_test(self) -> np.ndarray:
+        """Codes `[M, D]` of the test images."""
+        return self.codes_of(self._rows[1])
+
+    @property
+    def factors_test(self) -> np.ndarray:
+        """Factor indices `[M, F]` of the test images."""
+        return self._factors_of(self._rows[1])
+
+    @property
+    def latents(self) -> np.ndarray:
+        """Continuous latents of the training images, or factor indices where there are none."""
+        return self._latents_of(self._rows[0])
+
+    @property
+    def latents_test(self) -> np.ndarray:
+        """The same of the test images."""
+        return self._latents_of(self._rows[1])
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Factors `[N, F]`, or continuous latents where there is no grid."""
+        return self.factors if self._has_space else self.latents
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of values of each varying factor."""
+        return tuple(np.compress(self._varies, self._space.sizes).tolist())
+
+    @property
+    def categorical(self) -> list[bool]:
+        """Which of the targets have no order."""
+        if not self._has_space:
+            return [False] * self.latents.shape[1]
+        return np.compress(self._varies, self._space.categorical).tolist()
+
+    def represent(self, factors: np.ndarray) -> np.ndarray:
+        """Codes `[n, D]` of index rows `[n, F]` of the varying factors."""
+        rows = np.zeros((len(factors), len(self._varies)), np.int64)
+        rows[:, self._varies] = factors
+        return self.codes_of(self._space.index(rows))
+
+    @_Remembered
+    def jacobians(self) -> np.ndarray:
+        """Triangular factors `[n, D, D]` of the decoder's Jacobians at codes of test images."""
+        decoder = self.decoder
+        # Here, because nothing else needs TensorFlow.
+        from zoo.evaluation.jacobians import jacobian
+
+        points = self._latent_points(self._rows[1][: self._num_jacobian])
+        return jacobian(decoder, points, reduction="triangular")
+
+    @_Remembered
+    def slot_jacobian(self) -> np.ndarray:
+        """How strongly pixels depend on slots, `[n, H, W, slots]`, of the first test images."""
+        from zoo.evaluation.interaction import slot_jacobian
+
+        _ = self.masks  # Said before hours of derivatives.
+        return slot_jacobian(self.decoder, self.slots)
+
+    @property
+    def points(self) -> np.ndarray:
+        """What the decoder takes, of the first test images."""
+        return self._latent_points(self._rows[1][:_POINTS])
+
+    @property
+    def slot_attention(self) -> np.ndarray:
+        """The decoder's attention `[n, h, w, slots]` of the first test images."""
+        attention = getattr(self._model, "attention", None)
+        if attention is None:
+            raise InputError("the model has no attention to slots")
+        batches = self._batches(self.slots, _MASKED_BATCH)
+        return np.concatenate([arrays.real(attention(slots), "attention") for slots in batches])
+
+    @property
+    def slots(self) -> np.ndarray:
+        """Slots `[n, slots, slot_dim]` of the first test images."""
+        points = self._latent_points(self._masked_rows)
+        if points.ndim != 3:
+            raise InputError("the model's codes are not slots [N, slots, slot_dim]")
+        return points
+
+    @property
+    def _masked_rows(self) -> np.ndarray:
+        return self._rows[1][: self._num_masked]
+
+    @property
+    def masks(self) -> np.ndarray:
+        """Which object each pixel is of, `[n, H, W]`, of the first test images."""
+        masks = getattr(self._dataset, "extras", {}).get("masks")
+        if masks is None:
+            raise InputError("the data set has no masks")
+        return np.asarray(self._one_an_image(masks, "masks")[self._masked_rows])
+
+    @_Remembered
+    def _posterior(self) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior means and variances `[N, D]` of the training images."""
+        posterior, moments = getattr(self._model, "posterior", None), []
+        for ids in self._batches(self._rows[0]):
+            images = images_in_unit_range(self._dataset.images, ids)
+            found = posterior(images) if posterior else None
+            if found is None:
+                raise InputError("the model has no posterior distribution")
+            if isinstance(found, Mapping):
+                moments.append((np.asarray(found["mean"]), np.asarray(found["stddev"]) ** 2))
+            else:
+                moments.append((np.asarray(found.mean()), np.asarray(found.variance())))
+        means, variances = zip(*moments, strict=True)
+        return np.concatenate(means), np.concatenate(variances)
+
+    @property
+    def means(self) -> np.ndarray:
+        """Posterior means `[N, D]` of the training images."""
+        return self._posterior[0]
+
+    @property
+    def variances(self) -> np.ndarray:
+        """Posterior variances `[N, D]` of the training images."""
+        return self._posterior[1]
+
+    @property
+    def images(self) -> np.ndarray:
+        """The test images that are reconstructed, float32 in [0, 1]."""
+        return images_in_unit_range(self._dataset.images, self._reconstructed_rows)
+
+    @property
+    def reconstructions(self) -> np.ndarray:
+        """What the decoder makes of their codes."""
+        decoder = self.decoder
+        size = _MASKED_BATCH if self._has_slots else self._batch_size
+        batches = self._batches(self._reconstructed_rows, size)
+        parts = [arrays.real(decoder(self._latent_points(b)), "reconstructions") for b in batches]
+        return np.concatenate(parts)
+
+    @property
+    def _reconstructed_rows(self) -> np.ndarray:
+        return self._masked_rows if self._has_slots else self._rows[1]
+
+    @property
+    def _has_slots(self) -> bool:
+        return self._latent_points(self._rows[1][:1]).ndim == 3
+
+    @property
+    def clamped(self) -> bool:
+        """Whether the observations are images, in [0, 1], rather than vectors of any range."""
+        return images_in_unit_range(self._dataset.images, self._rows[1][:1]).ndim > 2
+
+    def _latent_points(self, ids: np.ndarray) -> np.ndarray:
+        """What the decoder takes: codes in the shape that the encoder gave them, float32."""
+        codes = self.codes_of(ids).astype(np.float32)
+        return codes.reshape(len(codes), *self.codes_of.code_shape)
+
+    @property
+    def decoder(self) -> Callable:
+        """The model's decoder."""
+        decode = getattr(self._model, "decode", None)
+        if decode is None:
+            raise InputError("the model has no decoder")
+        return decode
+
+    @property
+    def _has_space(self) -> bool:
+        return getattr(self._dataset, "space", None) is not None
+
+    @property
+    def _space(self):
+        if not self._has_space:
+            raise InputError("the data set has no factor space")
+        return self._dataset.space
+
+    @property
+    def _varies(self) -> np.ndarray:
+        return np.asarray(self._space.sizes) > 1
+
+    def _latents_of(self, ids: np.ndarray) -> np.ndarray:
+        latents = getattr(self._dataset, "latents", None)
+        if latents is not None:
+            return np.asarray(self._one_an_image(latents, "latents")[ids])
+        if not self._has_space:
+            raise InputError("the data set has neither latents nor a factor space")
+        return self._factors_of(ids)
+
+    def _one_an_image(self, values, name: str):
+        count = len(self._dataset.images)
+        if len(values) != count:
+            raise InputError(f"the data set has {len(values)} {name} but {count} images")
+        return values
+
+    def _factors_of(self, ids: np.ndarray) -> np.ndarray:
+        return self._space.factors(ids)[:, self._varies]
+
+    def _batches(self, ids: np.ndarray, size: int | None = None) -> list[np.ndarray]:
+        size = size or self._batch_size
+        return [ids[first : first + size] for first in range(0, len(ids), size)]

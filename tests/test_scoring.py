@@ -1,0 +1,44 @@
+"""Scoring a model by name: what the user can mend is a UserError, a defect of ours is not."""
+
+import types
+
+import numpy as np
+import pytest
+
+from zoo import scoring
+from zoo.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _model(monkeypatch):
+    import toy  # noqa: F401  registers the data set
+
+    model = types.SimpleNamespace(
+        encode=lambda images: np.reshape(images, (len(images), -1))[:, :3], card={"dataset": "toy"}
+    )
+    monkeypatch.setattr(scoring, "load", lambda name: model)
+
+
+def test_a_model_is_scored_on_the_data_set_of_its_card():
+    table = scoring.score("any", None, "mig,dto", 0)
+    assert 0 <= table["mig"]["score"] <= 1 and table["dto"]["reason"] == "the model has no decoder"
+    assert scoring.broken(table) == []
+
+
+@pytest.mark.parametrize(
+    ("dataset", "metrics", "message"), [("toi", "mig", "toi"), (None, "migg", "'migg'")]
+)
+def test_unknown_names_are_errors_of_the_user(dataset, metrics, message):
+    with pytest.raises(UserError, match=message) as error:
+        scoring.score("any", dataset, metrics, 0)
+    assert "\n" not in str(error.value)
+
+
+def test_a_defect_is_no_error_of_the_user(monkeypatch):
+    def broken(*_, **__):
+        return np.ones(2) + np.ones(3)
+
+    monkeypatch.setattr(scoring.evaluation, "evaluate", broken)
+    with pytest.raises(ValueError, match="broadcast") as error:
+        scoring.score("any", None, "mig", 0)
+    assert not isinstance(error.value, UserError)

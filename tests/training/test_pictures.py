@@ -1,0 +1,37 @@
+"""The pictures of a run: which latents its traversals call dead."""
+
+import types
+
+import keras
+import numpy as np
+
+from zoo import data, runs
+from zoo.models.autoencoder import AE
+from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.report import figures
+from zoo.training.trainer import Pictures
+
+
+def test_the_leading_latent_of_a_run_of_few_steps_is_not_called_dead(tmp_path, monkeypatch):
+    import toy  # noqa: F401  registers the data set
+
+    marked = []
+    traversals = figures.traversals
+
+    def recorded(*arguments, dead, **options):
+        marked.append(list(dead))
+        return traversals(*arguments, dead=dead, **options)
+
+    monkeypatch.setattr(figures, "traversals", recorded)
+    keras.utils.set_random_seed(0)
+    model = AE(
+        (16, 16, 1),
+        latent_dim=3,
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
+    )
+    last = {"kl_per_latent": [0.0001, 0.05, 0.0], "posterior_variance": [0.999, 0.93, 1.0]}
+    log = types.SimpleNamespace(last=last, image=lambda *_: None)
+    Pictures(runs.RunFolder(tmp_path), model, data.load("toy"), log).draw(20)
+    assert np.array_equal(marked, [[True, False, True]])
+    assert (tmp_path / "images" / "traversals.png").exists()
