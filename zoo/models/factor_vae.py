@@ -100,7 +100,7 @@ class FactorVAE(Objective):
         source = latents
         if self._halves(batch):
             others = tf.split(batch["image"], 2)[1]
-            source = vae.draw(vae.posterior(others), stream(seed, 3))
+            source = vae.draw(vae.posterior(others), stream(seed, 1))
         permuted = permute_latents(source, stream(seed, 2))
         logits = tf.cast(self.discriminator(tf.concat([latents, permuted], axis=0)), tf.float32)
         log_probabilities = tf.split(tf.nn.log_softmax(logits), 2)
