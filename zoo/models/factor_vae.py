@@ -1,7 +1,6 @@
 """FactorVAE: a discriminator estimates the total correlation of the latents."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import gin
 import keras
@@ -9,12 +8,9 @@ import tensorflow as tf
 
 from zoo.models.base import Batch, Player
 from zoo.models.noise import stream
-from zoo.models.objectives import Objective
+from zoo.models.objectives import Objective, Variational
 from zoo.networks.discriminators import mlp_discriminator
 from zoo.optim.optimizers import Adam
-
-if TYPE_CHECKING:
-    from zoo.models.vae import VAE
 
 
 def permute_latents(latents: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -69,7 +65,7 @@ class FactorVAE(Objective):
 
     def __init__(
         self,
-        vae: "VAE",
+        vae: Variational,
         gamma: float = 10.0,
         discriminator: Callable[..., keras.Model] = mlp_discriminator,
         discriminator_optimizer: Callable[[], keras.optimizers.Optimizer] = discriminator_adam,
