@@ -1,17 +1,12 @@
 """Annealed VAE: the KL term follows a growing capacity."""
 
-from typing import TYPE_CHECKING
-
 import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import SettingError
-from zoo.models.objectives import Objective
+from zoo.models.objectives import Objective, Variational
 from zoo.optim.schedules import Schedule, at
-
-if TYPE_CHECKING:
-    from zoo.models.vae import VAE
 
 tfd = tfp.distributions
 
@@ -30,7 +25,7 @@ class AnnealedVAE(Objective):
         capacity: C in nats: a number or, commonly, a ramp from 0.
     """
 
-    def __init__(self, vae: "VAE", gamma: float = 1000.0, capacity: float | Schedule = 25.0):
+    def __init__(self, vae: Variational, gamma: float = 1000.0, capacity: float | Schedule = 25.0):
         super().__init__(vae)
         if gamma < 0:
             raise SettingError(f"AnnealedVAE.gamma is {gamma}; give a number that is not negative")

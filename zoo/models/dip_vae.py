@@ -1,17 +1,12 @@
 """DIP-VAE: the covariance of the aggregate posterior is drawn to the identity."""
 
-from typing import TYPE_CHECKING
-
 import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import SettingError
 from zoo.models import posteriors
-from zoo.models.objectives import Objective
-
-if TYPE_CHECKING:
-    from zoo.models.vae import VAE
+from zoo.models.objectives import Objective, Variational
 
 tfd = tfp.distributions
 
@@ -35,7 +30,7 @@ class DIPVAE(Objective):
     """
 
     def __init__(
-        self, vae: "VAE", lambda_od: float = 10.0, lambda_d: float = 100.0, variant: str = "I"
+        self, vae: Variational, lambda_od: float = 10.0, lambda_d: float = 100.0, variant: str = "I"
     ):
         super().__init__(vae)
         if variant not in ("I", "II"):

@@ -1,7 +1,6 @@
 """FactorVAE: a discriminator estimates the total correlation of the latents."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import gin
 import keras
@@ -10,12 +9,9 @@ import tensorflow as tf
 from zoo.errors import SettingError
 from zoo.models.base import Batch, Player
 from zoo.models.noise import stream
-from zoo.models.objectives import Objective
+from zoo.models.objectives import Objective, Variational
 from zoo.networks.discriminators import mlp_discriminator
 from zoo.optim.optimizers import Adam
-
-if TYPE_CHECKING:
-    from zoo.models.vae import VAE
 
 
 def permute_latents(latents: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -70,7 +66,7 @@ class FactorVAE(Objective):
 
     def __init__(
         self,
-        vae: "VAE",
+        vae: Variational,
         gamma: float = 10.0,
         discriminator: Callable[..., keras.Model] = mlp_discriminator,
         discriminator_optimizer: Callable[[], keras.optimizers.Optimizer] = discriminator_adam,
@@ -101,7 +97,7 @@ class FactorVAE(Objective):
         source = latents
         if self._halves(batch):
             others = tf.split(batch["image"], 2)[1]
-            source = vae.draw(vae.posterior(others), stream(seed, 3))
+            source = vae.draw(vae.posterior(others), stream(seed, 1))
         permuted = permute_latents(source, stream(seed, 2))
         logits = tf.cast(self.discriminator(tf.concat([latents, permuted], axis=0)), tf.float32)
         log_probabilities = tf.split(tf.nn.log_softmax(logits), 2)

@@ -6,7 +6,7 @@ posteriors, but for what it refuses when it is made.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import gin
 import keras
@@ -15,12 +15,28 @@ import tensorflow_probability as tfp
 
 from zoo.errors import SettingError
 from zoo.models.base import Batch, Player
+from zoo.models.priors import Prior
 from zoo.optim.schedules import Schedule, at
 
-if TYPE_CHECKING:
-    from zoo.models.vae import VAE
-
 tfd = tfp.distributions
+
+
+class Variational(Protocol):
+    """What an objective asks of a VAE; see `zoo.models.vae.VAE`.
+
+    Attributes:
+        latent_dim: the number D of latents.
+        prior: of the latents.
+    """
+
+    latent_dim: int
+    prior: Prior
+
+    def posterior(self, images: tf.Tensor) -> tfd.Distribution:
+        """`q(z|x)`: `[B, ...]` images to B distributions over `[D]`."""
+
+    def draw(self, posterior: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
+        """One reparameterised sample of every posterior of a batch, `[B, D]`."""
 
 
 class Objective(keras.layers.Layer):
@@ -36,7 +52,7 @@ class Objective(keras.layers.Layer):
         SettingError: it makes no sense for this VAE.
     """
 
-    def __init__(self, vae: "VAE"):
+    def __init__(self, vae: Variational):
         del vae
         super().__init__(name="objective")
         self.built = True
@@ -47,7 +63,7 @@ class Objective(keras.layers.Layer):
 
     def losses(
         self,
-        vae: "VAE",
+        vae: Variational,
         batch: Batch,
         posterior: tfd.Distribution,
         latents: tf.Tensor,
@@ -99,7 +115,7 @@ class BetaVAE(Objective):
         beta: the weight of the KL term: a number, or a schedule of the step, which is logged.
     """
 
-    def __init__(self, vae: "VAE", beta: float | Schedule = 1.0):
+    def __init__(self, vae: Variational, beta: float | Schedule = 1.0):
         super().__init__(vae)
         if not callable(beta) and beta < 0:
             raise SettingError(f"BetaVAE.beta is {beta}; give a number that is not negative")

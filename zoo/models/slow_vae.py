@@ -1,20 +1,16 @@
 """SlowVAE: latents of consecutive images differ by a Laplace transition."""
 
 import math
-from typing import TYPE_CHECKING
 
 import gin
 import tensorflow as tf
 
 from zoo.errors import SettingError
 from zoo.models.base import Batch
-from zoo.models.objectives import Objective
+from zoo.models.objectives import Objective, Variational
 from zoo.models.posteriors import entropy, marginals
 from zoo.models.priors import NormalPrior, folded_normal_mean
 from zoo.optim.schedules import Schedule, at
-
-if TYPE_CHECKING:
-    from zoo.models.vae import VAE
 
 
 def laplace_cross_entropy(mean: tf.Tensor, stddev: tf.Tensor, rate: float) -> tf.Tensor:
@@ -57,7 +53,7 @@ class SlowVAE(Objective):
 
     def __init__(
         self,
-        vae: "VAE",
+        vae: Variational,
         beta: float | Schedule = 1.0,
         gamma: float = 10.0,
         rate: float = 6.0,

@@ -1,18 +1,14 @@
 """Beta-TC-VAE: the total correlation is estimated from the batch."""
 
 import math
-from typing import TYPE_CHECKING
 
 import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import SettingError
-from zoo.models.objectives import Objective
+from zoo.models.objectives import Objective, Variational
 from zoo.models.posteriors import marginals
-
-if TYPE_CHECKING:
-    from zoo.models.vae import VAE
 
 tfd = tfp.distributions
 
@@ -119,7 +115,7 @@ class TCVAE(Objective):
 
     def __init__(
         self,
-        vae: "VAE",
+        vae: Variational,
         beta: float = 6.0,
         estimator: str = "mixture",
         dataset_size: int | None = None,
