@@ -100,9 +100,7 @@ def test_bad_values(train):
     assert "train.steps is 0; give at least 1" in train("train.steps = 0")
     assert "float32 or mixed_bfloat16" in train("train.precision = 'float8'")
     assert "BetaVAE.beta is -1" in train("BetaVAE.beta = -1")
-    assert "Gaussian.variance" in train(
-        "BetaVAE.likelihood = @Gaussian", "Gaussian.variance = 'big'"
-    )
+    assert "Gaussian.variance" in train("VAE.likelihood = @Gaussian", "Gaussian.variance = 'big'")
 
 
 def test_unknown_dataset_names_the_nearest(train):
@@ -265,7 +263,7 @@ def later_broken_encoder(observation_shape):
 
 @pytest.mark.parametrize("encoder", ["broken_encoder", "later_broken_encoder"])
 def test_a_defect_of_ours_is_no_bad_input(toy_gin, tmp_path, encoder):
-    binding = f"--gin_bindings=BetaVAE.encoder = @{encoder}"
+    binding = f"--gin_bindings=VAE.encoder = @{encoder}"
     arguments = [f"--gin_file={toy_gin}", f"--run_dir={tmp_path / 'run'}", binding]
     with pytest.raises(Exception, match="operands could not be broadcast") as caught:
         cli.run(train_command.main, arguments)
@@ -274,7 +272,7 @@ def test_a_defect_of_ours_is_no_bad_input(toy_gin, tmp_path, encoder):
 
 
 def test_a_setting_that_only_the_step_finds_wrong_is_one_line(train, tmp_path):
-    networks = ("SlowVAE.encoder = @mlp_encoder", "SlowVAE.decoder = @mlp_decoder")
+    networks = ("VAE.encoder = @mlp_encoder", "VAE.decoder = @mlp_decoder")
     line = train("train.model = @SlowVAE", *networks)
     assert line.startswith("error: SlowVAE ") and "train.sampler = @LaplacePairs" in line
     assert not (tmp_path / "run" / "config.gin").exists()

@@ -58,7 +58,7 @@ def test_bindings_are_hyperparameters(events):
     (content,) = events.PluginTagToContent("hparams").values()
     start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
     assert start.group_name
-    assert start.hparams["BetaVAE.latent_dim"].number_value == 4
+    assert start.hparams["VAE.latent_dim"].number_value == 4
     assert start.hparams["train.dataset"].string_value == "toy"
     assert start.hparams["Adam.learning_rate"].number_value == pytest.approx(1e-3)
     assert start.hparams["train.model"].string_value == "@BetaVAE"
