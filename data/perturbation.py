@@ -20,7 +20,7 @@ import numpy as np
 
 from zoo.data import npy
 from zoo.data.dataset import Dataset, DenseImages
-from zoo.errors import SettingError
+from zoo.errors import SettingError, UserError
 from zoo.files import atomic
 
 ENVIRONMENT = "ZOO_PERTURBATION"
@@ -65,7 +65,7 @@ def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
     advice = f"name a SavedModel's folder in {ENVIRONMENT} (data/README.md says what it computes)"
     try:
         return pathlib.Path(_fetch(chosen))
-    except ValueError as error:
+    except UserError as error:
         reason = " ".join(str(error).split())
         raise SettingError(f"{what} and not in the hub ({reason}): {advice}") from error
 

@@ -30,11 +30,7 @@ def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str,
     name = dataset or pretrained.card.get("test_dataset") or pretrained.card.get("dataset")
     if not name:
         raise UserError(f"the card of {model} names no data set; give one with --dataset")
-    try:
-        loaded = data.load(name)
-    except ValueError as error:
-        raise UserError(str(error).splitlines()[0]) from error
-    return evaluation.evaluate(pretrained, loaded, metrics=metrics, seed=seed)
+    return evaluation.evaluate(pretrained, data.load(name), metrics=metrics, seed=seed)
 
 
 def flat(table: Mapping[str, Mapping]) -> dict[str, dict]:

@@ -90,7 +90,7 @@ def test_rows_are_selected_by_the_validation_loss_of_every_epoch(table, row):
     """As in the authors' code, on a fourth as many images as they are trained on."""
     job = _settings(TABLES[table].row(row).run, PAPER)
     trained, validated = data.load(job.dataset), data.load(job.validation_dataset)
-    assert job.select == "-loss" and len(trained) == 4 * len(validated)
+    assert job.select == "loss" and len(trained) == 4 * len(validated)
     assert job.dataset.partition("[")[0] == job.validation_dataset.partition("[")[0]
     assert job.select_every == math.ceil(len(trained) / job.batch_size)
     assert job.steps % job.select_every == 0

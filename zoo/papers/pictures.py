@@ -22,7 +22,7 @@ def opened(folder: pathlib.Path):
     name = model.card.get("test_dataset") or model.card["dataset"]
     try:
         return model, data.load(name)
-    except ValueError as error:
+    except UserError as error:
         raise UserError(f"the figure of {folder} needs its data: {error}") from error
 
 
