@@ -10,23 +10,20 @@ from zoo import train as command
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 SHORT = ("train.steps = 2", "train.log_every = 1", "train.scores = 'mig'")
-NETWORKS = ("encoder = @mlp_encoder", "decoder = @mlp_decoder")
 # What a run is made of, and bindings that only its sampler, probe, schedule, step ... uses.
 RUNS = {
     "beta_vae": (
         ("BetaVAE.beta = @linear_ramp()", "linear_ramp.start = 0.0", "linear_ramp.end = 1.0",
          "linear_ramp.steps = 5", "train.probe = @kl_error_probe", "kl_error_probe.images = 50",
-         "train.select = '-loss'", "train.validation_dataset = 'toy[test]'"),
+         "train.select = 'loss'", "train.validation_dataset = 'toy[test]'"),
         ("linear_ramp.end = 0.5", "kl_error_probe.images = 20", "kl_error_probe.threshold = 0.1"),
     ),
     "slow_vae": (
-        ("train.model = @SlowVAE", "train.sampler = @LaplacePairs", "LaplacePairs.rate = 1.0",
-         *(f"SlowVAE.{network}" for network in NETWORKS)),
+        ("VAE.objective = @SlowVAE", "train.sampler = @LaplacePairs", "LaplacePairs.rate = 1.0"),
         ("LaplacePairs.rate = 2.0",),
     ),
     "factor_vae": (
-        ("train.model = @FactorVAE", *(f"FactorVAE.{network}" for network in NETWORKS),
-         "FactorVAE.discriminator_optimizer = @d/Adam", "d/Adam.learning_rate = 1e-4"),
+        ("VAE.objective = @FactorVAE", "FactorVAE.discriminator_optimizer = @d/Adam", "d/Adam.learning_rate = 1e-4"),
         ("d/Adam.beta_2 = 0.9",),
     ),
     "slots": (

@@ -48,8 +48,8 @@ class Settings:
         probe: (model, data set) -> a function of no arguments that gives further values of each
             record of the log.
         test_dataset: what the scores are computed on; the training set if None.
-        select: scores with commas between, or `loss`, the model's own; each knows which end is better.
-            The checkpoint with the best mean of them on `validation_dataset` is kept, scored and
+        select: scores with commas between, or `loss`, the model's own; each knows which end is
+            better. The checkpoint with the best mean of them on `validation_dataset` is kept, scored and
             exported; the last one if None.
         select_every: steps between such evaluations.
         select_images: how many images models with slots are scored on then.
