@@ -23,7 +23,8 @@ RUNS = {
         ("LaplacePairs.rate = 2.0",),
     ),
     "factor_vae": (
-        ("VAE.objective = @FactorVAE", "FactorVAE.discriminator_optimizer = @d/Adam", "d/Adam.learning_rate = 1e-4"),
+        ("VAE.objective = @FactorVAE", "FactorVAE.discriminator_optimizer = @d/Adam",
+         "d/Adam.learning_rate = 1e-4"),
         ("d/Adam.beta_2 = 0.9",),
     ),
     "slots": (

@@ -49,8 +49,8 @@ class Settings:
             record of the log.
         test_dataset: what the scores are computed on; the training set if None.
         select: scores with commas between, or `loss`, the model's own; each knows which end is
-            better. The checkpoint with the best mean of them on `validation_dataset` is kept, scored and
-            exported; the last one if None.
+            better. The checkpoint with the best mean of them on `validation_dataset` is kept,
+            scored and exported; the last one if None.
         select_every: steps between such evaluations.
         select_images: how many images models with slots are scored on then.
         validation_dataset: what they are computed on.
