@@ -105,13 +105,13 @@ def compare_encoding(name: str, rounds: int = 5, count: int = 8192, batch: int =
     from zoo import data
     from zoo.data import sampling
     from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
-    from zoo.models.vae import BetaVAE
-    from zoo.training.loop import Loop
+    from zoo.models.vae import VAE
     from zoo.optim.optimizers import Adam
+    from zoo.training.loop import Loop
 
     loaded = zoo.load(name)
     dataset = data.load(loaded.card["dataset"])
-    model = BetaVAE(dataset.images.shape[1:])
+    model = VAE(dataset.images.shape[1:])
     model.bind(Adam(1e-3))
     loop = Loop(model, sampling.Independent(dataset, 64), sampling.tensors(dataset), seed=0)
     numbers = np.random.default_rng(0).permutation(len(dataset.images))[:count]
@@ -123,7 +123,7 @@ def compare_encoding(name: str, rounds: int = 5, count: int = 8192, batch: int =
 
     ways = {
         f"scores, {name} loaded": (coded(loaded.encode), count),
-        "scores, BetaVAE in Keras": (coded(model.encode), count),
+        "scores, VAE in Keras": (coded(model.encode), count),
         f"its encoder alone, {batch} eagerly": (lambda: model.encode(images).numpy(), batch),
         f"its encoder alone, {batch} compiled": (lambda: forward(images).numpy(), batch),
         "its training step, 64": (lambda: loop.run(0, 20), 20 * 64),

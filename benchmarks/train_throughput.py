@@ -15,6 +15,7 @@ with `--threads 1` other jobs on the machine hardly disturb them.
 """
 
 import argparse
+import functools
 import json
 import math
 import multiprocessing
@@ -42,9 +43,10 @@ def ours(precision: str, connection) -> None:
 
     from zoo import data
     from zoo.data import sampling
-    from zoo.models.vae import BetaVAE
-    from zoo.training.loop import Loop
+    from zoo.models.objectives import BetaVAE
+    from zoo.models.vae import VAE
     from zoo.optim.optimizers import Adam
+    from zoo.training.loop import Loop
 
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
@@ -53,7 +55,8 @@ def ours(precision: str, connection) -> None:
     )
     dataset = data.load("zoo_dsprites/rendered")
     sampler, tables = sampling.Independent(dataset, BATCH), sampling.tensors(dataset)
-    model = BetaVAE(dataset.images.shape[1:], beta=4.0)
+    objective = functools.partial(BetaVAE, beta=4.0)
+    model = VAE(dataset.images.shape[1:], objective=objective)
     model.bind(Adam(1e-3))
     loop = Loop(model, sampler, tables, seed=0)
 
@@ -151,16 +154,18 @@ def layers(rounds: int, threads: int) -> None:
 
     from zoo import data
     from zoo.data import sampling
-    from zoo.models.vae import BetaVAE
+    from zoo.models.objectives import BetaVAE
+    from zoo.models.vae import VAE
     from zoo.networks.transposed import in_training
-    from zoo.training.loop import Loop
     from zoo.optim.optimizers import Adam
+    from zoo.training.loop import Loop
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     dataset = data.load("zoo_dsprites/rendered")
     sampler, tables = sampling.Independent(dataset, BATCH), sampling.tensors(dataset)
-    model = BetaVAE(dataset.images.shape[1:], beta=4.0)
+    objective = functools.partial(BetaVAE, beta=4.0)
+    model = VAE(dataset.images.shape[1:], objective=objective)
     model.bind(Adam(1e-3))
     loop = Loop(model, sampler, tables, seed=0)
     images = sampler(tables, tf.constant(0), tf.constant(0))["image"]
@@ -207,7 +212,7 @@ def layers(rounds: int, threads: int) -> None:
     def bottleneck(mean, log_variance):
         posterior = model.prior.posterior(mean, log_variance)
         latents = model.draw(posterior, tf.constant([0, 1]))
-        kl, _ = model.divergence(posterior, latents)
+        kl, _ = model.posterior_family.divergence(posterior, latents)
         return tf.reduce_mean(kl) + tf.reduce_sum(latents)
 
     def with_gradient(function, sources):

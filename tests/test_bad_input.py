@@ -97,9 +97,7 @@ def test_bad_values(train):
     assert "train.steps is 0; give at least 1" in train("train.steps = 0")
     assert "float32 or mixed_bfloat16" in train("train.precision = 'float8'")
     assert "BetaVAE.beta is -1" in train("BetaVAE.beta = -1")
-    assert "Gaussian.variance" in train(
-        "BetaVAE.likelihood = @Gaussian", "Gaussian.variance = 'big'"
-    )
+    assert "Gaussian.variance" in train("VAE.likelihood = @Gaussian", "Gaussian.variance = 'big'")
 
 
 def test_unknown_dataset_names_the_nearest(train):

@@ -40,7 +40,7 @@ def test_a_run_folder_holds_everything(run):
     assert [record["step"] for record in records] == [*range(5, 61, 5)]
     assert all(len(record["kl_per_latent"]) == 4 for record in records)
     assert records[-1]["loss"] < records[0]["loss"]
-    assert "BetaVAE.latent_dim = 4" in (run / "config.gin").read_text()
+    assert "VAE.latent_dim = 4" in (run / "config.gin").read_text()
     assert list((run / "tensorboard").glob("events.*"))
 
 

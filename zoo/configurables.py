@@ -1,8 +1,41 @@
 """Imports everything that gin files can name; one line a module."""
 
+# ruff: noqa: F401
+
 import gin
 import keras
 
+import zoo.models.additive
+import zoo.models.annealed_vae
+import zoo.models.autoencoder
+import zoo.models.dip_vae
+import zoo.models.factor_vae
+import zoo.models.hessian_penalty
+import zoo.models.jacobian_penalty
+import zoo.models.likelihoods
+import zoo.models.objectives
+import zoo.models.pcl
+import zoo.models.posteriors
+import zoo.models.priors
+import zoo.models.slots
+import zoo.models.slow_vae
+import zoo.models.tc_vae
+import zoo.models.vae
+import zoo.models.weak_gan
+import zoo.networks.convolutional
+import zoo.networks.dense
+import zoo.networks.discriminators
+import zoo.networks.maxout
+import zoo.networks.pair_discriminators
+import zoo.networks.slot_decoders
+import zoo.networks.slot_encoders
+import zoo.networks.spectral
+import zoo.optim.optimizers
+import zoo.optim.schedules
+import zoo.perturbation.job
+import zoo.training.decoder_probes
+import zoo.training.job
+import zoo.training.probes
 from zoo.data import ranking, sampling
 
 for _optimizer in (keras.optimizers.Adagrad, keras.optimizers.SGD):

@@ -1,5 +1,7 @@
 """Small models whose losses have closed forms, and a check of their gradients."""
 
+import functools
+import inspect
 from collections.abc import Callable
 
 import keras
@@ -16,10 +18,17 @@ SEED = tf.constant([1, 2])
 def linear() -> Callable[..., Model]:
     """Makes a model of vectors `[4]` with linear networks and a Gaussian likelihood."""
     from zoo.models.likelihoods import Gaussian
+    from zoo.models.vae import VAE
     from zoo.networks.dense import mlp_decoder, mlp_encoder
 
     def make(model: type, latent_dim: int = 2, **options) -> Model:
+        """A model, or the VAE of an objective; options that are not the VAE's are its own."""
         keras.utils.set_random_seed(3)
+        if not issubclass(model, Model):
+            others = [name for name in options if name not in inspect.signature(VAE).parameters]
+            own = {name: options.pop(name) for name in others}
+            options["objective"] = functools.partial(model, **own)
+            model = VAE
         return model(
             (4,),
             latent_dim=latent_dim,

@@ -16,10 +16,10 @@ from zoo import config, evaluation, hub
 from zoo.models.additive import NORMALIZATIONS, AdditiveAutoencoder
 from zoo.networks.additive import moment_encoder, object_decoder, resnet18_encoder
 from zoo.networks.dense import mlp_encoder
-from zoo.training.checkpoints import Checkpoints
-from zoo.training.job import Job
 from zoo.optim.optimizers import Adam
 from zoo.optim.schedules import linear_ramp
+from zoo.training.checkpoints import Checkpoints
+from zoo.training.job import Job
 from zoo.training.trainer import Pictures
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

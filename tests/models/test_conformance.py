@@ -3,6 +3,7 @@
 import functools
 import inspect
 import pathlib
+import re
 
 import gin
 import keras
@@ -14,6 +15,8 @@ import zoo.configurables  # noqa: F401  registers the models
 from zoo import hub
 from zoo.hub.export import export
 from zoo.models.base import Autoencoder, Encoder, Model
+from zoo.models.objectives import Objective
+from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
 from zoo.networks.slot_decoders import transformer_slot_decoder
@@ -29,7 +32,8 @@ def _registered(kind: type) -> list[type]:
     return sorted(found, key=lambda c: c.__name__)
 
 
-MODELS = _registered(Model)
+# Models, and the VAE with each of its objectives.
+MODELS = [m for m in _registered(Model) if m is not VAE] + _registered(Objective)
 SHAPE = (16, 16, 1)
 
 
@@ -45,8 +49,12 @@ def _small(model: type) -> Model:
             transformer_slot_decoder, width=8, slot_hidden=8, query_width=8, heads=2, layers=1
         ),
     }
-    taken = inspect.signature(model).parameters
-    built = model(SHAPE, latent_dim=3, **{k: v for k, v in networks.items() if k in taken})
+    taken = {k: v for k, v in networks.items() if k in inspect.signature(model).parameters}
+    if issubclass(model, Objective):
+        taken = {"objective": functools.partial(model, **taken)}
+        taken |= {name: networks[name] for name in ("encoder", "decoder")}
+        model = VAE
+    built = model(SHAPE, latent_dim=3, **taken)
     built.bind(Adam(1e-3))
     return built
 
@@ -59,13 +67,14 @@ def _batch(count: int) -> dict[str, tf.Tensor]:
 
 
 def test_the_models_of_the_package_are_found():
-    assert "BetaVAE" in [model.__name__ for model in MODELS]
+    assert {"BetaVAE", "WeakGAN"} < {model.__name__ for model in MODELS}
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_has_a_config_and_a_docstring(model):
     configs = [path.read_text() for path in (ROOT / "gin").rglob("*.gin")]
-    assert any(f"train.model = @{model.__name__}\n" in text for text in configs)
+    name = "VAE.objective" if issubclass(model, Objective) else "train.model"
+    assert any(re.search(rf"^{name} = @{model.__name__}\b", text, re.M) for text in configs)
     for parameter in list(inspect.signature(model.__init__).parameters)[1:]:
         documented = [f"        {parameter}: " in (base.__doc__ or "") for base in model.__mro__]
         assert any(documented), f"{parameter} is not documented"
@@ -111,7 +120,7 @@ def test_mixed_precision_trains_to_finite_losses_in_float32(model):
     assert last < first or model.__name__ == "WeakGAN"
 
 
-@pytest.mark.parametrize("model", [m for m in MODELS if issubclass(m, Encoder)])
+@pytest.mark.parametrize("model", [m for m in MODELS if issubclass(m, Encoder | Objective)])
 def test_saved_model_round_trip(model, tmp_path):
     built = _small(model)
     card = {"name": "small", "input": {"shape": list(SHAPE), "maximum": 1}}

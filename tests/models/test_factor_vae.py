@@ -1,5 +1,7 @@
 """FactorVAE: permutation, the estimate of the total correlation, and its two players."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -7,12 +9,13 @@ import tensorflow as tf
 
 from zoo.data import catalog, sampling
 from zoo.models.factor_vae import FactorVAE, discriminator_adam, permute_latents
-from zoo.models.vae import BetaVAE
+from zoo.models.objectives import BetaVAE
+from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
+from zoo.optim.optimizers import Adam
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
-from zoo.optim.optimizers import Adam
 
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)
 
@@ -73,7 +76,7 @@ def test_the_best_discriminator_has_the_least_cross_entropy(linear):
     model, _, data = _gaussian_latents(linear, 20_000)
     losses = {}
     for scale in (0.0, 0.8, 1.0, 1.2):
-        model.discriminator.scale.assign(scale)
+        model.objective.discriminator.scale.assign(scale)
         losses[scale] = float(np.mean(model.losses_on(data, SEED, STEP)["discriminator"]))
     np.testing.assert_allclose(losses[0.0], np.log(2), rtol=1e-6)
     assert min(losses, key=losses.get) == 1.0
@@ -99,7 +102,7 @@ def test_each_player_descends_its_own_loss_alone(linear, batch, replicas):
     )
     model.bind(keras.optimizers.SGD(0.1))
     data = batch(6)
-    players = model.discriminator.trainable_variables
+    players = model.objective.discriminator.trainable_variables
     others = [v for v in model.trainable_variables if not any(v is p for p in players)]
     assert len(others) == 6 and len(players) == 6
     expected = []
@@ -146,12 +149,12 @@ def _trained(folder, steps: int):
 
     dataset = catalog.load("toy")
     keras.utils.set_random_seed(0)
-    model = FactorVAE(
+    model = VAE(
         (16, 16, 1),
         latent_dim=3,
         encoder=lambda shape: mlp_encoder(shape, units=(8,)),
         decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
-        discriminator=_small_discriminator,
+        objective=functools.partial(FactorVAE, discriminator=_small_discriminator),
     )
     model.bind(Adam(1e-3))
     checkpoints = Checkpoints(folder, model)
@@ -167,7 +170,7 @@ def test_a_resumed_training_is_the_same_for_both_optimisers(tmp_path):
     assert np.isfinite(losses["loss"]) and np.isfinite(losses["discriminator"])
     _trained(tmp_path / "halves", 5)
     halves, _ = _trained(tmp_path / "halves", 5)
-    assert int(halves.discriminator_optimizer.iterations) == 10
+    assert int(halves.optimizers[1].iterations) == 10
     for first, second in zip(straight.optimizers, halves.optimizers, strict=True):
         for one, other in zip(first.variables, second.variables, strict=True):
             np.testing.assert_array_equal(one, other)

@@ -5,15 +5,15 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.models.full_covariance import FullCovarianceVAE
-from zoo.models.vae import BetaVAE
+from zoo.models.objectives import BetaVAE
+from zoo.models.posteriors import FullCovariance
 
 tfd = tfp.distributions
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)
 
 
 def test_kl_is_that_of_tfp_and_of_monte_carlo_within_four_standard_errors(linear, batch):
-    model, data = linear(FullCovarianceVAE, latent_dim=3), batch(4)
+    model, data = linear(BetaVAE, posterior=FullCovariance, latent_dim=3), batch(4)
     posterior = model.posterior(data["image"])
     kl = model.losses_on(data, SEED, STEP)["kl"].numpy()
     prior = tfd.MultivariateNormalDiag(tf.zeros(3), tf.ones(3))
@@ -28,7 +28,7 @@ def test_kl_is_that_of_tfp_and_of_monte_carlo_within_four_standard_errors(linear
 
 
 def test_samples_have_the_covariance_of_the_posterior(linear, batch):
-    model = linear(FullCovarianceVAE, latent_dim=3)
+    model = linear(BetaVAE, posterior=FullCovariance, latent_dim=3)
     count = 20_000
     images = tf.tile(batch(1)["image"], [count, 1])
     posterior = model.posterior(images)
@@ -43,7 +43,7 @@ def test_samples_have_the_covariance_of_the_posterior(linear, batch):
 
 
 def test_the_posterior_s_total_correlation_is_what_the_marginals_lack(linear, batch):
-    model, data = linear(FullCovarianceVAE, latent_dim=3), batch(4)
+    model, data = linear(BetaVAE, posterior=FullCovariance, latent_dim=3), batch(4)
     losses = model.losses_on(data, SEED, STEP)
     covariance = model.posterior(data["image"]).covariance().numpy()
     variance = np.diagonal(covariance, axis1=1, axis2=2)
@@ -55,10 +55,10 @@ def test_the_posterior_s_total_correlation_is_what_the_marginals_lack(linear, ba
 
 
 def test_without_off_diagonal_entries_it_is_the_beta_vae(linear, batch):
-    diagonal, full = linear(BetaVAE, beta=3.0), linear(FullCovarianceVAE, beta=3.0)
+    diagonal, full = linear(BetaVAE, beta=3.0), linear(BetaVAE, posterior=FullCovariance, beta=3.0)
     for layer in ("encoder", "mean_head", "log_variance_head", "decoder"):
         getattr(full, layer).set_weights(getattr(diagonal, layer).get_weights())
-    full.off_diagonal_head.set_weights([0 * w for w in full.off_diagonal_head.get_weights()])
+    full.posterior_family.off_diagonal_head.set_weights([0 * w for w in full.posterior_family.off_diagonal_head.get_weights()])
     data = batch(5)
     expected = diagonal.losses_on(data, SEED, STEP)
     for name, value in full.losses_on(data, SEED, STEP).items():
@@ -66,9 +66,9 @@ def test_without_off_diagonal_entries_it_is_the_beta_vae(linear, batch):
 
 
 def test_gradient(linear, batch, check_gradient):
-    check_gradient(linear(FullCovarianceVAE, latent_dim=3, beta=2.0), batch(5))
+    check_gradient(linear(BetaVAE, posterior=FullCovariance, latent_dim=3, beta=2.0), batch(5))
 
 
 def test_needs_two_latents(linear):
-    with pytest.raises(ValueError, match="latent_dim is 1; a covariance takes at least 2"):
-        linear(FullCovarianceVAE, latent_dim=1)
+    with pytest.raises(ValueError, match="latent_dim is 1; a full covariance takes at least 2"):
+        linear(BetaVAE, posterior=FullCovariance, latent_dim=1)

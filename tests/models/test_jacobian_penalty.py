@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from zoo.models.jacobian_penalty import JacobianOrthogonality
-from zoo.models.vae import BetaVAE
+from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)
@@ -71,7 +71,7 @@ def test_in_a_vae(batch, check_gradient, options):
 
     def make(jacobian_penalty):
         keras.utils.set_random_seed(3)
-        return BetaVAE(
+        return VAE(
             (4,),
             latent_dim=3,
             encoder=lambda shape: mlp_encoder(shape, units=(5,), activation="tanh"),

@@ -12,8 +12,8 @@ from zoo import config, hub, scoring
 from zoo.models.pcl import PCL, PairClassifier, negatives
 from zoo.networks.dense import mlp_encoder
 from zoo.networks.maxout import maxout_encoder
-from zoo.training.job import Job
 from zoo.optim.optimizers import Adam
+from zoo.training.job import Job
 
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)
 RNG = np.random.default_rng(0)

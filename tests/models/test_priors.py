@@ -8,8 +8,8 @@ import scipy.stats
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.models.objectives import BetaVAE
 from zoo.models.priors import LaplacePrior, LogisticPrior, NormalPrior, UniformPrior
-from zoo.models.vae import BetaVAE
 
 tfd = tfp.distributions
 

@@ -8,10 +8,11 @@ import tensorflow_probability as tfp
 
 from zoo.data import catalog, sampling
 from zoo.models.slow_vae import SlowVAE, laplace_cross_entropy
+from zoo.models.vae import VAE
 from zoo.networks.convolutional import slow_decoder, slow_encoder
 from zoo.networks.dense import mlp_decoder, mlp_encoder
-from zoo.training.loop import Loop
 from zoo.optim.optimizers import Adam
+from zoo.training.loop import Loop
 
 tfd = tfp.distributions
 SEED, STEP = tf.constant([1, 2]), tf.constant(0)
@@ -94,7 +95,7 @@ def test_bad_settings(linear, batch):
     with pytest.raises(ValueError, match="SlowVAE.rate is 0"):
         linear(SlowVAE, rate=0.0)
     with pytest.raises(ValueError, match="slow_encoder takes 64x64 images, not 16x16x1"):
-        SlowVAE((16, 16, 1))
+        VAE((16, 16, 1), encoder=slow_encoder, decoder=slow_decoder, objective=SlowVAE)
 
 
 def test_networks_have_the_sizes_and_initial_weights_of_the_authors():
@@ -120,11 +121,12 @@ def test_trains_on_pairs():
 
     dataset = catalog.load("toy")
     keras.utils.set_random_seed(0)
-    model = SlowVAE(
+    model = VAE(
         (16, 16, 1),
         latent_dim=3,
         encoder=lambda shape: mlp_encoder(shape, units=(16,)),
         decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(16,)),
+        objective=SlowVAE,
     )
     model.bind(Adam(3e-3))
     loop = Loop(model, sampling.LaplacePairs(dataset, 8), sampling.tensors(dataset), seed=0)

@@ -1,5 +1,7 @@
 """The VAE family: losses against closed forms and Monte Carlo, likelihoods, schedules."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -7,23 +9,24 @@ import scipy.stats
 import tensorflow as tf
 
 from zoo.models.likelihoods import Bernoulli, Gaussian
-from zoo.models.vae import BetaVAE
+from zoo.models.objectives import BetaVAE
+from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
-from zoo.training import schedules
+from zoo.optim import schedules
 
 RNG = np.random.default_rng(0)
 SEED = tf.constant([1, 2])
 
 
-def _linear_vae(likelihood=lambda: Gaussian(0.5), **options) -> BetaVAE:
+def _linear_vae(likelihood=lambda: Gaussian(0.5), beta=1.0) -> VAE:
     keras.utils.set_random_seed(3)
-    return BetaVAE(
+    return VAE(
         (4,),
         latent_dim=2,
         encoder=lambda shape: mlp_encoder(shape, units=()),
         decoder=lambda dim, shape: mlp_decoder(dim, shape, units=()),
         likelihood=likelihood,
-        **options,
+        objective=functools.partial(BetaVAE, beta=beta),
     )
 
 

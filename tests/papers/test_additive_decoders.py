@@ -278,9 +278,7 @@ def test_beyond_the_support_an_additive_model_shows_the_true_images(runs, monkey
     assert np.abs(decoded - true).mean(axis=(2, 3, 4)).max() < 6
     orange = (shown[0][:, :, 0, 0] == pictures.FRAME).all(axis=-1)
     assert orange[:3, -3:].all() and not orange[:, 0].any() and not orange[-1].any()
-    np.testing.assert_array_equal(
-        orange, (shown[1][:, :, 0, 0] == pictures.FRAME).all(axis=-1)
-    )
+    np.testing.assert_array_equal(orange, (shown[1][:, :, 0, 0] == pictures.FRAME).all(axis=-1))
 
 
 @pytest.mark.parametrize("table", FIGURES, ids=lambda table: table.name)

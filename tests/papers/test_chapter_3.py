@@ -33,7 +33,7 @@ def test_digits_are_trained_for_the_epochs_of_table_3_1(dataset, epochs):
         assert int(found["train.steps"]) == (1 if "random" in row.name else steps)
         assert row.paper["DS"] is None and row.paper["DtO"][0] > 1
     (ten,) = [r for r in TABLES["zietlow/3.2"].rows if r.name == f"vae/{dataset}_10_latents"]
-    assert bound(ten.run)["BetaVAE.latent_dim"] == "10"
+    assert bound(ten.run)["VAE.latent_dim"] == "10"
 
 
 def test_a_random_decoder_is_not_trained():

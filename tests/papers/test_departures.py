@@ -209,7 +209,7 @@ def test_a_changed_rate_changes_the_note(made):
 def test_a_default_that_one_side_spells_out_is_no_difference(tmp_path):
     (tmp_path / "a.gin").write_text(
         "train.model = @BetaVAE\ntrain.optimizer = @Adam\nAdam.beta_1 = 0.9\nAdam.l2 = 0.5\n"
-        "BetaVAE.encoder = @conv_encoder\n"
+        "VAE.encoder = @conv_encoder\n"
     )
     (tmp_path / "b.gin").write_text("train.model = @BetaVAE\ntrain.optimizer = @Adam\n")
     run = Run("toy/defaults", str(tmp_path / "a.gin"), cpu=Budget(gin_file=str(tmp_path / "b.gin")))

@@ -80,7 +80,7 @@ def test_restarts_of_a_perturbation_are_of_its_data(file):
     config.parse([restarts], bindings)
     found = gin_text.of_config(restarts, bindings)
     assert found["train.dataset"] == bound["perturb.dataset"]
-    assert found["BetaVAE.latent_dim"] == bound["perturb.min_active"]
+    assert found["VAE.latent_dim"] == bound["perturb.min_active"]
     assert bound["perturb.dataset"].strip("'").split("/")[0].removeprefix("zoo_") in file
 
 

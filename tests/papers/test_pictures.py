@@ -150,12 +150,12 @@ def test_a_run_whose_data_is_not_here_is_one_line(tmp_path, monkeypatch):
 
 def test_figures_of_an_exported_model(tmp_path, finish):
     from zoo.hub.export import export
-    from zoo.models.vae import BetaVAE
+    from zoo.models.vae import VAE
     from zoo.networks.dense import mlp_decoder, mlp_encoder
 
     (task,) = tasks.of_rows([Row("r", toy_tables.SHARED)], "paper", tmp_path, 1)
     finish(task, mig=0.3)
-    model = BetaVAE(
+    model = VAE(
         (16, 16, 1),
         latent_dim=3,
         encoder=lambda shape: mlp_encoder(shape, units=(8,)),

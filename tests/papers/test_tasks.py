@@ -113,7 +113,7 @@ def test_states(tmp_path, finish):
     (failed.folder / tasks.FAILED).touch()
     states = [t.state() for t in (missing, done, stale, partial, failed)]
     assert states == ["missing", "done", "stale", "partial (step 10)", "failed"]
-    assert stale.differences() == ["BetaVAE.latent_dim: 7 -> 4"]
+    assert stale.differences() == ["VAE.latent_dim: 7 -> 4"]
 
 
 def test_finished_runs_are_passed_over_and_broken_ones_go_on(tmp_path, script):

@@ -316,7 +316,7 @@ def change_text(path, before, after):
     "before, after, difference",
     [
         ("BetaVAE.beta = 1.0\n", "BetaVAE.beta = 8.0\n", "BetaVAE.beta: 1.0 -> 8.0"),
-        ("BetaVAE.latent_dim = 2\n", "", "BetaVAE.latent_dim: 2 -> default"),
+        ("VAE.latent_dim = 2\n", "", "VAE.latent_dim: 2 -> default"),
         ("train.seed = 1\n", "train.seed = 1\nAdam.l2 = 0.1\n", "Adam.l2: 0.0 -> 0.1"),
         # All of a value that goes over lines is compared.
         ("mlp_decoder.units = (32,)\n", "mlp_decoder.units = \\\n    (32,\n     64)\n",

@@ -12,14 +12,14 @@ import toy
 from zoo.data import sampling
 from zoo.data.space import Factor, FactorSpace
 from zoo.models.likelihoods import Bernoulli, Gaussian, Laplace, Logistic
-from zoo.models.vae import BetaVAE
+from zoo.models.vae import VAE
 from zoo.networks.convolutional import conv_decoder
 from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.optim.optimizers import Adam
 from zoo.perturbation.model import Perturbation
 from zoo.perturbation.network import PerturbationNetwork, folded
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop
-from zoo.optim.optimizers import Adam
 
 SHAPE = (16, 16, 1)
 SEED, STEP = tf.constant([5, 6]), tf.constant(0)
@@ -38,7 +38,7 @@ def network(space=SPACE, shape=SHAPE, decoder=small_decoder, **options):
 def vae(seed):
     """A small VAE whose posteriors differ from image to image and are not narrow."""
     keras.utils.set_random_seed(seed)
-    return BetaVAE(
+    return VAE(
         SHAPE,
         latent_dim=3,
         encoder=functools.partial(mlp_encoder, units=(16,)),
@@ -207,7 +207,7 @@ def test_a_step_follows_the_gradient_of_its_goal(goal, step):
     with tf.GradientTape() as tape:
         before = measure()
     slope = sum(float(tf.reduce_sum(g**2)) for g in tape.gradient(before, variables))
-    built.optimizer.learning_rate = built.decoder_optimizer.learning_rate = 0.005 / slope
+    built.optimizers[0].learning_rate = built.optimizers[1].learning_rate = 0.005 / slope
     built.update(drawn, SEED, tf.constant(step), 1)
     assert float(before - measure()) == pytest.approx(0.005, rel=0.1)
 

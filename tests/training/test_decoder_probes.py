@@ -1,5 +1,6 @@
 """Probes of decoders, and the linear VAE that they find at its closed form."""
 
+import functools
 import json
 
 import gin
@@ -12,15 +13,16 @@ from zoo import config, evaluation
 from zoo.data import catalog, sampling
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.errors import UserError
-from zoo.models.full_covariance import FullCovarianceVAE
 from zoo.models.likelihoods import Bernoulli, Gaussian
+from zoo.models.objectives import BetaVAE
 from zoo.models.pcl import PCL
-from zoo.models.vae import BetaVAE
+from zoo.models.posteriors import FullCovariance
+from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.optim.optimizers import Adam
 from zoo.training.decoder_probes import jacobian_probe, joint_probe, linear_optimum_probe
 from zoo.training.job import Job
 from zoo.training.loop import Loop
-from zoo.optim.optimizers import Adam
 
 VARIANCES = np.array([4.0, 2.0, 1.0, 0.25])
 
@@ -32,10 +34,14 @@ def _gaussian() -> Dataset:
     return Dataset("gaussian", DenseImages(rows.astype(np.float32), maximum=1.0))
 
 
-def _linear(model=BetaVAE, **options):
+def _linear(**options) -> VAE:
     keras.utils.set_random_seed(1)
-    options = {"likelihood": lambda: Gaussian(0.2), "beta": 2.0, **options}
-    return model(
+    options = {
+        "likelihood": lambda: Gaussian(0.2),
+        "objective": functools.partial(BetaVAE, beta=2.0),
+        **options,
+    }
+    return VAE(
         (4,),
         latent_dim=4,
         encoder=lambda shape: mlp_encoder(shape, units=()),
@@ -68,7 +74,7 @@ def test_training_finds_the_closed_form_of_the_linear_vae():
 
 def test_a_full_posterior_finds_the_spectrum_and_leaves_the_rotation():
     dataset = _gaussian()
-    model = _trained(_linear(FullCovarianceVAE), dataset, rates=(5e-3,))
+    model = _trained(_linear(posterior=FullCovariance), dataset, rates=(5e-3,))
     found = linear_optimum_probe(model, dataset)()
     assert found["spectrum_error"] < 0.15
     assert found["angle"] > 5
@@ -89,13 +95,13 @@ def test_a_decoder_at_the_closed_form_has_no_error():
     "options", [{"likelihood": Bernoulli}, {"likelihood": lambda: Gaussian("learned")}]
 )
 def test_the_closed_form_is_of_fixed_gaussian_likelihoods(options):
-    with pytest.raises(UserError, match="needs a BetaVAE of constant beta with a Gaussian"):
+    with pytest.raises(UserError, match="needs a VAE of constant beta with a Gaussian"):
         linear_optimum_probe(_linear(**options), _gaussian())
 
 
-def _toy_model(units=(8,)) -> BetaVAE:
+def _toy_model(units=(8,)) -> VAE:
     keras.utils.set_random_seed(0)
-    return BetaVAE(
+    return VAE(
         (16, 16, 1),
         latent_dim=3,
         encoder=lambda shape: mlp_encoder(shape, units=(8,)),

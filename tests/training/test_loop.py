@@ -15,18 +15,18 @@ from zoo import data
 from zoo.data import sampling
 from zoo.errors import UserError
 from zoo.models.base import Model
-from zoo.models.vae import BetaVAE
+from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
-from zoo.training.loop import Loop, noise_seed
 from zoo.optim.optimizers import Adam
+from zoo.training.loop import Loop, noise_seed
 
 EPSILON = 1e-3
 TOOLS = pathlib.Path(__file__).resolve().parents[2] / "../shared/tools/xla"
 
 
-def _vae(seed: int = 0) -> BetaVAE:
+def _vae(seed: int = 0) -> VAE:
     keras.utils.set_random_seed(seed)
-    model = BetaVAE(
+    model = VAE(
         (16, 16, 1),
         latent_dim=3,
         encoder=lambda shape: mlp_encoder(shape, units=(16,)),
@@ -189,7 +189,7 @@ def test_a_step_on_a_processor_takes_the_product_and_the_same_losses(monkeypatch
     for fast in (True, False):
         monkeypatch.setattr(transposed, "_FILTERS", 3 if fast else 0)
         keras.utils.set_random_seed(0)
-        model = BetaVAE((32, 32, 1))
+        model = VAE((32, 32, 1))
         model.bind(Adam(1e-3))
         loop = Loop(model, sampling.Independent(dataset, 8), sampling.tensors(dataset), seed=0)
         losses.append([loop.run(step, 1)["loss"] for step in range(5)])

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from zoo import config, data, evaluation, train
-from zoo.models.vae import BetaVAE
+from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.training.job import Job
 from zoo.training.probes import kl_error_probe
@@ -26,7 +26,7 @@ def test_kl_error_is_that_of_the_posteriors_of_fixed_images():
     import toy  # noqa: F401  registers the data set
 
     dataset = data.load("toy")
-    model = BetaVAE((16, 16, 1), 3, encoder=mlp_encoder, decoder=mlp_decoder)
+    model = VAE((16, 16, 1), 3, encoder=mlp_encoder, decoder=mlp_decoder)
     # Means that spread, on one latent of three.
     model.mean_head.kernel.assign(model.mean_head.kernel * np.array([20.0, 0.01, 0.01]))
     probe = kl_error_probe(model, dataset, images=50)

@@ -35,7 +35,7 @@ def _of_prior(prior: str) -> Run:
     return _linear(
         f"gaussian_{prior}",
         f'train.name = "linear_vae/gaussian_{prior}_prior"',
-        f"BetaVAE.prior = @{prior.capitalize()}Prior",
+        f"VAE.prior = @{prior.capitalize()}Prior",
     )
 
 

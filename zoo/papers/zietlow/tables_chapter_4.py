@@ -22,10 +22,10 @@ SCORES = "mig,dci,factor_vae_score,sap"
 # and the primary hyperparameter of Table 4.1.
 LATENTS = {
     "autoencoder": "AE.latent_dim",
-    "beta_vae": "BetaVAE.latent_dim",
-    "factor_vae": "FactorVAE.latent_dim",
-    "tc_vae": "TCVAE.latent_dim",
-    "slow_vae": "SlowVAE.latent_dim",
+    "beta_vae": "VAE.latent_dim",
+    "factor_vae": "VAE.latent_dim",
+    "tc_vae": "VAE.latent_dim",
+    "slow_vae": "VAE.latent_dim",
     "pcl": "PCL.latent_dim",
     "weak_gan": "WeakGAN.latent_dim",
 }
