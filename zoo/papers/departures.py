@@ -38,10 +38,13 @@ def optimisers(run: Run, budget: str) -> str:
 def rates(run: Run, budget: str) -> dict[str, str]:
     """Optimiser -> its rate, as a number or in words.
 
-    The first is that of `train`; models with several bind the others as `<player>_optimizer`.
+    The first is that of `train`; a model with several, or its objective, binds the others as
+    `<player>_optimizer`.
     """
     found = components(gin_text.of_config(*run.config(budget, 0)))
     model = found[_REFERENCE.match(found["train"]["model"])[1]]
+    if "objective" in model:
+        model = model | found.get(_REFERENCE.match(model["objective"])[1], {})
     others = [model[name] for name in sorted(model) if name.endswith("_optimizer")]
     names = [_REFERENCE.match(text)[1] for text in (found["train"]["optimizer"], *others)]
     return {name.rpartition("/")[2]: _rate(found, name) for name in names}
