@@ -35,8 +35,13 @@ def test_every_optimiser_of_every_row_is_found(name, budget):
     for rate in found.values():
         assert re.fullmatch(f"{NUMBER}|{ramp}|warm-up to {NUMBER}, decay from {NUMBER}", rate)
     # The generator of the weak GAN, for example, and its critic.
-    model = gin_text.of_config(*RUNS[name].config(budget, 0))["train.model"]
-    players = [p for p in parameters(model.lstrip("@")) if p.endswith("_optimizer")]
+    bound = gin_text.of_config(*RUNS[name].config(budget, 0))
+    makers = [bound["train.model"]]
+    if makers == ["@VAE"]:
+        makers.append(bound["VAE.objective"])
+    players = [
+        p for maker in makers for p in parameters(maker.lstrip("@")) if p.endswith("_optimizer")
+    ]
     assert len(found) == 1 + len(players)
 
 
