@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from zoo import data, runs
+from zoo.drawing import sheets
 from zoo.models.autoencoder import AE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
-from zoo.report import figures
 from zoo.training.trainer import Pictures
 
 
@@ -16,13 +16,13 @@ def test_the_leading_latent_of_a_run_of_few_steps_is_not_called_dead(tmp_path, m
     import toy  # noqa: F401  registers the data set
 
     marked = []
-    traversals = figures.traversals
+    traversals = sheets.traversals
 
     def recorded(*arguments, dead, **options):
         marked.append(list(dead))
         return traversals(*arguments, dead=dead, **options)
 
-    monkeypatch.setattr(figures, "traversals", recorded)
+    monkeypatch.setattr(sheets, "traversals", recorded)
     keras.utils.set_random_seed(0)
     model = AE(
         (16, 16, 1),

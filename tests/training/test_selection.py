@@ -46,7 +46,6 @@ def _model():
         latent_dim=3,
         encoder=lambda shape: mlp_encoder(shape, units=(8,)),
         decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
-        objective=SlowVAE,
     )
     model.bind(Adam(1e-3))
     return model
@@ -146,7 +145,6 @@ def test_the_validation_loss_takes_moving_averages_and_changes_nothing(toy):
         code_noise=1.0,
         encoder=lambda shape: mlp_encoder(shape, units=(8,)),
         decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
-        objective=SlowVAE,
     )
     seed, step = tf.constant([0, 0]), tf.constant(0)
     images = sampling.observations(toy, np.arange(32))
