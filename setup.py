@@ -59,6 +59,7 @@ setup(
             "dill>=0.3.7",
             "hypothesis>=6.100",
             "pytest>=8.0",
+            "pytest-xdist>=3.5",
             "ruff>=0.12",
             "setuptools>=77",
         ],

@@ -226,7 +226,7 @@ def test_checkpoint_that_cannot_be_written(tmp_path, monkeypatch):
     from zoo.models.base import Model
 
     model = Model()
-    model.optimizer = keras.optimizers.SGD()
+    model.bind(keras.optimizers.SGD())
     checkpoints = Checkpoints(tmp_path, model)
 
     def full(*_, **__):
@@ -272,10 +272,17 @@ def test_a_defect_of_ours_is_no_bad_input(toy_gin, tmp_path, encoder):
 
 
 def test_a_setting_that_only_the_step_finds_wrong_is_one_line(train, tmp_path):
-    networks = ("VAE.encoder = @mlp_encoder", "VAE.decoder = @mlp_decoder")
-    line = train("train.model = @SlowVAE", *networks)
+    line = train("VAE.objective = @SlowVAE")
     assert line.startswith("error: SlowVAE ") and "train.sampler = @LaplacePairs" in line
     assert not (tmp_path / "run" / "config.gin").exists()
+
+
+def test_an_objective_is_no_model(train):
+    line = train("train.model = @SlowVAE")
+    assert line == (
+        "error: train.model is SlowVAE, which is an objective; set train.model = @VAE and "
+        "VAE.objective = @SlowVAE"
+    )
 
 
 def test_a_setting_of_the_sampler_is_one_line(train):

@@ -143,7 +143,7 @@ def test_help_needs_no_tensorflow(name):
 
 
 def test_a_binding_without_effect_is_told(toy_gin, tmp_path, capsys):
-    bindings = ("train.steps = 5", "vae.BetaVAE.beta = 2.0", "AE.latent_dim = 3")
+    bindings = ("train.steps = 5", "objectives.BetaVAE.beta = 2.0", "AE.latent_dim = 3")
     arguments = [f"--gin_bindings={binding}" for binding in bindings]
     train_command.main([f"--gin_file={toy_gin}", f"--run_dir={tmp_path / 'run'}", *arguments])
     warned = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]

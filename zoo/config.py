@@ -197,7 +197,9 @@ def _parameters(selector: str) -> dict[str, typing.Any]:
     except (NameError, TypeError):
         hints = {}
     names = [name for name in inspect.signature(function).parameters if name != "self"]
-    return {name: hints.get(name, typing.Any) for name in names}
+    known = {name: hints.get(name, typing.Any) for name in names}
+    # What a protocol describes is given by the code.
+    return {name: hint for name, hint in known.items() if not getattr(hint, "_is_protocol", False)}
 
 
 def _function(selector: str) -> Callable | None:

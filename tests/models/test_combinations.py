@@ -73,6 +73,8 @@ def test_a_combination(posterior, prior, objective):
         assert "\n" not in str(caught.value)
         return
     plain = _vae(**options)
+    assert plain.kind.startswith(_name(objective))
+    assert ("FullCovariance" in plain.kind) == (posterior is FullCovariance)
     model = _vae(**options, jacobian_penalty=JacobianOrthogonality(weight=0.5))
     data = _batch()
     losses, bare = (m.losses_on(data, SEED, STEP) for m in (model, plain))

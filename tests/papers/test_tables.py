@@ -142,7 +142,7 @@ def test_shared_runs_of_chapter_3():
 
 
 def test_settings_follow_includes_and_the_last_binding_wins(tmp_path):
-    (tmp_path / "base.gin").write_text("train.steps = 10\nBetaVAE.encoder = @mlp_encoder\n")
+    (tmp_path / "base.gin").write_text("train.steps = 10\nVAE.encoder = @mlp_encoder\n")
     text = f"include '{tmp_path / 'base.gin'}'\ntrain.steps = 2e1  # more\nx.y = ('a', [1])\n"
     found = gin_text.of_text(text)
     assert found == {"train.steps": "20.0", "VAE.encoder": "@mlp_encoder", "x.y": "('a', [1])"}

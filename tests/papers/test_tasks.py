@@ -106,7 +106,7 @@ def test_states(tmp_path, finish):
     )
     for task in (done, stale, partial, failed):
         finish(task)
-    (stale.folder / "config.gin").write_text("train.seed = 2\nBetaVAE.latent_dim = 7")
+    (stale.folder / "config.gin").write_text("train.seed = 2\nVAE.latent_dim = 7")
     for task in (partial, failed):
         (task.folder / "DONE").unlink()
     (partial.folder / "metrics.jsonl").write_text('{"step": 5}\n{"step": 10}\n{"st')

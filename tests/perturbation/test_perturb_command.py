@@ -51,7 +51,7 @@ def printed():
 def run(tmp_path_factory, printed):
     """A finished run."""
     folder = tmp_path_factory.mktemp("perturb") / "run"
-    with contextlib.redirect_stdout(printed):
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         command.main([*ARGUMENTS, f"--run_dir={folder}"])
     (folder.parent / "used.gin").write_text(config.operative())
     return folder

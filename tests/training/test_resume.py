@@ -15,7 +15,10 @@ import tensorflow as tf
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 # Every step is a chunk and ends in a checkpoint, so that a kill often falls into saving.
-BINDINGS = ["train.steps = 60", "train.log_every = 1", "train.checkpoint_every = 1"]
+BINDINGS = [
+    *("train.steps = 30", "train.log_every = 1", "train.checkpoint_every = 1"),
+    "train.scores = 'mig'",
+]
 
 
 def _train(folder: str) -> None:
@@ -62,11 +65,11 @@ def test_killed_runs_end_as_an_uninterrupted_one(tmp_path, monkeypatch, onednn):
     while True:
         process = context.Process(target=_train, args=(str(broken),))
         process.start()
-        target = _lines(broken) + moments.randint(3, 15)
+        target = _lines(broken) + moments.randint(2, 8)
         while process.is_alive() and _lines(broken) < target:
             time.sleep(0.001)
         time.sleep(moments.random() * 0.03)
-        if process.is_alive() and kills < 4:
+        if process.is_alive() and kills < 3:
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
             process.join()

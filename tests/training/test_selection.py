@@ -62,7 +62,7 @@ def _errors(model, dataset, factors, scores, tmp_path: pathlib.Path) -> int:
         found = kept.consider(step)
         assert list(found) == [f"validation_{name}" for name in scores]
     fresh = _model()
-    step = selection.restore_best(folder, fresh, pytest.fail)
+    step = selection.restore_best(folder, fresh)
     wanted = [factors[step - 1] * weights for weights in before]
     for weights, expected in zip(fresh.get_weights(), wanted, strict=True):
         np.testing.assert_allclose(weights, expected, rtol=1e-6)
@@ -88,7 +88,7 @@ def test_a_run_that_goes_on_compares_with_what_it_had(toy, tmp_path):
     selection.Selection(*options, every=1).consider(5)
     model.set_weights([50 * weights for weights in model.get_weights()])
     selection.Selection(*options, every=1).consider(10)
-    assert selection.restore_best(folder, model, pytest.fail) == 5
+    assert selection.restore_best(folder, model) == 5
 
 
 def test_a_score_that_cannot_be_computed_is_an_error(toy, tmp_path):

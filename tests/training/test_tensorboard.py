@@ -61,5 +61,5 @@ def test_bindings_are_hyperparameters(events):
     assert start.hparams["VAE.latent_dim"].number_value == 4
     assert start.hparams["train.dataset"].string_value == "toy"
     assert start.hparams["Adam.learning_rate"].number_value == pytest.approx(1e-3)
-    assert start.hparams["train.model"].string_value == "@BetaVAE"
+    assert start.hparams["train.model"].string_value == "@VAE"
     assert start.hparams["mlp_encoder.units"].string_value == "(32,)"

@@ -61,6 +61,11 @@ class Model(keras.Model):
         """
         return self.losses_on(batch, seed, step)
 
+    @property
+    def kind(self) -> str:
+        """What reports and cards call this kind of model."""
+        return type(self).__name__
+
     def summarize(self, averages: Mapping) -> dict:
         """Turns logged averages (numbers or arrays) into what is shown; adds derived figures."""
         return dict(averages)

@@ -53,7 +53,12 @@ class Objective(keras.layers.Layer):
     """
 
     def __init__(self, vae: Variational):
-        del vae
+        if not hasattr(vae, "latent_dim"):
+            name = type(self).__name__
+            raise SettingError(
+                f"train.model is {name}, which is an objective; set train.model = @VAE and "
+                f"VAE.objective = @{name}"
+            )
         super().__init__(name="objective")
         self.built = True
 

@@ -72,6 +72,20 @@ class VAE(Autoencoder):
         self.objective = objective(self)
         self.built = True
 
+    @property
+    def kind(self) -> str:
+        """The objective, which gives such models their name, and what else is not usual."""
+        unusual = [
+            type(part).__name__
+            for part, usual in (
+                (self.posterior_family, DiagonalPosterior),
+                (self.prior, NormalPrior),
+                (self.jacobian_penalty, type(None)),
+            )
+            if type(part) is not usual
+        ]
+        return ", ".join([type(self.objective).__name__, *unusual])
+
     def posterior(self, images: tf.Tensor) -> tfd.Distribution:
         """`q(z|x)`: `[B, ...]` images to B distributions over `[D]`."""
         features = self.encoder(images)

@@ -76,7 +76,7 @@ def _facts(settings: Settings, parts: Parts) -> dict:
     space = parts.dataset.space
     return {
         "name": settings.name,
-        "model": type(parts.model).__name__,
+        "model": parts.model.kind,
         "dataset": settings.dataset,
         "test_dataset": settings.test_dataset or settings.dataset,
         "dataset_fingerprint": parts.dataset.fingerprint,
