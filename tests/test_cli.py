@@ -142,3 +142,17 @@ def test_lines_stand_above_progress_bars(capsys):
     # The bar is wiped before the line, and drawn again below it.
     assert before.endswith("\r") and not before.rpartition("\r")[0].rpartition("\r")[2].strip()
     assert after.startswith("\r") and "1/2" in after.split("\r")[1]
+
+
+def test_the_verbosity_of_one_command_is_not_that_of_the_next():
+    from absl import logging
+
+    from zoo import cli
+
+    @cli.command(lambda argv: cli.Parser(prog="talk").parse_args(argv))
+    def talk(options):
+        logging.info("progress")
+
+    for arguments, shown in ((["--verbosity=-1"], False), ([], True)):
+        talk(arguments)
+        assert (logging.get_verbosity() >= logging.INFO) is shown

@@ -50,6 +50,8 @@ class Parser(argparse_flags.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):
         """As argparse's; a bad value of one of absl's flags is an error like any other."""
+        # What an earlier command of this process was given is not meant for this one.
+        flags.FLAGS["verbosity"].unparse()
         try:
             return super().parse_known_args(args, namespace)
         except flags.Error as error:

@@ -141,7 +141,7 @@ def test_a_run_whose_data_is_not_here_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures.hub, "load", lambda _: types.SimpleNamespace(card=card))
 
     def missing(name):
-        raise ValueError(f"TFDS has no {name} here")
+        raise UserError(f"TFDS has no {name} here")
 
     monkeypatch.setattr(pictures.data, "load", missing)
     with pytest.raises(UserError, match=r"needs its data: TFDS has no celeb_a\[train\] here"):

@@ -47,14 +47,14 @@ def test_probe_and_scores_reach_the_run(tmp_path, toy_gin):
     bindings = [
         *REQUIRED,
         "train.probe = @kl_error_probe",
-        "train.scores = 'dto, disentanglement_score'",
-        "train.score_options = {'dto': {'solver': 'milp'}, 'disentanglement_score': {'seed': 1}}",
+        "train.scores = 'mig, disentanglement_score'",
+        "train.score_options = {'mig': {'num_bins': 5}, 'disentanglement_score': {'seed': 1}}",
         "train.compiled = 'always'",
     ]
     arguments = [f"--gin_bindings={binding}" for binding in bindings]
     train.main([f"--gin_file={toy_gin}", f"--run_dir={tmp_path}", *arguments])
     scores = json.loads((tmp_path / "scores.json").read_text())
-    assert list(scores) == ["dto", "disentanglement_score"]
+    assert list(scores) == ["mig", "disentanglement_score"]
     assert all(row["reason"] is None for row in scores.values())
     records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [r["step"] for r in records] == [5, 10]

@@ -69,7 +69,7 @@ def test_killed_runs_end_as_an_uninterrupted_one(tmp_path, monkeypatch, onednn):
         while process.is_alive() and _lines(broken) < target:
             time.sleep(0.001)
         time.sleep(moments.random() * 0.03)
-        if process.is_alive() and kills < 3:
+        if process.is_alive() and kills < 2:
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
             process.join()
@@ -79,7 +79,7 @@ def test_killed_runs_end_as_an_uninterrupted_one(tmp_path, monkeypatch, onednn):
         if (broken / "DONE").exists():
             break
 
-    assert kills >= 3
+    assert kills == 2
     for folder in (whole, broken):
         manifest = json.loads((folder / "manifest.json").read_text())
         assert manifest["machine"]["onednn"] is (onednn == "1")
