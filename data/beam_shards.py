@@ -53,7 +53,7 @@ class _Shards(beam.DoFn):
         """Loads the data set, once a worker."""
         dataset = catalog.load(self._name)
         self._order = shards.order_of(dataset)
-        self._encode = shards.Encoder(self._builder, dataset)
+        self._encode = shards.Serialiser(self._builder, dataset)
 
     def process(self, part: tuple[str, int, int]):
         """Writes one file; Beam may do so twice."""

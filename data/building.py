@@ -146,7 +146,7 @@ class MemoryBuilder:
         pool: concurrent.futures.Executor,
     ) -> tfds.core.SplitInfo:
         order = shards.order_of(dataset)[: config.max_examples_per_split]
-        encode = shards.Encoder(self, dataset)
+        encode = shards.Serialiser(self, dataset)
         size = np.mean([len(example) for example in encode(order[:256])])
         count = config.get_shard_config().get_number_shards(int(size * len(order)), len(order))
         bounds = [0, *shard_utils.get_shard_boundaries(len(order), count)]

@@ -42,7 +42,7 @@ def write_shard(builder, encode, path: str, ids: np.ndarray, mapping=map) -> int
     return total
 
 
-class Encoder:
+class Serialiser:
     """Ids to serialised `tf.train.Example`s."""
 
     def __init__(self, builder, dataset: Dataset):
