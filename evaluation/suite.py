@@ -1,16 +1,19 @@
-"""Named suites of scores for one model on one data set."""
+"""Named suites of scores for one model on one data set, or for arrays."""
 
+import contextlib
 import inspect
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from zoo import evaluation
 from zoo.errors import UserError
 from zoo.evaluation import checks, facts
+from zoo.evaluation.array_inputs import ArrayInputs
 from zoo.evaluation.errors import FailingDecoderError, InputError
 from zoo.evaluation.inputs import Inputs
 
@@ -75,13 +78,64 @@ def evaluate(
     checks.whole(1, num_train=num_train, num_test=num_test, num_jacobian=num_jacobian)
     checks.whole(1, num_masked=num_masked, batch_size=batch_size)
     sizes = num_train, num_test, num_jacobian, num_masked
-    inputs = Inputs(model, dataset, seed, sizes, batch_size)
+    return _table(names, Inputs(model, dataset, seed, sizes, batch_size), options or {})
+
+
+def evaluate_arrays(
+    arrays: Mapping[str, Any],
+    metrics: str | Sequence[str] = "standard",
+    *,
+    seed: int = 0,
+    options: dict[str, dict] | None = None,
+) -> dict[str, dict]:
+    """Scores arrays, whatever they come from, with the scores of a suite.
+
+    A score is computed if its `needs` are among the arrays; others are left out with their reason.
+    Where there is no test half, scores that need one have two thirds of the rows for training and
+    the rest for testing, divided at random by the seed; all others are computed from all rows.
+
+    Args:
+        arrays: by the names that `needs` has, such as `codes` `[N, D]`, `factors` `[N, F]`
+            (integers from 0), perhaps `latents` `[N, K]` (the factors if left out), `categorical`
+            `[F]` (which factors have no order), `codes_test` and `factors_test` `[M, ...]`,
+            `jacobians` `[n, *output_shape, D]`, `masks` and `predicted_masks` `[n, H, W]`.
+        metrics: as in `evaluate`.
+        seed: of the division, and of every score that samples.
+        options: as in `evaluate`.
+
+    Returns:
+        The table, as in `evaluate`.
+
+    Raises:
+        InputError: an unknown array (the nearest is named), suite, score or option; numbers of rows
+            that differ; part of a test half; a seed that is no number.
+    """
+    names = names_of(metrics, options or {}, allowed=lambda name: True)
+    checks.whole(0, seed=seed)
+    return _table(names, ArrayInputs(arrays, seed), options or {})
+
+
+def scores_of(arrays: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the scores that arrays are enough for without any option."""
+    inputs, found = ArrayInputs(arrays, 0), []
+    for name in facts.names():
+        if inputs.are_enough_for(facts.of(name)):
+            with contextlib.suppress(InputError):
+                _check_options(name, {})
+                found.append(name)
+    return tuple(found)
+
+
+def _table(
+    names: Sequence[str], inputs: Inputs | ArrayInputs, options: Mapping[str, Mapping]
+) -> dict[str, dict]:
+    """The rows of scores."""
     table = {}
     for name in names:
-        start, encoded_before = time.perf_counter(), inputs.codes_of.seconds
+        start, encoded_before = time.perf_counter(), inputs.encoding_seconds
         row = {"score": None, "reason": None, "parts": {}}
         try:
-            parts = _scored(name, inputs, (options or {}).get(name, {}))
+            parts = _scored(name, inputs, options.get(name, {}))
             row["score"], row["parts"] = float(parts.pop("score")), parts
         except FailingDecoderError as error:
             row["reason"], row["parts"] = _defect(error.__cause__ or error, table)
@@ -89,18 +143,16 @@ def evaluate(
             row["reason"] = str(error)
         except Exception as error:
             row["reason"], row["parts"] = _defect(error, table)
-        encoding = inputs.codes_of.seconds - encoded_before
+        encoding = inputs.encoding_seconds - encoded_before
         row["seconds"] = time.perf_counter() - start - encoding
         row["encoding_seconds"] = encoding
         table[name] = row
     return table
 
 
-def _scored(name: str, inputs: Inputs, options: Mapping) -> dict:
+def _scored(name: str, inputs: Inputs | ArrayInputs, options: Mapping) -> dict:
     """What a score returns, but for numbers of every pixel, which would take megabytes."""
-    known = facts.of(name)
-    settings = {setting: getattr(inputs, setting) for setting in known.settings}
-    needed = [getattr(inputs, need) for need in known.needs]
+    needed, settings = inputs.arguments(facts.of(name))
     parts = getattr(evaluation, name)(*needed, **{**settings, **options})
     return {part: value for part, value in parts.items() if np.ndim(value) < 3}
 
@@ -114,14 +166,22 @@ def _defect(error: BaseException, table: Mapping[str, Mapping]) -> tuple[str, di
     return f"{type(error).__name__}: {first}".rstrip(": "), {"traceback": trace}
 
 
+def _is_computable(name: str) -> bool:
+    """Whether a model and a data set are enough for a score."""
+    return all(hasattr(Inputs, need) for need in facts.of(name).needs)
+
+
 def names_of(
-    metrics: str | Sequence[str], options: Mapping[str, Mapping] | None = None
+    metrics: str | Sequence[str],
+    options: Mapping[str, Mapping] | None = None,
+    allowed: Callable[[str], bool] = _is_computable,
 ) -> tuple[str, ...]:
     """The names of the scores of a suite, or of those asked for; see `evaluate`.
 
     Args:
         metrics: as in `evaluate`.
         options: as in `evaluate`; None where they are not known yet, and so not checked.
+        allowed: whether a score may be asked for; others are said to need to be called by hand.
 
     Raises:
         InputError: an unknown suite or score, one that needs more than a model and a data set, or
@@ -133,9 +193,9 @@ def names_of(
         if name not in facts.names():
             raise InputError(
                 f"unknown suite or score {name!r}: choose a suite ({', '.join(facts.suites())}) "
-                f"or scores of {', '.join(filter(_is_computable, facts.names()))}"
+                f"or scores of {', '.join(filter(allowed, facts.names()))}"
             )
-        if not _is_computable(name):
+        if not allowed(name):
             raise InputError(
                 f"{name} needs {' and '.join(facts.of(name).needs)}, which a model and a data set "
                 f"alone do not have: call zoo.evaluation.{name} with them"
@@ -146,11 +206,6 @@ def names_of(
     if unused:
         raise InputError(f"options for {unused[0]!r}, which is not among the scores asked for")
     return tuple(metrics)
-
-
-def _is_computable(name: str) -> bool:
-    """Whether a model and a data set are enough for a score."""
-    return all(hasattr(Inputs, need) for need in facts.of(name).needs)
 
 
 def _check_options(name: str, options: Mapping) -> None:

@@ -1,7 +1,10 @@
-"""Scoring trained models: the table, how it is shown, and where it is kept."""
+"""Scoring trained models and arrays: the table, how it is shown, and where it is kept."""
 
+import csv
+import io
 import json
 import pathlib
+import zipfile
 from collections.abc import Mapping
 
 import numpy as np
@@ -33,6 +36,20 @@ def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str,
     return evaluation.evaluate(pretrained, data.load(name), metrics=metrics, seed=seed)
 
 
+def read_arrays(path: str) -> dict[str, np.ndarray]:
+    """The arrays of an npz file by name; a UserError where it is none."""
+    if not pathlib.Path(path).is_file():
+        raise UserError(f"there is no file {path}")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is no npz file: write one by numpy.savez(path, codes=codes, ...)")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        why = str(error).partition("\n")[0]
+        raise UserError(f"{path} holds what is no array of numbers: {why}") from error
+
+
 def flat(table: Mapping[str, Mapping]) -> dict[str, dict]:
     """A table as JSON values, one object a score with its parts beside the headline number."""
     rows = {
@@ -46,6 +63,35 @@ def text(table: Mapping[str, Mapping]) -> str:
     """A flat table as JSON, a line a score."""
     lines = (f"{json.dumps(name)}: {json.dumps(row)}" for name, row in table.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def csv_text(table: Mapping[str, Mapping]) -> str:
+    """The headline numbers as comma-separated values, a row a score; empty where left out."""
+    columns = ("score", "reason", "seconds", "encoding_seconds")
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(("name", *columns))
+    for name, row in table.items():
+        writer.writerow((name, *(row[column] for column in columns)))
+    return lines.getvalue()
+
+
+def write(path: pathlib.Path, table: Mapping[str, Mapping]) -> None:
+    """Writes a table: headline numbers if the file is to end with `.csv`, else all as JSON."""
+    as_csv = path.suffix.lower() == ".csv"
+    runs.write_text(path, csv_text(table) if as_csv else text(flat(table)))
+
+
+def write_page(path: pathlib.Path, table: Mapping[str, Mapping], summary: Mapping) -> None:
+    """Writes a page that needs nothing but itself: scores, their matrices, their parts.
+
+    Args:
+        path: of the page.
+        table: what it shows.
+        summary: what was scored, as `zoo.report.page.write` takes it.
+    """
+    title = f"Scores of {summary.get('dataset') or summary.get('model')}"
+    page.write(path.parent, title=title, summary=summary, scores=flat(table), name=path.name)
 
 
 def headline(table: Mapping[str, Mapping]) -> dict[str, float]:
@@ -100,7 +146,7 @@ def show(table: Mapping[str, Mapping]) -> None:
         shown.add_row(name, value, f"{row['seconds']:.1f}", row["reason"] or "")
     total = sum(row["seconds"] for row in table.values())
     encoding = sum(row["encoding_seconds"] for row in table.values())
-    shown.caption = f"{total:.1f} s, and {encoding:.1f} s of encoding"
+    shown.caption = f"{total:.1f} s" + (f", and {encoding:.1f} s of encoding" if encoding else "")
     rich.console.Console().print(shown)
 
 
