@@ -14,6 +14,7 @@ from zoo import evaluation
 from zoo.errors import UserError
 from zoo.evaluation import checks, facts
 from zoo.evaluation.array_inputs import ArrayInputs
+from zoo.evaluation.chance import level
 from zoo.evaluation.errors import FailingDecoderError, InputError
 from zoo.evaluation.inputs import Inputs
 
@@ -30,6 +31,7 @@ def evaluate(
     num_masked: int = 100,
     batch_size: int = 512,
     options: dict[str, dict] | None = None,
+    chance: bool = False,
 ) -> dict[str, dict]:
     """Scores a representation, and its decoder if there is one, on a data set.
 
@@ -63,11 +65,14 @@ def evaluate(
             and a Jacobian may take seconds an image.
         batch_size: how many images are encoded at once.
         options: keyword arguments of single scores, `{"dci": {"predictor": "gbt"}}`.
+        chance: whether each score is also computed five times more with factors permuted, or
+            codes or latents turned at random: see `zoo.evaluation.chance`.
 
     Returns:
         The table, one row a score in the order asked for: `score` (None where left out), `reason`
         (None where scored), `seconds` of the score, `encoding_seconds` spent on images it was the
-        first to ask for, and `parts`, everything else the score returned.
+        first to ask for, and `parts`, everything else the score returned. With `chance` also that,
+        the mean of the five, None where there is none.
 
     Raises:
         InputError: an unknown suite or score or option, numbers of rows that are not positive, a
@@ -78,7 +83,7 @@ def evaluate(
     checks.whole(1, num_train=num_train, num_test=num_test, num_jacobian=num_jacobian)
     checks.whole(1, num_masked=num_masked, batch_size=batch_size)
     sizes = num_train, num_test, num_jacobian, num_masked
-    return _table(names, Inputs(model, dataset, seed, sizes, batch_size), options or {})
+    return _table(names, Inputs(model, dataset, seed, sizes, batch_size), options or {}, chance)
 
 
 def evaluate_arrays(
@@ -87,6 +92,7 @@ def evaluate_arrays(
     *,
     seed: int = 0,
     options: dict[str, dict] | None = None,
+    chance: bool = False,
 ) -> dict[str, dict]:
     """Scores arrays, whatever they come from, with the scores of a suite.
 
@@ -102,6 +108,7 @@ def evaluate_arrays(
         metrics: as in `evaluate`.
         seed: of the division, and of every score that samples.
         options: as in `evaluate`.
+        chance: as in `evaluate`.
 
     Returns:
         The table, as in `evaluate`.
@@ -112,7 +119,7 @@ def evaluate_arrays(
     """
     names = names_of(metrics, options or {}, allowed=lambda name: True)
     checks.whole(0, seed=seed)
-    return _table(names, ArrayInputs(arrays, seed), options or {})
+    return _table(names, ArrayInputs(arrays, seed), options or {}, chance)
 
 
 def scores_of(arrays: Mapping[str, Any]) -> tuple[str, ...]:
@@ -127,16 +134,20 @@ def scores_of(arrays: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _table(
-    names: Sequence[str], inputs: Inputs | ArrayInputs, options: Mapping[str, Mapping]
+    names: Sequence[str],
+    inputs: Inputs | ArrayInputs,
+    options: Mapping[str, Mapping],
+    chance: bool,
 ) -> dict[str, dict]:
     """The rows of scores."""
     table = {}
     for name in names:
         start, encoded_before = time.perf_counter(), inputs.encoding_seconds
-        row = {"score": None, "reason": None, "parts": {}}
+        row = {"score": None, "reason": None, "parts": {}, **({"chance": None} if chance else {})}
         try:
-            parts = _scored(name, inputs, options.get(name, {}))
+            parts, by_chance = _scored(name, inputs, options.get(name, {}), chance)
             row["score"], row["parts"] = float(parts.pop("score")), parts
+            row |= {"chance": by_chance} if chance else {}
         except FailingDecoderError as error:
             row["reason"], row["parts"] = _defect(error.__cause__ or error, table)
         except UserError as error:
@@ -150,11 +161,21 @@ def _table(
     return table
 
 
-def _scored(name: str, inputs: Inputs | ArrayInputs, options: Mapping) -> dict:
-    """What a score returns, but for numbers of every pixel, which would take megabytes."""
-    needed, settings = inputs.arguments(facts.of(name))
-    parts = getattr(evaluation, name)(*needed, **{**settings, **options})
-    return {part: value for part, value in parts.items() if np.ndim(value) < 3}
+def _scored(
+    name: str, inputs: Inputs | ArrayInputs, options: Mapping, chance: bool
+) -> tuple[dict, float | None]:
+    """What a score returns, but for numbers of every pixel, which would take megabytes.
+
+    And its chance level, None where it has none, or is not asked for, or is undefined.
+    """
+    function, known, by_chance = getattr(evaluation, name), facts.of(name), None
+    needed, settings = inputs.arguments(known)
+    settings = {**settings, **options}
+    parts = function(*needed, **settings)
+    if chance:
+        with contextlib.suppress(InputError):
+            by_chance = level(function, known, needed, settings, inputs.seed)
+    return {part: value for part, value in parts.items() if np.ndim(value) < 3}, by_chance
 
 
 def _defect(error: BaseException, table: Mapping[str, Mapping]) -> tuple[str, dict]:

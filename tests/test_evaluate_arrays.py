@@ -211,3 +211,14 @@ def test_importing_the_package_is_cheap():
         for _ in range(5)
     ]
     assert min(seconds) < 0.5
+
+
+def test_chance_levels_are_printed_beside_the_values(tmp_path, capsys):
+    file, out = _file(tmp_path, **_arrays()), tmp_path / "scores.csv"
+    evaluate_command.main([f"--codes={file}", "--metrics=mig,irs", "--chance", f"--out={out}"])
+    expected = evaluation.evaluate_arrays(_arrays(), "mig,irs", chance=True)
+    printed = capsys.readouterr().out
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    for row in rows:
+        chance = expected[row["name"]]["chance"]
+        assert float(row["chance"]) == chance and f"{chance:.4f}" in printed

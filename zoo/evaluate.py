@@ -28,6 +28,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--metrics", default="standard", help="a suite or scores with commas between (standard)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of everything sampled (0)")
+    parser.add_argument(
+        "--chance",
+        action="store_true",
+        help="also print the mean of each score over 5 permutations of the factors",
+    )
     parser.add_argument("--out", help="also write the scores to this file: JSON, or CSV for .csv")
     parser.add_argument("--html", help="also write a page of the scores and their matrices")
     options = parser.parse_args(argv)
@@ -48,7 +53,7 @@ def main(options: argparse.Namespace) -> None:
         table, summary = _score_arrays(options)
     else:
         model = options.run or options.model
-        table = scoring.score(model, options.dataset, options.metrics, options.seed)
+        table = scoring.score(model, options.dataset, options.metrics, options.seed, options.chance)
         summary = {"model": model, "dataset": options.dataset, "seed": options.seed}
     scoring.show(table)
     if options.run and not options.dataset:
@@ -69,7 +74,7 @@ def _score_arrays(options: argparse.Namespace) -> tuple[dict, dict]:
     from zoo.evaluation import suite
 
     arrays = scoring.read_arrays(options.codes)
-    table = suite.evaluate_arrays(arrays, options.metrics, seed=options.seed)
+    table = suite.evaluate_arrays(arrays, options.metrics, seed=options.seed, chance=options.chance)
     if more := [name for name in suite.scores_of(arrays) if name not in table]:
         logging.info("the arrays are enough for more: --metrics=%s", ",".join(more))
     shapes = {name: f"{array.dtype} {list(array.shape)}" for name, array in arrays.items()}

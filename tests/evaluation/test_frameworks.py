@@ -42,7 +42,7 @@ def test_pytorch():
 def test_jax():
     jax = pytest.importorskip("jax", reason="JAX is not installed")
     numpy = jax.numpy
-    _check(_recipe("jax", jax=jax, decoder=lambda z: numpy.sin(WEIGHTS @ z),
+    _check(_recipe("jax", jax=jax, decoder=lambda z: numpy.sin(numpy.asarray(WEIGHTS) @ z),
                    codes=numpy.asarray(CODES)))  # fmt: skip
 
 
