@@ -32,7 +32,7 @@ _OTHERS = {
     "likelihood": ("optimal_linear_vae",),
     "generative": ("inception_features",),
     "interventional": ("represent",),
-    "suite": ("evaluate",),
+    "suite": ("evaluate", "evaluate_arrays"),
     "errors": ("FailingDecoderError", "InputError", "UndefinedScoreError"),
 }
 MODULE_OF_SCORE = {name: module for module, names in _SCORES.items() for name in names}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.evaluation import arrays
+from zoo.evaluation import arrays, facts
 from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
 from zoo.evaluation.errors import InputError
 
@@ -58,6 +58,16 @@ class Inputs:
         self.codes_of = CachedCodes(
             getattr(model, "encode", model), self._dataset.images, batch_size
         )
+
+    @property
+    def encoding_seconds(self) -> float:
+        """The time spent on encoding up to now."""
+        return self.codes_of.seconds
+
+    def arguments(self, known: facts.Facts) -> tuple[list, dict]:
+        """What a score needs and its settings, made if this is the first score to ask for them."""
+        settings = {setting: getattr(self, setting) for setting in known.settings}
+        return [getattr(self, need) for need in known.needs], settings
 
     @functools.cached_property
     def _rows(self) -> tuple[np.ndarray, np.ndarray]:

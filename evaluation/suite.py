@@ -1,16 +1,20 @@
-"""Named suites of scores for one model on one data set."""
+"""Named suites of scores for one model on one data set, or for arrays."""
 
+import contextlib
 import inspect
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from zoo import evaluation
 from zoo.errors import UserError
 from zoo.evaluation import checks, facts
+from zoo.evaluation.array_inputs import ArrayInputs
+from zoo.evaluation.chance import level
 from zoo.evaluation.errors import FailingDecoderError, InputError
 from zoo.evaluation.inputs import Inputs
 
@@ -27,6 +31,7 @@ def evaluate(
     num_masked: int = 100,
     batch_size: int = 512,
     options: dict[str, dict] | None = None,
+    chance: bool = False,
 ) -> dict[str, dict]:
     """Scores a representation, and its decoder if there is one, on a data set.
 
@@ -60,11 +65,14 @@ def evaluate(
             and a Jacobian may take seconds an image.
         batch_size: how many images are encoded at once.
         options: keyword arguments of single scores, `{"dci": {"predictor": "gbt"}}`.
+        chance: whether each score is also computed five times more with factors permuted, or
+            codes or latents turned at random: see `zoo.evaluation.chance`.
 
     Returns:
         The table, one row a score in the order asked for: `score` (None where left out), `reason`
         (None where scored), `seconds` of the score, `encoding_seconds` spent on images it was the
-        first to ask for, and `parts`, everything else the score returned.
+        first to ask for, and `parts`, everything else the score returned. With `chance` also that,
+        the mean of the five, None where there is none.
 
     Raises:
         InputError: an unknown suite or score or option, numbers of rows that are not positive, a
@@ -75,34 +83,99 @@ def evaluate(
     checks.whole(1, num_train=num_train, num_test=num_test, num_jacobian=num_jacobian)
     checks.whole(1, num_masked=num_masked, batch_size=batch_size)
     sizes = num_train, num_test, num_jacobian, num_masked
-    inputs = Inputs(model, dataset, seed, sizes, batch_size)
+    return _table(names, Inputs(model, dataset, seed, sizes, batch_size), options or {}, chance)
+
+
+def evaluate_arrays(
+    arrays: Mapping[str, Any],
+    metrics: str | Sequence[str] = "standard",
+    *,
+    seed: int = 0,
+    options: dict[str, dict] | None = None,
+    chance: bool = False,
+) -> dict[str, dict]:
+    """Scores arrays, whatever they come from, with the scores of a suite.
+
+    A score is computed if its `needs` are among the arrays; others are left out with their reason.
+    Where there is no test half, scores that need one have two thirds of the rows for training and
+    the rest for testing, divided at random by the seed; all others are computed from all rows.
+
+    Args:
+        arrays: by the names that `needs` has, such as `codes` `[N, D]`, `factors` `[N, F]`
+            (integers from 0), perhaps `latents` `[N, K]` (the factors if left out), `categorical`
+            `[F]` (which factors have no order), `codes_test` and `factors_test` `[M, ...]`,
+            `jacobians` `[n, *output_shape, D]`, `masks` and `predicted_masks` `[n, H, W]`.
+        metrics: as in `evaluate`.
+        seed: of the division, and of every score that samples.
+        options: as in `evaluate`.
+        chance: as in `evaluate`.
+
+    Returns:
+        The table, as in `evaluate`.
+
+    Raises:
+        InputError: an unknown array (the nearest is named), suite, score or option; numbers of rows
+            that differ; part of a test half; a seed that is no number.
+    """
+    names = names_of(metrics, options or {}, allowed=lambda name: True)
+    checks.whole(0, seed=seed)
+    return _table(names, ArrayInputs(arrays, seed), options or {}, chance)
+
+
+def scores_of(arrays: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the scores that arrays are enough for without any option."""
+    inputs, found = ArrayInputs(arrays, 0), []
+    for name in facts.names():
+        if inputs.are_enough_for(facts.of(name)):
+            with contextlib.suppress(InputError):
+                _check_options(name, {})
+                found.append(name)
+    return tuple(found)
+
+
+def _table(
+    names: Sequence[str],
+    inputs: Inputs | ArrayInputs,
+    options: Mapping[str, Mapping],
+    chance: bool,
+) -> dict[str, dict]:
+    """The rows of scores."""
     table = {}
     for name in names:
-        start, encoded_before = time.perf_counter(), inputs.codes_of.seconds
-        row = {"score": None, "reason": None, "parts": {}}
+        start, encoded_before = time.perf_counter(), inputs.encoding_seconds
+        row = {"score": None, "reason": None, "parts": {}, **({"chance": None} if chance else {})}
         try:
-            parts = _scored(name, inputs, (options or {}).get(name, {}))
+            parts, by_chance = _scored(name, inputs, options.get(name, {}), chance)
             row["score"], row["parts"] = float(parts.pop("score")), parts
+            row |= {"chance": by_chance} if chance else {}
         except FailingDecoderError as error:
             row["reason"], row["parts"] = _defect(error.__cause__ or error, table)
         except UserError as error:
             row["reason"] = str(error)
         except Exception as error:
             row["reason"], row["parts"] = _defect(error, table)
-        encoding = inputs.codes_of.seconds - encoded_before
+        encoding = inputs.encoding_seconds - encoded_before
         row["seconds"] = time.perf_counter() - start - encoding
         row["encoding_seconds"] = encoding
         table[name] = row
     return table
 
 
-def _scored(name: str, inputs: Inputs, options: Mapping) -> dict:
-    """What a score returns, but for numbers of every pixel, which would take megabytes."""
-    known = facts.of(name)
-    settings = {setting: getattr(inputs, setting) for setting in known.settings}
-    needed = [getattr(inputs, need) for need in known.needs]
-    parts = getattr(evaluation, name)(*needed, **{**settings, **options})
-    return {part: value for part, value in parts.items() if np.ndim(value) < 3}
+def _scored(
+    name: str, inputs: Inputs | ArrayInputs, options: Mapping, chance: bool
+) -> tuple[dict, float | None]:
+    """What a score returns, but for numbers of every pixel, which would take megabytes.
+
+    And its chance level, None where it has none, or is not asked for, or is undefined.
+    """
+    function, known, by_chance = getattr(evaluation, name), facts.of(name), None
+    needed, settings = inputs.arguments(known)
+    settings = {**settings, **options}
+    parts = function(*needed, **settings)
+    if chance:
+        with contextlib.suppress(InputError):
+            by_chance = level(function, known, needed, settings, inputs.seed)
+    return {part: value for part, value in parts.items() if np.ndim(value) < 3}, by_chance
 
 
 def _defect(error: BaseException, table: Mapping[str, Mapping]) -> tuple[str, dict]:
@@ -114,14 +187,22 @@ def _defect(error: BaseException, table: Mapping[str, Mapping]) -> tuple[str, di
     return f"{type(error).__name__}: {first}".rstrip(": "), {"traceback": trace}
 
 
+def _is_computable(name: str) -> bool:
+    """Whether a model and a data set are enough for a score."""
+    return all(hasattr(Inputs, need) for need in facts.of(name).needs)
+
+
 def names_of(
-    metrics: str | Sequence[str], options: Mapping[str, Mapping] | None = None
+    metrics: str | Sequence[str],
+    options: Mapping[str, Mapping] | None = None,
+    allowed: Callable[[str], bool] = _is_computable,
 ) -> tuple[str, ...]:
     """The names of the scores of a suite, or of those asked for; see `evaluate`.
 
     Args:
         metrics: as in `evaluate`.
         options: as in `evaluate`; None where they are not known yet, and so not checked.
+        allowed: whether a score may be asked for; others are said to need to be called by hand.
 
     Raises:
         InputError: an unknown suite or score, one that needs more than a model and a data set, or
@@ -133,9 +214,9 @@ def names_of(
         if name not in facts.names():
             raise InputError(
                 f"unknown suite or score {name!r}: choose a suite ({', '.join(facts.suites())}) "
-                f"or scores of {', '.join(filter(_is_computable, facts.names()))}"
+                f"or scores of {', '.join(filter(allowed, facts.names()))}"
             )
-        if not _is_computable(name):
+        if not allowed(name):
             raise InputError(
                 f"{name} needs {' and '.join(facts.of(name).needs)}, which a model and a data set "
                 f"alone do not have: call zoo.evaluation.{name} with them"
@@ -146,11 +227,6 @@ def names_of(
     if unused:
         raise InputError(f"options for {unused[0]!r}, which is not among the scores asked for")
     return tuple(metrics)
-
-
-def _is_computable(name: str) -> bool:
-    """Whether a model and a data set are enough for a score."""
-    return all(hasattr(Inputs, need) for need in facts.of(name).needs)
 
 
 def _check_options(name: str, options: Mapping) -> None:

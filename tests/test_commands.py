@@ -115,9 +115,13 @@ def test_report_shows_the_runs_of_a_folder_against_each_other(run, tmp_path):
     assert "DtO against DS" in (tmp_path / "two" / "report" / "index.html").read_text()
 
 
-def test_evaluate_an_exported_folder_on_a_named_data_set(run, capsys):
-    evaluate_command.main([f"--model={run}/saved_model", "--dataset=toy/squares", "--metrics=mig"])
+def test_evaluate_an_exported_folder_on_a_named_data_set(run, capsys, tmp_path):
+    page = tmp_path / "scores.html"
+    evaluate_command.main(
+        [f"--model={run}/saved_model", "--dataset=toy/squares", "--metrics=mig", f"--html={page}"]
+    )
     assert "mig" in capsys.readouterr().out
+    assert "toy/squares" in page.read_text() and "mutual information in nats" in page.read_text()
 
 
 def test_export_of_the_newest_checkpoint(run, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Every command and every example of the README is run, here or by CI."""
 
+import importlib.util
 import pathlib
 import re
 import subprocess
@@ -23,6 +24,10 @@ ELSEWHERE = {
         "zoo.evaluate --model=beta_vae/dsprites",
     ),
     "python -m zoo.evaluate --run=runs/beta_vae": (".ci/run", "zoo.evaluate --run="),
+    "python -m zoo.evaluate --codes=codes.npz --out=scores.csv --html=scores.html": (
+        "tests/test_evaluate_arrays.py",
+        '[f"--codes={file}"',
+    ),
     "python -m zoo.reproduce --list": (".ci/run", "zoo.reproduce --list"),
     "python -m zoo.reproduce --table=zietlow/3.3 --budget=cpu --rows='*synth_lin' --seeds=3": (
         ".ci/run",
@@ -63,6 +68,9 @@ def test_the_example_script_runs():
 @pytest.mark.parametrize("number", range(len(_blocks("python"))))
 def test_python_examples_run(number, tmp_path):
     block = _blocks("python")[number]
+    for library in re.findall(r"^import (torch|jax)\b", block, re.M):
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
     subprocess.run([sys.executable, "-c", block], cwd=tmp_path, check=True)
 
 

@@ -1,4 +1,4 @@
-"""Scores a model: `python -m zoo.evaluate --run=DIR` or `--model=NAME`."""
+"""Scores a model or arrays: `python -m zoo.evaluate --run=DIR`, `--model=NAME`, `--codes=FILE`."""
 
 import argparse
 import pathlib
@@ -11,40 +11,77 @@ from zoo import cli
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.evaluate",
-        description="Score a trained model with a suite of metrics and print the table. With "
-        "--run the run's scores.json, model card and report are brought up to date.",
+        description="Score a trained model or arrays with a suite of metrics and print the table. "
+        "With --run the run's scores.json, model card and report are brought up to date.",
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--run", help="the folder of a run")
     which.add_argument("--model", help="the name of a pretrained model, or an exported folder")
+    which.add_argument(
+        "--codes",
+        metavar="FILE.npz",
+        help="arrays codes and factors, perhaps codes_test and factors_test, latents, jacobians, "
+        "masks or whatever else a score needs (zoo/evaluation/README.md); needs no TensorFlow",
+    )
     parser.add_argument("--dataset", help="score on this data set instead of the training set")
     parser.add_argument(
         "--metrics", default="standard", help="a suite or scores with commas between (standard)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of everything sampled (0)")
-    parser.add_argument("--out", help="also write the scores to this JSON file")
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--chance",
+        action="store_true",
+        help="also print the mean of each score over 5 permutations of the factors",
+    )
+    parser.add_argument("--out", help="also write the scores to this file: JSON, or CSV for .csv")
+    parser.add_argument("--html", help="also write a page of the scores and their matrices")
+    options = parser.parse_args(argv)
+    if options.codes and options.dataset:
+        parser.error("--codes has its own factors: leave out --dataset")
+    return options
 
 
 @cli.command(_parse)
 def main(options: argparse.Namespace) -> None:
     """Scores, prints the table, keeps the scores."""
-    cli.import_tensorflow()
+    if not options.codes:
+        cli.import_tensorflow()
 
     from zoo import scoring
 
-    table = scoring.score(
-        options.run or options.model, options.dataset, options.metrics, options.seed
-    )
+    if options.codes:
+        table, summary = _score_arrays(options)
+    else:
+        model = options.run or options.model
+        table = scoring.score(model, options.dataset, options.metrics, options.seed, options.chance)
+        summary = {"model": model, "dataset": options.dataset, "seed": options.seed}
     scoring.show(table)
     if options.run and not options.dataset:
         scoring.keep(pathlib.Path(options.run), table)
     if options.out:
-        from zoo import runs
-
-        runs.write_text(pathlib.Path(options.out), scoring.text(scoring.flat(table)))
+        scoring.write(pathlib.Path(options.out), table)
+    if options.html:
+        scoring.write_page(pathlib.Path(options.html), table, summary)
     if failed := scoring.broken(table):
         sys.exit(f"error: {', '.join(failed)} failed; see the traceback above")
+
+
+def _score_arrays(options: argparse.Namespace) -> tuple[dict, dict]:
+    """The table of the arrays of a file, and what is known of them."""
+    from absl import logging
+
+    from zoo import scoring
+    from zoo.evaluation import suite
+
+    arrays = scoring.read_arrays(options.codes)
+    table = suite.evaluate_arrays(arrays, options.metrics, seed=options.seed, chance=options.chance)
+    if more := [name for name in suite.scores_of(arrays) if name not in table]:
+        logging.info("the arrays are enough for more: --metrics=%s", ",".join(more))
+    shapes = {name: f"{array.dtype} {list(array.shape)}" for name, array in arrays.items()}
+    summary = {"dataset": pathlib.Path(options.codes).name, "seed": options.seed, "arrays": shapes}
+    if not any(name.endswith("_test") for name in arrays):
+        summary["test_half"] = "a third of the rows, at random by the seed, for scores that need it"
+    return table, summary
 
 
 if __name__ == "__main__":

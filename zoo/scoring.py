@@ -1,7 +1,10 @@
-"""Scoring trained models: the table, how it is shown, and where it is kept."""
+"""Scoring trained models and arrays: the table, how it is shown, and where it is kept."""
 
+import csv
+import io
 import json
 import pathlib
+import zipfile
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,7 +17,9 @@ from zoo.hub import load, package
 from zoo.report import page
 
 
-def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str, dict]:
+def score(
+    model: str, dataset: str | None, metrics: str, seed: int, chance: bool = False
+) -> dict[str, dict]:
     """The table of `zoo.evaluation.evaluate` for a pretrained model, an exported folder or a run.
 
     Args:
@@ -22,6 +27,7 @@ def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str,
         dataset: a name for `zoo.data.load`; by default the one its training was to be scored on.
         metrics: a suite, or scores with commas between.
         seed: of everything sampled.
+        chance: whether chance levels are computed, too.
 
     Raises:
         UserError: an unknown model, data set or score, or a data set without images.
@@ -30,7 +36,22 @@ def score(model: str, dataset: str | None, metrics: str, seed: int) -> dict[str,
     name = dataset or pretrained.card.get("test_dataset") or pretrained.card.get("dataset")
     if not name:
         raise UserError(f"the card of {model} names no data set; give one with --dataset")
-    return evaluation.evaluate(pretrained, data.load(name), metrics=metrics, seed=seed)
+    dataset = data.load(name)
+    return evaluation.evaluate(pretrained, dataset, metrics=metrics, seed=seed, chance=chance)
+
+
+def read_arrays(path: str) -> dict[str, np.ndarray]:
+    """The arrays of an npz file by name; a UserError where it is none."""
+    if not pathlib.Path(path).is_file():
+        raise UserError(f"there is no file {path}")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is no npz file: write one by numpy.savez(path, codes=codes, ...)")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        why = str(error).partition("\n")[0]
+        raise UserError(f"{path} holds what is no array of numbers: {why}") from error
 
 
 def flat(table: Mapping[str, Mapping]) -> dict[str, dict]:
@@ -46,6 +67,36 @@ def text(table: Mapping[str, Mapping]) -> str:
     """A flat table as JSON, a line a score."""
     lines = (f"{json.dumps(name)}: {json.dumps(row)}" for name, row in table.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def csv_text(table: Mapping[str, Mapping]) -> str:
+    """The headline numbers as comma-separated values, a row a score; empty where left out."""
+    columns = ["score", "reason", "seconds", "encoding_seconds"]
+    columns += ["chance"] if _has_chance(table) else []
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(("name", *columns))
+    for name, row in table.items():
+        writer.writerow((name, *(row[column] for column in columns)))
+    return lines.getvalue()
+
+
+def write(path: pathlib.Path, table: Mapping[str, Mapping]) -> None:
+    """Writes a table: headline numbers if the file is to end with `.csv`, else all as JSON."""
+    as_csv = path.suffix.lower() == ".csv"
+    runs.write_text(path, csv_text(table) if as_csv else text(flat(table)))
+
+
+def write_page(path: pathlib.Path, table: Mapping[str, Mapping], summary: Mapping) -> None:
+    """Writes a page that needs nothing but itself: scores, their matrices, their parts.
+
+    Args:
+        path: of the page.
+        table: what it shows.
+        summary: what was scored, as `zoo.report.page.write` takes it.
+    """
+    title = f"Scores of {summary.get('dataset') or summary.get('model')}"
+    page.write(path.parent, title=title, summary=summary, scores=flat(table), name=path.name)
 
 
 def headline(table: Mapping[str, Mapping]) -> dict[str, float]:
@@ -92,16 +143,23 @@ def show(table: Mapping[str, Mapping]) -> None:
     import rich.console
     import rich.table
 
-    shown = rich.table.Table("score", "value", "seconds", "")
-    for column in (1, 2):
+    chance = _has_chance(table)
+    numbers = ("value", "chance", "seconds") if chance else ("value", "seconds")
+    shown = rich.table.Table("score", *numbers, "")
+    for column in range(1, 1 + len(numbers)):
         shown.columns[column].justify = "right"
     for name, row in table.items():
-        value = "-" if row["score"] is None else f"{row['score']:.4f}"
-        shown.add_row(name, value, f"{row['seconds']:.1f}", row["reason"] or "")
+        values = [row["score"], row["chance"]] if chance else [row["score"]]
+        cells = ["-" if value is None else f"{value:.4f}" for value in values]
+        shown.add_row(name, *cells, f"{row['seconds']:.1f}", row["reason"] or "")
     total = sum(row["seconds"] for row in table.values())
     encoding = sum(row["encoding_seconds"] for row in table.values())
-    shown.caption = f"{total:.1f} s, and {encoding:.1f} s of encoding"
+    shown.caption = f"{total:.1f} s" + (f", and {encoding:.1f} s of encoding" if encoding else "")
     rich.console.Console().print(shown)
+
+
+def _has_chance(table: Mapping[str, Mapping]) -> bool:
+    return any("chance" in row for row in table.values())
 
 
 def _plain(value):

@@ -20,6 +20,8 @@ ACRONYMS = {"ari", "auc", "dci", "dto", "ds", "fid", "ima", "irs", "j", "jis", "
             "mig", "rmse", "sap", "udr", "vae"}  # fmt: skip
 # The axes of what is drawn as a spectrum.
 _SPECTRA = (("rank",), ("sample", "rank"))
+# The axes of what is drawn as a heat map.
+_MATRICES = (("latent", "factor"), ("latent", "latent"))
 # What a row of `zoo.evaluation.evaluate` says about the scoring rather than the model.
 ABOUT = ("score", "reason", "seconds", "encoding_seconds")
 HEADINGS = {
@@ -111,18 +113,19 @@ def key_figures(summary: Mapping, metrics: Sequence, scores: Mapping) -> list[tu
 def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> list[str]:
     """The SVG of every matrix over latents and factors and of every spectrum, each shown once."""
     maps, shown = [], []
-    columns = {("latent", "factor"): factors, ("latent", "latent"): latents}
+    names = {"latent": latents, "factor": factors}
     for name, part, array, axes in _parts_with_axes(scores):
         if any(np.array_equal(array, other) for other in shown):
             continue
         title = f"{_title(name)}: {HEADINGS.get(part, _title(part).lower())}"
         if axes in _SPECTRA:
             maps.append(charts.spectrum(array, title))
-        elif (
-            array.shape == (len(latents), len(columns.get(axes, ())))
-            and max(array.shape) <= LARGEST
-        ):
-            maps.append(charts.matrix(array, latents, columns[axes], title))
+        elif axes in _MATRICES and max(array.shape) <= LARGEST:
+            labels = [
+                _labels(names[axis], axis, length)
+                for axis, length in zip(axes, array.shape, strict=True)
+            ]
+            maps.append(charts.matrix(array, *labels, title))
         else:
             continue
         shown.append(array)
@@ -172,6 +175,16 @@ def _parts_with_axes(
             array = _array(scores[name].get(part))
             if array is not None and array.ndim == len(axes):
                 yield name, part, array, axes
+
+
+def _labels(names: Sequence[str], axis: str, length: int) -> Sequence[str]:
+    """The names of the entries of an axis, numbered where those of the report do not fit.
+
+    Continuous latents may be more or fewer than factors.
+    """
+    if len(names) == length:
+        return names
+    return [f"z{i}" if axis == "latent" else f"factor {i}" for i in range(length)]
 
 
 def _lengths(scores: Mapping[str, Mapping], axis: str) -> list[int]:

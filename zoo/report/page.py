@@ -55,6 +55,7 @@ def write(
     scores: Mapping[str, Mapping | float] | None = None,
     figures: Mapping[str, bytes | np.ndarray | str] | None = None,
     load: str | None = None,
+    name: str = "index.html",
 ) -> pathlib.Path:
     """Writes `folder/index.html`, a self-contained page. What is empty or missing is left out.
 
@@ -70,11 +71,12 @@ def write(
         figures: pictures by name in their order: PNG files, `[H, W, 3]` uint8 arrays, or the SVG
             text of `zoo.drawing.charts`, which is trusted.
         load: the path of the run as a user would type it; names it in the code that loads it.
+        name: of the file, another one for a page that is not alone in its folder.
 
     Returns:
         The path of the page.
     """
-    scores = {name: contents.parts_of(row) for name, row in (scores or {}).items()}
+    scores = {score: contents.parts_of(row) for score, row in (scores or {}).items()}
     metrics = sorted({row["step"]: row for row in metrics}.values(), key=lambda row: row["step"])
     axes = (contents.factor_names(summary, scores), contents.latent_names(metrics, scores))
     maps = contents.heat_maps(scores, *axes)
@@ -85,16 +87,16 @@ def write(
         title=title,
         facts=contents.facts(summary),
         tiles=contents.key_figures(summary, metrics, scores),
-        pictures=[_picture(name, figure) for name, figure in (figures or {}).items()],
+        pictures=[_picture(*figure) for figure in (figures or {}).items()],
         curves=[_inline(svg) for svg in charts.curves(metrics).values()],
         maps=[Picture("", "", _inline(svg), _width(svg)) for svg in maps],
-        scores=[contents.score_row(name, parts) for name, parts in scores.items()],
+        scores=[contents.score_row(*score) for score in scores.items()],
         tables=contents.part_tables(scores, *axes),
         config=config.strip("\n"),
         manifest=manifest if summary else "",
         load=[json.dumps(p, ensure_ascii=False) for p in (load, f"{load}/saved_model") if load],
     )
-    path = pathlib.Path(folder) / "index.html"
+    path = pathlib.Path(folder) / name
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path

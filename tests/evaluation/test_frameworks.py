@@ -1,0 +1,51 @@
+"""Jacobians of decoders of other frameworks, by the recipes of the documentation.
+
+The decoder is z -> sin(W z), whose Jacobian diag(cos(W z)) W is written by hand.
+"""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from zoo import evaluation
+
+README = (pathlib.Path(evaluation.__file__).parent / "README.md").read_text()
+GENERATOR = np.random.default_rng(0)
+WEIGHTS = GENERATOR.normal(size=(12, 3)).astype(np.float32)
+CODES = GENERATOR.normal(size=(20, 3)).astype(np.float32)
+JACOBIANS = np.cos(CODES @ WEIGHTS.T)[:, :, None] * WEIGHTS
+
+
+def _recipe(name: str, **variables) -> np.ndarray:
+    """The Jacobians that the documentation's line makes of `decoder` and `codes`."""
+    line = next(row for row in README.splitlines() if f"{name}.vmap(" in row)
+    exec(line, variables)
+    return variables["jacobians"]
+
+
+def _check(jacobians) -> None:
+    np.testing.assert_allclose(np.asarray(jacobians.tolist()), JACOBIANS, atol=1e-5)
+    for score in (evaluation.dto, evaluation.ima_contrast):
+        assert score(jacobians)["score"] == pytest.approx(score(JACOBIANS)["score"], abs=1e-4)
+
+
+def test_pytorch():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    layer = torch.nn.Linear(3, 12, bias=False)
+    layer.weight.data = torch.tensor(WEIGHTS)
+    # The weights want gradients, and so do the Jacobians: they are taken as they are.
+    _check(_recipe("torch", torch=torch, decoder=lambda z: layer(z).sin(),
+                   codes=torch.tensor(CODES)))  # fmt: skip
+
+
+def test_jax():
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    numpy = jax.numpy
+    _check(_recipe("jax", jax=jax, decoder=lambda z: numpy.sin(numpy.asarray(WEIGHTS) @ z),
+                   codes=numpy.asarray(CODES)))  # fmt: skip
+
+
+def test_the_recipes_are_there():
+    assert "jax.vmap(jax.jacfwd(decoder))" in README
+    assert "torch.vmap(torch.func.jacfwd(decoder))" in README
