@@ -89,12 +89,12 @@ def test_kernel_r2_is_ridge_regression_written_out():
 
 def test_penalty_and_width_are_chosen_for_each_latent():
     x = np.random.default_rng(0).uniform(-3, 3, size=(600, 1))
-    latents = np.hstack([np.sin(4 * x), x]) + 0.3 * _normal(600, 2, seed=1)
-    both = {"alphas": [10.0], "gammas": [0.001, 3.0]}
+    latents = np.hstack([np.sin(3 * x), x]) + 0.3 * _normal(600, 2, seed=1)
+    both = {"alphas": [0.1], "gammas": [0.01, 3.0]}
     chosen = evaluation.kernel_r2(*_halves(x, latents), **both)["per_latent"]
     alone = [
-        evaluation.kernel_r2(*_halves(x, latents), alphas=[10.0], gammas=[gamma])["per_latent"]
-        for gamma in (3.0, 0.001)
+        evaluation.kernel_r2(*_halves(x, latents), alphas=[0.1], gammas=[gamma])["per_latent"]
+        for gamma in (3.0, 0.01)
     ]
     assert alone[0][0] > alone[1][0] + 0.3 and alone[1][1] > alone[0][1]
     np.testing.assert_allclose(chosen, [alone[0][0], alone[1][1]], atol=1e-9)
