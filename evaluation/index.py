@@ -10,9 +10,12 @@ _SCORES = {
     "importance": ("dci",),
     "interventional": ("irs", "factor_vae_score", "beta_vae_score"),
     "matching": ("mcc", "lms_spearman", "lms_tree", "slot_identifiability_score"),
+    "weak_matching": ("weak_mcc", "within_domain_mcc"),
+    "regression": ("affine_r2", "kernel_r2", "mlp_r2", "cca"),
+    "graphs": ("mixing_graph_f1",),
     "orthogonality": ("dto", "ima_contrast", "singular_values", "pca_alignment"),
     "interaction": ("j_ari", "jis", "compositional_contrast"),
-    "segmentation": ("ari", "foreground_ari", "attention_ari"),
+    "segmentation": ("ari", "foreground_ari", "attention_ari", "mbo", "miou"),
     "hessian": ("hessian_penalty", "block_hessian", "interaction_order"),
     "nonlinearity": ("sufficient_nonlinearity",),
     "unsupervised": (

@@ -1,20 +1,11 @@
 """Scores that match codes to the true latents: MCC, LMS and slot identifiability."""
 
-import itertools
-from collections.abc import Iterator, Sequence
-
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import rankdata
 
-from zoo.evaluation import arrays, checks, columns, facts
+from zoo.evaluation import arrays, assignment, checks, columns, facts
 from zoo.evaluation.batches import consecutive, lengths
+from zoo.evaluation.blocks import Blocks, partition, partitions
 from zoo.evaluation.errors import InputError
-
-Blocks = Sequence[Sequence[int]]
-
-# A search over more partitions than this would fit trees for hours: blocks must be given instead.
-_MAX_PARTITIONS = 10_000
 
 
 @facts.score(
@@ -63,9 +54,7 @@ def mcc(
         InputError: wrong shapes, NaN, a constant latent, fewer than 3 rows, an unknown
             correlation, `covariance_ddof` or `batch_size` out of range.
     """
-    if correlation not in ("pearson", "spearman"):
-        raise InputError(f"correlation {correlation!r} is unknown: use 'pearson' or 'spearman'")
-    codes, latents = _codes_and_latents(codes, latents)
+    codes, latents = assignment.codes_and_latents(codes, latents)
     if len(codes) < 3:
         raise InputError(f"there are {len(codes)} rows, and two always correlate: give at least 3")
     batches = _batches(len(codes), batch_size, least=3)
@@ -76,15 +65,15 @@ def mcc(
             f"{lengths(batches).min()} rows of a batch"
         )
     ddof = covariance_ddof if correlation == "pearson" else 0
-    matrix = _correlations(codes, latents, correlation)
-    per_latent, code_of_latent = _match(np.abs(matrix))
+    matrix = assignment.correlations(codes, latents, correlation)
+    per_latent, code_of_latent = assignment.best_matching(np.abs(matrix))
     per_batch = []
     for rows, count in zip(batches, lengths(batches), strict=True):
         part = matrix
         if count < len(codes):
-            part = _correlations(codes[rows], latents[rows], correlation)
+            part = assignment.correlations(codes[rows], latents[rows], correlation)
         factor = count / (count - ddof)
-        per_batch.append(min(1.0, factor * _match(np.abs(part))[0].mean()))
+        per_batch.append(min(1.0, factor * assignment.best_matching(np.abs(part))[0].mean()))
     return {
         "score": float(np.average(per_batch, weights=lengths(batches))),
         "per_latent": per_latent,
@@ -180,17 +169,13 @@ def lms_tree(
         InputError: wrong shapes, NaN, a constant latent, blocks that are no partition, too many
             partitions to search.
     """
-    codes, latents = _codes_and_latents(codes, latents)
-    codes_test, latents_test = _codes_and_latents(codes_test, latents_test, "_test")
-    if codes.shape[1:] != codes_test.shape[1:] or latents.shape[1:] != latents_test.shape[1:]:
-        raise InputError(
-            f"training and test rows differ: codes {codes.shape} and {codes_test.shape}, "
-            f"latents {latents.shape} and {latents_test.shape}"
-        )
-    blocks = _partition(blocks, codes.shape[1], "blocks")
+    codes, latents, codes_test, latents_test = assignment.halves(
+        codes, latents, codes_test, latents_test
+    )
+    blocks = partition(blocks, codes.shape[1], "blocks")
     if latent_blocks is None:
         latent_blocks = blocks
-    latent_blocks = _partition(latent_blocks, latents.shape[1], "latent_blocks")
+    latent_blocks = partition(latent_blocks, latents.shape[1], "latent_blocks")
     batches = _batches(len(codes_test), batch_size, least=2)
     weights = lengths(batches)
     # Scikit-learn's trees ignore differences up to 1e-7.
@@ -207,16 +192,16 @@ def lms_tree(
         return fitted[block]
 
     best = None
-    for partition in _partitions(blocks) if best_partition else [blocks]:
-        r2 = np.stack([predictability(block) for block in partition], axis=1)
-        matched = np.stack([_match(matrix)[0] for matrix in r2])
+    for division in partitions(blocks) if best_partition else [blocks]:
+        r2 = np.stack([predictability(block) for block in division], axis=1)
+        matched = np.stack([assignment.best_matching(matrix)[0] for matrix in r2])
         per_block = np.average(matched, axis=0, weights=weights)
         if best is None or per_block.mean() > best["score"]:
             best = {
                 "score": float(per_block.mean()),
                 "per_block": per_block,
                 "r2": np.average(r2, axis=0, weights=weights),
-                "blocks": [list(block) for block in partition],
+                "blocks": [list(block) for block in division],
             }
     return best
 
@@ -270,7 +255,7 @@ def slot_identifiability_score(
         if slots.ndim != 3 or not slots.size:
             raise InputError(f"{name} has shape {slots.shape}: give slots [N, slots, dimensions]")
     shapes = codes.shape, latents.shape
-    codes, latents = _codes_and_latents(
+    codes, latents = assignment.codes_and_latents(
         *(slots.reshape(len(slots), -1) for slots in (codes, latents))
     )
     codes = codes.reshape(shapes[0])
@@ -288,9 +273,9 @@ def slot_identifiability_score(
     for j in range(slots):
         inputs = columns.standardized(codes[:, j])
         model = KernelRidge(kernel="rbf", alpha=alpha).fit(inputs[:train], targets[:train])
-        values = _r2(targets[train:], model.predict(inputs[train:]))
+        values = assignment.r2_of(targets[train:], model.predict(inputs[train:]))
         r2[:, j] = np.maximum(0, values.reshape(true_slots, -1).mean(1))
-    matched, slot_of_latent = _match(r2.T)
+    matched, slot_of_latent = assignment.best_matching(r2.T)
     others = r2.copy()
     taken = slot_of_latent >= 0
     others[np.flatnonzero(taken), slot_of_latent[taken]] = 0
@@ -304,49 +289,10 @@ def slot_identifiability_score(
     }
 
 
-def _codes_and_latents(codes, latents, suffix: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Checked `[N, D]` codes and `[N, K]` latents, of which none is constant."""
-    codes = checks.varying(codes, f"codes{suffix}", "[N, D]")
-    latents = checks.varying(latents, f"latents{suffix}", "[N, K]")
-    if len(codes) != len(latents):
-        raise InputError(
-            f"codes{suffix} has {len(codes)} rows and latents{suffix} {len(latents)}: "
-            "row n of both must describe the same observation"
-        )
-    constant = checks.constant_columns(latents)
-    if constant.any():
-        raise InputError(f"latents{suffix} column {constant.argmax()} is constant: leave it out")
-    return codes, latents
-
-
-def _match(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The matching of rows to columns of greatest weight: what each column gets, and from where."""
-    rows, chosen = linear_sum_assignment(weights, maximize=True)
-    values = np.zeros(weights.shape[1])
-    origin = np.full(weights.shape[1], -1)
-    values[chosen], origin[chosen] = weights[rows, chosen], rows
-    return values, origin
-
-
-def _correlations(codes: np.ndarray, latents: np.ndarray, correlation: str) -> np.ndarray:
-    """`[D, K]` correlations in [-1, 1], 0 where a column is constant."""
-    if correlation == "spearman":
-        codes, latents = rankdata(codes, axis=0), rankdata(latents, axis=0)
-    return columns.correlations(codes, latents)
-
-
 def _batches(rows: int, batch_size: int | None, least: int) -> list[slice]:
     if batch_size is not None:
         checks.whole(least, batch_size=batch_size)
     return consecutive(rows, batch_size)
-
-
-def _r2(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """`[K]` coefficients of determination; 0 for a constant column that is not predicted."""
-    residual = ((true - predicted) ** 2).sum(0)
-    total = ((true - true.mean(0)) ** 2).sum(0)
-    r2 = 1 - residual / np.where(total > 0, total, 1)
-    return np.where(total > 0, r2, residual == 0)
 
 
 def _tree_r2(
@@ -361,45 +307,6 @@ def _tree_r2(
         tree.fit(codes, latents[:, block])
         predicted = tree.predict(codes_test).reshape(len(codes_test), -1)
         for i, rows in enumerate(batches):
-            r2 = _r2(latents_test[rows][:, block], predicted[rows])
+            r2 = assignment.r2_of(latents_test[rows][:, block], predicted[rows])
             scores[i, j] = max(0.0, r2.mean())
     return scores
-
-
-def _partition(blocks: Blocks | int, size: int, name: str) -> list[tuple[int, ...]]:
-    """Blocks as tuples of column numbers, every column in exactly one."""
-    if isinstance(blocks, int | np.integer):
-        if blocks < 1 or size % blocks:
-            raise InputError(f"{name}: {size} columns do not divide into {blocks} equal blocks")
-        return [tuple(b.tolist()) for b in np.arange(size).reshape(blocks, -1)]
-    result = [tuple(int(i) for i in block) for block in blocks]
-    if not all(result) or sorted(itertools.chain(*result)) != list(range(size)):
-        raise InputError(f"{name} {result} must hold each of the {size} columns exactly once")
-    return result
-
-
-def _partitions(blocks: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-    """Every way to divide the same columns into blocks of the same sizes, each once."""
-
-    def divide(free: tuple[int, ...], sizes: tuple[int, ...]):
-        if not sizes:
-            yield []
-            return
-        # The smallest free column goes into one block of each size in turn: no division twice.
-        for size in sorted(set(sizes)):
-            left = list(sizes)
-            left.remove(size)
-            for others in itertools.combinations(free[1:], size - 1):
-                block = (free[0], *others)
-                rest = tuple(i for i in free if i not in block)
-                yield from ([block, *tail] for tail in divide(rest, tuple(left)))
-
-    sizes = tuple(map(len, blocks))
-    every = divide(tuple(range(sum(sizes))), sizes)
-    found = list(itertools.islice(every, _MAX_PARTITIONS + 1))
-    if len(found) > _MAX_PARTITIONS:
-        raise InputError(
-            f"there are over {_MAX_PARTITIONS} partitions of {sum(sizes)} codes into blocks of "
-            "these sizes: give the blocks and leave best_partition off"
-        )
-    yield from found

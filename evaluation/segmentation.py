@@ -1,12 +1,14 @@
-"""Agreement of segmentations: the adjusted Rand index, on all pixels or on the foreground."""
+"""Agreement of segmentations: adjusted Rand index, on all pixels or the foreground, and overlap."""
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from zoo.evaluation import facts
 from zoo.evaluation.arrays import finite, labels
+from zoo.evaluation.assignment import best_matching
 from zoo.evaluation.errors import InputError
 
 
@@ -46,7 +48,7 @@ def ari(masks, predicted) -> dict:
     chance=0.0,
 )
 def foreground_ari(masks, predicted, background: int = 0) -> dict:
-    """Adjusted Rand index on the pixels of true objects only.
+    """FG-ARI: the adjusted Rand index on the pixels of true objects only.
 
     As `ari`, leaving out pixels whose true label is `background`: how the predictions treat the
     background does not count. Images without any object are left out of the mean.
@@ -115,6 +117,87 @@ def attention_ari(attention, masks, background: int = 0) -> dict:
             )
         predicted = predicted.repeat(times, axis)
     return {**foreground_ari(masks, predicted, background), "predicted": predicted}
+
+
+@facts.score(
+    needs=("masks", "predicted_masks"),
+    source="Pont-Tuset et al. 2017",
+    higher_is_better=True,
+    range=(0, 1),
+)
+def mbo(masks, predicted, background: int | None = 0) -> dict:
+    """Mean best overlap (mBO): how well the best predicted segment covers each true object.
+
+    For every true object the largest intersection over union with any predicted segment, which may
+    be the best for several; averaged over the objects of an image, then over images with objects
+    (Pont-Tuset et al. 2017). Instance masks give mBO_i, class masks mBO_c.
+
+    Args:
+        masks: true labels, integer `[N, ...]`.
+        predicted: predicted labels, integer, of the same shape; all count, on all pixels.
+        background: the true label of no object; None where every label is an object.
+
+    Returns:
+        `score` in [0, 1]; `per_image` `[N]`, 0 for images without objects; `empty` `[N]`, which
+        those are.
+
+    Raises:
+        InputError: wrong shapes, labels that are not integers, or no object in any image.
+    """
+    return _mean_overlap(masks, predicted, background, lambda overlap: overlap.max(1))
+
+
+@facts.score(
+    needs=("masks", "predicted_masks"),
+    source="Jaccard 1912",
+    higher_is_better=True,
+    range=(0, 1),
+)
+def miou(masks, predicted, background: int | None = 0) -> dict:
+    """Mean intersection over union (instance mIoU) of objects matched one to one to segments.
+
+    As `mbo`, the mean of indices of Jaccard 1912, but each predicted segment serves one object:
+    the matching maximises the sum (solved exactly, as by the Hungarian method). An object that
+    gets no segment counts 0; surplus segments do not count.
+
+    Args:
+        masks: as in `mbo`.
+        predicted: as in `mbo`.
+        background: as in `mbo`.
+
+    Returns:
+        As `mbo`.
+
+    Raises:
+        InputError: as `mbo`.
+    """
+    return _mean_overlap(masks, predicted, background, lambda overlap: best_matching(overlap.T)[0])
+
+
+def _mean_overlap(masks, predicted, background, of_objects: Callable) -> dict:
+    """Means over the objects of images, of what `of_objects` makes of their overlaps."""
+    masks, predicted = _pair(masks, predicted)
+    if background is None:
+        foreground = np.ones(masks.shape, bool)
+    else:
+        foreground = masks != background
+    empty = ~foreground.any(1)
+    if empty.all():
+        raise InputError(f"masks hold only the background label {background}: nothing to score")
+    values = np.zeros(len(masks))
+    for i in np.flatnonzero(~empty):
+        values[i] = of_objects(_overlaps(masks[i], predicted[i], background)).mean()
+    return {"score": float(values[~empty].mean()), "per_image": values, "empty": empty}
+
+
+def _overlaps(true: np.ndarray, predicted: np.ndarray, background: int | None) -> np.ndarray:
+    """`[objects, segments]` intersections over unions of one image's labels `[pixels]`."""
+    objects, row = np.unique(true, return_inverse=True)
+    segments, column = np.unique(predicted, return_inverse=True)
+    cells = np.bincount(row * len(segments) + column, minlength=len(objects) * len(segments))
+    both = cells.reshape(len(objects), len(segments))
+    either = both.sum(1, keepdims=True) + both.sum(0) - both
+    return (both / either)[[background is None or label != background for label in objects]]
 
 
 def _pair(masks, predicted):

@@ -218,12 +218,12 @@ def test_lms_tree_finds_the_best_partition():
 
 
 def test_partitions_are_all_and_each_once():
-    from zoo.evaluation.matching import _partitions
+    from zoo.evaluation.blocks import partitions
 
     for sizes, count in (((2, 2), 3), ((2, 2, 2), 15), ((1, 2), 3), ((3, 1, 1), 10), ((4,), 1)):
         blocks = [tuple(range(size)) for size in sizes]
-        found = {frozenset(map(frozenset, partition)) for partition in _partitions(blocks)}
-        assert len(found) == count == len(list(_partitions(blocks)))
+        found = {frozenset(map(frozenset, partition)) for partition in partitions(blocks)}
+        assert len(found) == count == len(list(partitions(blocks)))
 
 
 def test_slot_score_is_one_minus_what_leaks():

@@ -1,0 +1,80 @@
+"""F1 and SHD of mixing graphs: a case by hand, brute force over matchings, invariances."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from zoo import evaluation
+
+
+def test_a_graph_by_hand():
+    graph = np.array([[1, 0], [1, 1], [0, 1], [0, 1]], bool)
+    # The first learned latent is the second true one with an edge missed (0.3 < 0.5 * 2) and one
+    # too many; the second is the first true one.
+    jacobian = np.array([[1.5, -7.0], [2.0, 8.0], [-2.0, 0.1], [0.3, 0.0]])
+    result = evaluation.mixing_graph_f1(jacobian, graph, threshold=0.5)
+    assert result["matching"].tolist() == [1, 0]
+    assert result["learned"].astype(int).tolist() == [[1, 1], [1, 1], [1, 0], [0, 0]]
+    assert result["shd"] == 2
+    assert result["precision"] == pytest.approx(4 / 5)
+    assert result["recall"] == pytest.approx(4 / 5)
+    assert result["score"] == pytest.approx(4 / 5)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_matching_is_the_best_of_all_for_f1_and_shd(seed):
+    from sklearn.metrics import f1_score
+
+    rng = np.random.default_rng(seed)
+    graph, learned = rng.random((6, 4)) < 0.4, rng.random((6, 4)) < 0.5
+    graph[0, 0] = True
+    result = evaluation.mixing_graph_f1(learned * rng.uniform(1, 2, (6, 4)), graph)
+    orders = [learned[:, order] for order in itertools.permutations(range(4))]
+    best = max(f1_score(graph.ravel(), order.ravel()) for order in orders)
+    assert result["score"] == pytest.approx(best)
+    assert result["shd"] == min((graph != order).sum() for order in orders)
+    matched = learned[:, result["matching"]]
+    assert (graph != matched).sum() == result["shd"]
+
+
+def test_order_scale_and_sign_of_latents_do_not_count():
+    rng = np.random.default_rng(0)
+    graph = rng.random((8, 3)) < 0.5
+    jacobians = graph * rng.uniform(1, 2, (5, 8, 3)) * rng.choice([-1, 1], (5, 8, 3))
+    turned = jacobians[:, :, [2, 0, 1]] * [1e-3, -50, 3]
+    result = evaluation.mixing_graph_f1(turned, graph)
+    assert (result["score"], result["shd"], result["precision"], result["recall"]) == (1, 0, 1, 1)
+    assert result["matching"].tolist() == [1, 2, 0]
+
+
+def test_dead_surplus_and_missing_latents():
+    graph = np.eye(4, 3, dtype=bool) | np.eye(4, 3, -1, dtype=bool)
+    dead = np.hstack([graph * 1.0, np.full((4, 1), 1e-9)])
+    assert evaluation.mixing_graph_f1(dead, graph)["score"] == 1
+    surplus = evaluation.mixing_graph_f1(np.hstack([graph, np.ones((4, 1))]), graph)
+    assert surplus["shd"] == 4 and surplus["recall"] == 1
+    assert surplus["precision"] == pytest.approx(6 / 10)
+    missing = evaluation.mixing_graph_f1(graph[:, :2] * 1.0, graph)
+    assert missing["matching"].tolist() == [0, 1, -1]
+    assert (missing["shd"], missing["precision"]) == (2, 1)
+    assert missing["score"] == pytest.approx(2 * 4 / 10)
+    nothing = evaluation.mixing_graph_f1(np.zeros((4, 3)), graph)
+    assert (nothing["score"], nothing["precision"], nothing["shd"]) == (0, 0, 6)
+
+
+@pytest.mark.parametrize(
+    ("jacobian", "graph", "options", "message"),
+    [
+        (np.ones((4, 2)), np.ones((3, 2)), {}, "of the same outputs"),
+        (np.ones(4), np.ones((4, 2)), {}, "outputs, latents"),
+        (np.ones((4, 2)), np.zeros((4, 2)), {}, "at least one edge"),
+        (np.ones((4, 2)), np.full((4, 2), 0.5), {}, "True and False"),
+        (np.full((4, 2), np.nan), np.ones((4, 2)), {}, "jacobian holds nan"),
+        (np.ones((4, 2)), np.ones((4, 2)), {"threshold": 1.0}, "threshold is 1.0"),
+    ],
+)
+def test_bad_input_is_one_clear_line(jacobian, graph, options, message):
+    with pytest.raises(evaluation.InputError, match=message) as caught:
+        evaluation.mixing_graph_f1(jacobian, graph, **options)
+    assert "\n" not in str(caught.value)
