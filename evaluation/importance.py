@@ -60,12 +60,12 @@ def dci(
 
     importance, train, test = zip(*over_factors(one, factors), strict=True)
     importance = np.stack(importance, axis=1)
-    per_code, per_factor = _concentration(importance), _concentration(importance.T)
-    disentanglement = _weighted_mean(per_code, importance.sum(1))
+    per_code, per_factor = concentration(importance), concentration(importance.T)
+    disentanglement = weighted_mean(per_code, importance.sum(1))
     return {
         "score": disentanglement,
         "disentanglement": disentanglement,
-        "completeness": _weighted_mean(per_factor, importance.sum(0)),
+        "completeness": weighted_mean(per_factor, importance.sum(0)),
         "informativeness_train": float(np.mean(train)),
         "informativeness_test": float(np.mean(test)),
         "importance": importance,
@@ -89,7 +89,7 @@ def _sklearn(codes, factor, codes_test, seed):
 _PREDICTORS = {"gbt": _boosted, "sklearn": _sklearn}
 
 
-def _concentration(importance: np.ndarray) -> np.ndarray:
+def concentration(importance: np.ndarray) -> np.ndarray:
     """`[n]`: one minus the entropy of each row of `[n, m]`, to base m; 0 for a row of zeros."""
     if importance.shape[1] == 1:
         importance = np.pad(importance, ((0, 0), (0, 1)))
@@ -100,5 +100,5 @@ def _concentration(importance: np.ndarray) -> np.ndarray:
     return np.clip(1 - entropy, 0.0, 1.0)
 
 
-def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
     return float(np.average(values, weights=weights if weights.sum() > 0 else None))
