@@ -237,7 +237,7 @@ def _neighbour_information(codes, factors, seed, categorical, discrete_codes, ne
     from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
     alive = ~checks.constant_columns(codes)
-    (codes,) = checks.comparable(codes)
+    codes = symbols(codes) if discrete_codes else checks.comparable(codes)[0]
     information = np.zeros((codes.shape[1], factors.shape[1]))
     if not alive.any():
         return information

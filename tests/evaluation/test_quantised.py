@@ -178,7 +178,7 @@ def test_renamed_symbols_and_moved_codes_change_nothing(score):
         expected, abs=1e-3
     )
     codes = _codes("noisy")
-    moved = score(3.0 - 1e-10 * codes, FACTORS)["score"]
+    moved = score(3.0 - 1e-3 * codes, FACTORS)["score"]
     assert moved == pytest.approx(score(codes, FACTORS)["score"], abs=0.01)
 
 
