@@ -16,14 +16,15 @@ from zoo.evaluation import facts as evaluation_facts
 
 # Heat maps and tables of more rows or columns than this are left to `scores.json`.
 LARGEST = 64
-ACRONYMS = {"ari", "auc", "dci", "dto", "ds", "fid", "ima", "irs", "j", "jis", "kl", "lms", "mcc",
-            "mig", "rmse", "sap", "udr", "vae"}  # fmt: skip
+ACRONYMS = {"ari", "auc", "dci", "dcimig", "dto", "ds", "fid", "ima", "irs", "j", "jemmig", "jis",
+            "kl", "lms", "mcc", "med", "mig", "rmse", "sap", "udr", "vae"}  # fmt: skip
 # The axes of what is drawn as a spectrum.
 _SPECTRA = (("rank",), ("sample", "rank"))
 # What a row of `zoo.evaluation.evaluate` says about the scoring rather than the model.
 ABOUT = ("score", "reason", "seconds", "encoding_seconds")
 HEADINGS = {
     "mutual_information": "mutual information in nats",
+    "normalised_information": "mutual information over the entropy of the factor",
     "importance": "importance for each factor",
 }
 
