@@ -41,7 +41,7 @@ def jemmig(
 ) -> dict[str, float | np.ndarray]:
     """JEMMIG: the information gap less what the best code holds besides its factor.
 
-    Joint entropy minus mutual information gap, of Do & Tran 2020, sec. 4.
+    Joint entropy minus mutual information gap, of Do & Tran 2020.
 
     For each factor v, of the two codes that tell most about it,
     `raw = H(z_first, v) - I(z_first; v) + I(z_second; v)`, which is 0 at best and
@@ -104,7 +104,7 @@ def dcimig(
 ) -> dict[str, float | np.ndarray]:
     """DCIMIG: how much of the factors is told by codes of their own.
 
-    Defined in Sepliarskaia et al. 2019, in the form of Carbonneau et al. 2022, sec. 4.
+    Defined in Sepliarskaia et al. 2019, in the form of Carbonneau et al. 2022.
 
     The gap of a code is the difference of its largest and second largest information about a
     factor, and belongs to the factor of the largest. The score is the sum over factors of the
@@ -154,7 +154,7 @@ def mig_sup(
 ) -> dict[str, float | np.ndarray]:
     """MIG-sup: how much more each code tells of one factor than of any other.
 
-    Defined in Li et al. 2020, sec. 4, as the supplement of `mig`, which does not see codes that
+    Defined in Li et al. 2020, as the supplement of `mig`, which does not see codes that
     several factors share.
 
     For each active code `I(z; v_first) / H(v_first) - I(z; v_second) / H(v_second)`, of the two
@@ -209,7 +209,7 @@ def med(
 ) -> dict[str, float | np.ndarray]:
     """MED: DCI disentanglement with mutual information for importance.
 
-    Defined in Cao et al. 2022, sec. 3.
+    Defined in Cao et al. 2022.
 
     The importance `R[d, f]` of a code for a factor is `I(z_d; v_f) / sum_d I(z_d; v_f)`, from which
     disentanglement and completeness are made as in `dci`. No predictor is fitted, so that codes of

@@ -31,14 +31,14 @@ def info_m(
 ) -> dict[str, float | np.ndarray]:
     """InfoM: modularity, the share of a code's information that is about one factor.
 
-    Defined in Hsu et al. 2023, sec. 4.
+    Defined in Hsu et al. 2023.
 
     With `N[d, f] = I(z_d; v_f) / H(v_f)`, `(mean_d max_f N[d, f] / sum_f N[d, f] - 1/F) /
     (1 - 1/F)`, over the active codes. A code that tells nothing counts as one that tells the same
     of all factors, and one factor alone as one beside another of which nothing is told.
 
     Information is that of counts for discrete codes, else of 10 nearest neighbours, as the authors
-    estimate it. For quantities, which the paper has not, `N` is `1 - exp(-2 I)`, as in `mig`.
+    estimate it. A quantity has no entropy: its `N` is `1 - exp(-2 I)`, as in `mig`.
 
     Args:
         codes: `[N, D]` codes.
@@ -88,7 +88,7 @@ def info_c(
 ) -> dict[str, float | np.ndarray]:
     """InfoC: compactness, the share of what is told of a factor that one code tells.
 
-    Defined in Hsu et al. 2023, sec. 4.
+    Defined in Hsu et al. 2023.
 
     With N as in `info_m` and A active codes, `(mean_f max_d N[d, f] / sum_d N[d, f] - 1/A) /
     (1 - 1/A)`, over the active codes. A factor of which nothing is told counts as one of which all
@@ -135,7 +135,7 @@ def info_e(
 ) -> dict[str, float | np.ndarray]:
     """InfoE: explicitness, the share of a factor that a linear predictor gets from all codes.
 
-    Predictive V-information of Xu et al. 2020, as normalised in Hsu et al. 2023, sec. 4.
+    Predictive V-information of Xu et al. 2020, as normalised in Hsu et al. 2023.
 
     For each factor `1 - H_V(v | z) / H_V(v)`, averaged: the cross-entropy of a logistic regression
     without penalty, over that of the best constant guess. For a quantity it is the share of the
