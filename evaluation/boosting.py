@@ -1,8 +1,9 @@
-"""Gradient boosting of classification trees, as scikit-learn's but many times faster.
+"""Gradient boosting of trees, as scikit-learn's but many times faster.
 
 The trees are grown by LightGBM; what they are grown on, and their leaf values, are those of
 `sklearn.ensemble.GradientBoostingClassifier` with its defaults: 100 rounds of one tree of depth 3
-a class (one in all for two classes), learning rate 0.1. LightGBM's own multi-class objective
+a class (one in all for two classes), learning rate 0.1. Quantities have one tree a round, on the
+squared error, as `sklearn.ensemble.GradientBoostingRegressor`. LightGBM's own multi-class objective
 weighs its splits by the curvature of the loss, and so gives other importances. Here it is given a
 curvature of one: the gain of a split is then the decrease of the squared residual, which
 scikit-learn uses, and the Newton step of each leaf is taken by this module.
@@ -52,6 +53,27 @@ def fit_predict(
     return importance, values[chosen[:rows]], values[chosen[rows:]]
 
 
+def fit_predict_quantity(
+    codes: np.ndarray, factor: np.ndarray, codes_test: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `fit_predict`, for a factor `[N]` that is a quantity."""
+    import lightgbm
+
+    rows, mean, spread = len(codes), factor.mean(), factor.std()
+    every = np.concatenate([codes, codes_test])
+    if not (np.ptp(codes, axis=0) > 0).any():
+        return np.zeros(codes.shape[1]), np.full(rows, mean), np.full(len(codes_test), mean)
+    options = _options(rows) | {
+        "objective": "regression",
+        "boost_from_average": True,
+        "learning_rate": _LEARNING_RATE,
+    }
+    data = lightgbm.Dataset(codes, (factor - mean) / spread, params=options)
+    booster = lightgbm.train(options, data, _ROUNDS)
+    predicted = mean + spread * booster.predict(every, num_threads=1)
+    return _importance(booster), predicted[:rows], predicted[rows:]
+
+
 def _boost(every, rows, target, scores) -> np.ndarray:
     """Adds all rounds to `scores` in place and gives the `[D]` importances."""
     import lightgbm
@@ -60,22 +82,11 @@ def _boost(every, rows, target, scores) -> np.ndarray:
     varies = np.ptp(every[:rows], axis=0) > 0
     if not varies.any():
         return np.zeros(every.shape[1])
-    options = {
+    options = _options(rows) | {
         "objective": "none",
         "num_class": trees,
         "boost_from_average": False,
         "learning_rate": 1.0,
-        "max_depth": _DEPTH,
-        "num_leaves": 2**_DEPTH,
-        "min_data_in_leaf": 1,
-        "min_sum_hessian_in_leaf": 0.0,
-        "max_bin": rows if rows <= _EXACT_ROWS else _BINS,
-        "min_data_in_bin": 1,
-        "feature_pre_filter": False,
-        "use_missing": False,
-        "force_col_wise": True,
-        "num_threads": 1,
-        "verbose": -1,
     }
     booster = lightgbm.Booster(options, lightgbm.Dataset(every[:rows], params=options))
     ones = np.ones(target.size, np.float32)
@@ -100,6 +111,27 @@ def _boost(every, rows, target, scores) -> np.ndarray:
         if trees > 1:
             step *= (trees - 1) / trees
         scores += (_LEARNING_RATE * step).astype(np.float32)[leaf]
+    return _importance(booster)
+
+
+def _options(rows: int) -> dict:
+    """What LightGBM is told for any factor, of so many training rows."""
+    return {
+        "max_depth": _DEPTH,
+        "num_leaves": 2**_DEPTH,
+        "min_data_in_leaf": 1,
+        "min_sum_hessian_in_leaf": 0.0,
+        "max_bin": rows if rows <= _EXACT_ROWS else _BINS,
+        "min_data_in_bin": 1,
+        "feature_pre_filter": False,
+        "use_missing": False,
+        "force_col_wise": True,
+        "num_threads": 1,
+        "verbose": -1,
+    }
+
+
+def _importance(booster) -> np.ndarray:
     gain = booster.feature_importance("gain").astype(np.float64)
     return gain / gain.sum() if gain.sum() > 0 else gain
 

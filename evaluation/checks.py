@@ -89,6 +89,28 @@ def train_and_test(
     return codes, factors, codes_test, factors_test
 
 
+def of_kinds(
+    codes,
+    factors,
+    codes_test,
+    factors_test,
+    categorical: bool | Sequence[bool],
+    unseen: bool = False,
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """As `train_and_test`, and `[F]` flags, where factors are categories or quantities.
+
+    Quantities are scaled as in `comparable`.
+    """
+    factors = varying(factors, "factors", "[N, F]")
+    kinds = flags(categorical, "categorical", factors.shape[1])
+    parts = train_and_test(codes, factors, codes_test, factors_test, ~kinds, unseen)
+    codes, factors, codes_test, factors_test = parts
+    if not kinds.all():
+        scaled = comparable(factors[:, ~kinds], factors_test[:, ~kinds])
+        factors[:, ~kinds], factors_test[:, ~kinds] = scaled
+    return (codes, factors, codes_test, factors_test), kinds
+
+
 def flags(values, name: str, count: int) -> np.ndarray:
     """`[count]` booleans, one a factor, made of as many or of one for all.
 

@@ -21,6 +21,12 @@ def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.clip(product, -1, 1)
 
 
+def determination(truth: np.ndarray, guess: np.ndarray) -> float:
+    """R2: the share of the variance of `[N]` numbers that a guess explains, at least 0."""
+    error, spread = np.square(truth - guess).sum(), np.square(truth - truth.mean()).sum()
+    return float(max(1 - error / spread, 0.0))
+
+
 def _at_most_one(values: np.ndarray) -> np.ndarray:
     """Divides each column by its largest magnitude: its squares neither overflow nor vanish."""
     largest = np.abs(values).max(0)

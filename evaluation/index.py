@@ -6,6 +6,8 @@ here, in the order of suites and tables.
 
 _SCORES = {
     "information": ("mig", "modularity"),
+    "gaps": ("jemmig", "dcimig", "mig_sup", "med"),
+    "quantised": ("info_m", "info_c", "info_e"),
     "predictability": ("sap", "explicitness", "disentanglement_score"),
     "importance": ("dci",),
     "interventional": ("irs", "factor_vae_score", "beta_vae_score"),

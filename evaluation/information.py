@@ -23,6 +23,7 @@ def mig(
     estimator: str = "histogram",
     seed: int = 0,
     categorical: bool | Sequence[bool] = True,
+    discrete_codes: bool = False,
 ) -> dict[str, float | np.ndarray]:
     """Mutual information gap: how much more one code tells of each factor than any other.
 
@@ -44,21 +45,22 @@ def mig(
         seed: of the tiny noise by which `knn` breaks ties.
         categorical: which factors are values to be told apart, as the histogram takes all, rather
             than quantities: one flag or `[F]` flags.
+        discrete_codes: whether the values of codes are symbols, as those of a quantised
+            representation: each is then a bin of its own, whatever `num_bins`.
 
     Returns:
         `score` in [0, 1]; `per_factor` `[F]`; `mutual_information` `[D, F]`.
 
     Raises:
         InputError: see `checks.codes_and_factors`; an unknown estimator; quantities for the
-            histogram.
+            histogram; discrete codes with more values than half the rows.
     """
-    codes, factors, discrete = _checked(codes, factors, categorical, estimator)
-    information = mutual_information(codes, factors, num_bins, estimator, seed, discrete)
-    bounded = np.where(discrete, information, -np.expm1(-2 * information))
-    entropy = [
-        _entropy(column) if d else 1.0 for d, column in zip(discrete, factors.T, strict=True)
-    ]
-    per_factor = np.clip(top_two_gap(bounded) / entropy, 0.0, 1.0)
+    codes, factors, discrete = checked(codes, factors, categorical, estimator, discrete_codes)
+    information = mutual_information(
+        codes, factors, num_bins, estimator, seed, discrete, discrete_codes
+    )
+    bounded, largest = on_common_scale(information, factors, discrete)
+    per_factor = np.clip(top_two_gap(bounded) / largest, 0.0, 1.0)
     return {
         "score": float(per_factor.mean()),
         "per_factor": per_factor,
@@ -81,6 +83,7 @@ def modularity(
     estimator: str = "histogram",
     seed: int = 0,
     categorical: bool | Sequence[bool] = True,
+    discrete_codes: bool = False,
 ) -> dict[str, float | np.ndarray]:
     """Modularity: whether each code tells about one factor only.
 
@@ -97,16 +100,18 @@ def modularity(
         estimator: as in `mig`.
         seed: as in `mig`.
         categorical: as in `mig`.
+        discrete_codes: as in `mig`.
 
     Returns:
         `score` in [0, 1]; `per_code` `[D]`; `mutual_information` `[D, F]`, in nats.
 
     Raises:
-        InputError: see `checks.codes_and_factors`; an unknown estimator; quantities for the
-            histogram.
+        InputError: as `mig`.
     """
-    codes, factors, discrete = _checked(codes, factors, categorical, estimator)
-    information = mutual_information(codes, factors, num_bins, estimator, seed, discrete)
+    codes, factors, discrete = checked(codes, factors, categorical, estimator, discrete_codes)
+    information = mutual_information(
+        codes, factors, num_bins, estimator, seed, discrete, discrete_codes
+    )
     largest = information.max(1, keepdims=True)
     # Relative to the largest first: the square of a tiny information would vanish.
     share = np.square(information / np.where(largest > 0, largest, 1))
@@ -126,18 +131,21 @@ def mutual_information(
     estimator: str = "histogram",
     seed: int = 0,
     categorical: np.ndarray | None = None,
+    discrete_codes: bool = False,
+    neighbours: int = 3,
 ) -> np.ndarray:
     """`[D, F]` mutual information, in nats, of checked `[N, D]` codes and `[N, F]` factors.
 
     `categorical` `[F]` says which factors are no quantities, for `knn`; None: those of an integer
-    type.
+    type. `discrete_codes` and the other arguments are as in `mig`, `neighbours` those of `knn`.
     """
     if estimator == "histogram":
-        return _histogram_information(codes, factors, num_bins)
+        bins = symbols(codes) if discrete_codes else histogram_bins(codes, num_bins)
+        return discrete_information(bins, factors)
     if estimator == "knn":
         if categorical is None:
             categorical = np.full(factors.shape[1], factors.dtype.kind in "iu")
-        return _neighbour_information(codes, factors, seed, categorical)
+        return _neighbour_information(codes, factors, seed, categorical, discrete_codes, neighbours)
     raise InputError(f"no estimator is named {estimator!r}: choose 'histogram' or 'knn'")
 
 
@@ -152,6 +160,24 @@ def histogram_bins(values: np.ndarray, num_bins: int) -> np.ndarray:
     return bins
 
 
+def symbols(values: np.ndarray) -> np.ndarray:
+    """`[N, D]` numbers from 0 for the different values of each column of `[N, D]`."""
+    return np.stack([np.unique(column, return_inverse=True)[1] for column in values.T], axis=1)
+
+
+def on_common_scale(
+    information: np.ndarray, factors: np.ndarray, categorical: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `[D, F]` information is, and `[F]` the most it could be, for categories and quantities.
+
+    That is `I` and `H(v)` for a category; a quantity, which has no entropy, has `1 - exp(-2 I)`
+    and 1.
+    """
+    bounded = np.where(categorical, information, -np.expm1(-2 * information))
+    columns = zip(categorical, factors.T, strict=True)
+    return bounded, np.array([entropy(column) if flag else 1.0 for flag, column in columns])
+
+
 def top_two_gap(matrix: np.ndarray) -> np.ndarray:
     """`[F]` differences of the largest and second largest entries of the columns of `[D, F]`.
 
@@ -163,48 +189,65 @@ def top_two_gap(matrix: np.ndarray) -> np.ndarray:
     return first - second
 
 
-def _checked(codes, factors, categorical, estimator):
-    """Codes, factors, and which factors are categorical."""
+def checked(
+    codes, factors, categorical, estimator: str = "knn", discrete_codes: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes, factors, and which factors are categorical; the arguments are those of `mig`."""
     factors = checks.varying(factors, "factors", "[N, F]")
     flags = checks.flags(categorical, "categorical", factors.shape[1])
     if estimator == "histogram" and not flags.all():
         raise InputError('a histogram takes factor indices: quantities need estimator="knn"')
-    return *checks.codes_and_factors(codes, factors, continuous=~flags), flags
+    codes, factors = checks.codes_and_factors(codes, factors, continuous=~flags)
+    # Values that hardly repeat tell everything, of every factor.
+    for d in range(codes.shape[1]) if discrete_codes else ():
+        count = len(np.unique(codes[:, d]))
+        if count > max(len(codes) / 2, 2):
+            raise InputError(
+                f"codes column {d} has {count} values in {len(codes)} rows, too many for symbols: "
+                "leave out discrete_codes, or give more rows"
+            )
+    return codes, factors, flags
 
 
-def _entropy(labels: np.ndarray) -> float:
+def entropy(labels: np.ndarray) -> float:
+    """The entropy of `[N]` labels, in nats."""
     shares = np.unique(labels, return_counts=True)[1] / len(labels)
     return float(-(shares * np.log(shares)).sum())
 
 
-def _histogram_information(codes, factors, num_bins):
-    bins = histogram_bins(codes, num_bins)
-    information = np.zeros((codes.shape[1], factors.shape[1]))
-    for f, column in enumerate(factors.T):
-        values, labels = np.unique(column, return_inverse=True)
-        for d in range(codes.shape[1]):
+def discrete_information(bins: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`[D, F]` mutual information, in nats, of bins `[N, D]`, integers from 0, and any labels."""
+    information = np.zeros((bins.shape[1], labels.shape[1]))
+    count = int(bins.max()) + 1
+    for f, column in enumerate(labels.T):
+        values, values_of = np.unique(column, return_inverse=True)
+        for d in range(bins.shape[1]):
             joint = np.bincount(
-                bins[:, d] * len(values) + labels, minlength=num_bins * len(values)
-            ).reshape(num_bins, len(values))
+                bins[:, d] * len(values) + values_of, minlength=count * len(values)
+            ).reshape(count, len(values))
             independent = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
             seen = joint > 0
-            share = joint[seen] / len(codes)
-            ratio = joint[seen] * (len(codes) / independent[seen])
+            share = joint[seen] / len(bins)
+            ratio = joint[seen] * (len(bins) / independent[seen])
             information[d, f] = (share * np.log(ratio)).sum()
     return np.maximum(information, 0.0)
 
 
-def _neighbour_information(codes, factors, seed, categorical):
+def _neighbour_information(codes, factors, seed, categorical, discrete_codes, neighbours):
     from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
     alive = ~checks.constant_columns(codes)
-    (codes,) = checks.comparable(codes)
+    codes = symbols(codes) if discrete_codes else checks.comparable(codes)[0]
     information = np.zeros((codes.shape[1], factors.shape[1]))
     if not alive.any():
         return information
     for f, column in enumerate(factors.T):
         estimate = mutual_info_classif if categorical[f] else mutual_info_regression
         information[alive, f] = estimate(
-            codes[:, alive], column, discrete_features=False, random_state=seed
+            codes[:, alive],
+            column,
+            discrete_features=discrete_codes,
+            n_neighbors=neighbours,
+            random_state=seed,
         )
     return information

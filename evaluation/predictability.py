@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo.evaluation import checks, facts
+from zoo.evaluation.columns import determination
 from zoo.evaluation.errors import InputError
 from zoo.evaluation.information import top_two_gap
 from zoo.evaluation.parallel import over_factors
@@ -89,7 +90,13 @@ def sap(
     suites=facts.STANDARD,
     axes={"per_factor": "factor", "per_factor_train": "factor"},
 )
-def explicitness(codes, factors, codes_test, factors_test) -> dict[str, float | np.ndarray]:
+def explicitness(
+    codes,
+    factors,
+    codes_test,
+    factors_test,
+    categorical: bool | Sequence[bool] = True,
+) -> dict[str, float | np.ndarray]:
     """Explicitness: how easily all codes together tell a factor.
 
     Defined in Ridgeway & Mozer 2018, sec. 3.
@@ -99,22 +106,29 @@ def explicitness(codes, factors, codes_test, factors_test) -> dict[str, float | 
     the test part lacks, and those that the training part lacks, are left out: the area of a value
     needs both.
 
+    A quantity (not `categorical`) has a linear regression by least squares instead, and R2, the
+    share of its variance that is explained, at least 0, whose chance level is 0. The mean over
+    factors of both kinds has a chance level between these.
+
     Args:
         codes: `[N, D]` real codes to fit on.
-        factors: `[N, F]` their factor indices.
+        factors: `[N, F]` their factor indices; any numbers where not categorical.
         codes_test: `[M, D]` codes to score on.
-        factors_test: `[M, F]` their factor indices.
+        factors_test: `[M, F]` their factors.
+        categorical: which factors are values to be told apart, rather than quantities: one flag or
+            `[F]` flags.
 
     Returns:
-        `score`, which is `explicitness_test`, and `explicitness_train`, in [0, 1] (0.5 is chance);
-        `per_factor` `[F]` on the test part, `per_factor_train` `[F]`.
+        `score`, which is `explicitness_test`, and `explicitness_train`, in [0, 1] (0.5 is chance,
+        0 for quantities); `per_factor` `[F]` on the test part, `per_factor_train` `[F]`.
 
     Raises:
         InputError: see `checks.codes_and_factors`.
     """
-    codes, factors, codes_test, factors_test = checks.train_and_test(
-        codes, factors, codes_test, factors_test, unseen=True
+    parts, flags = checks.of_kinds(
+        codes, factors, codes_test, factors_test, categorical, unseen=True
     )
+    codes, factors, codes_test, factors_test = parts
     codes, codes_test = checks.comparable(codes, codes_test)
     mean, spread = codes.mean(0), codes.std(0)
     dead = checks.constant_columns(codes)
@@ -122,14 +136,19 @@ def explicitness(codes, factors, codes_test, factors_test) -> dict[str, float | 
     codes = np.where(dead, 0.0, (codes - mean) / spread)
     codes_test = np.where(dead, 0.0, (codes_test - mean) / spread)
 
-    def areas(f: int) -> tuple[float, float]:
+    def agreements(f: int) -> tuple[float, float]:
+        if not flags[f]:
+            mean, spread = factors[:, f].mean(), factors[:, f].std()
+            weights = np.linalg.lstsq(codes, (factors[:, f] - mean) / spread, rcond=None)[0]
+            guesses = (mean + spread * (rows @ weights) for rows in (codes, codes_test))
+            return tuple(map(determination, (factors[:, f], factors_test[:, f]), guesses))
         from sklearn.linear_model import LogisticRegression
 
         model = LogisticRegression().fit(codes, factors[:, f])
         train = _area(model.predict_proba(codes), factors[:, f], model.classes_)
         return train, _area(model.predict_proba(codes_test), factors_test[:, f], model.classes_)
 
-    train, test = np.array(over_factors(areas, factors)).T
+    train, test = np.array(over_factors(agreements, factors)).T
     return {
         "score": float(test.mean()),
         "explicitness_train": float(train.mean()),

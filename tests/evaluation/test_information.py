@@ -165,3 +165,38 @@ def test_reference_scores():
             np.testing.assert_allclose(found["per_factor"], expected["mig_per_factor"], atol=1e-9)
             modularity = evaluation.modularity(codes, factors)["score"]
             assert modularity == pytest.approx(expected["modularity"], abs=1e-9)
+
+
+@pytest.mark.parametrize("estimator", ["histogram", "knn"])
+def test_discrete_codes_are_symbols(estimator):
+    # A quantised code by hand: a symbol for every value, far apart or close together as may be.
+    table = np.array([1e6, 0.0, 1.0, 1.001, -3.0, 2.0])
+    codes = table[FACTORS]
+    options = {"estimator": estimator, "discrete_codes": True}
+    entropy = [mutual_info_score(column, column) for column in FACTORS.T]
+    for score in (evaluation.mig, evaluation.modularity):
+        found = score(codes, FACTORS, **options)
+        assert found["score"] == pytest.approx(1, abs=0.01)
+        np.testing.assert_allclose(np.diag(found["mutual_information"]), entropy, atol=1e-9)
+        renamed = score(table[::-1][FACTORS], FACTORS, **options)
+        np.testing.assert_allclose(
+            renamed["mutual_information"], found["mutual_information"], atol=1e-12
+        )
+    assert evaluation.mig(codes, FACTORS)["score"] < 0.6
+
+
+def test_discrete_codes_tell_of_quantities():
+    # Which half of a uniform quantity, which is log 2 of information.
+    values = np.random.default_rng(0).uniform(size=(4000, 2))
+    halves = np.where(values > 0.5, 3.0, 8.0)
+    options = {"estimator": "knn", "categorical": False, "discrete_codes": True}
+    found = evaluation.mig(halves, values, **options)
+    np.testing.assert_allclose(found["mutual_information"], np.log(2) * np.eye(2), atol=0.03)
+    np.testing.assert_allclose(found["per_factor"], 1 - np.exp(-2 * np.log(2)), atol=0.05)
+
+
+def test_values_that_hardly_repeat_are_no_symbols():
+    for score in (evaluation.mig, evaluation.modularity):
+        with pytest.raises(ValueError, match="column 0 has 3000 values in 3000 rows") as error:
+            score(_codes("noisy"), FACTORS, discrete_codes=True)
+        assert "\n" not in str(error.value)

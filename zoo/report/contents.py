@@ -16,8 +16,8 @@ from zoo.evaluation import facts as evaluation_facts
 
 # Heat maps and tables of more rows or columns than this are left to `scores.json`.
 LARGEST = 64
-ACRONYMS = {"ari", "auc", "dci", "dto", "ds", "fid", "ima", "irs", "j", "jis", "kl", "lms", "mcc",
-            "mig", "rmse", "sap", "udr", "vae"}  # fmt: skip
+ACRONYMS = {"ari", "auc", "dci", "dcimig", "dto", "ds", "fid", "ima", "irs", "j", "jemmig", "jis",
+            "kl", "lms", "mcc", "med", "mig", "rmse", "sap", "udr", "vae"}  # fmt: skip
 # The axes of what is drawn as a spectrum.
 _SPECTRA = (("rank",), ("sample", "rank"))
 # The axes of what is drawn as a heat map.
@@ -26,6 +26,7 @@ _MATRICES = (("latent", "factor"), ("latent", "latent"))
 ABOUT = ("score", "reason", "seconds", "encoding_seconds")
 HEADINGS = {
     "mutual_information": "mutual information in nats",
+    "normalised_information": "mutual information over the entropy of the factor",
     "importance": "importance for each factor",
 }
 
