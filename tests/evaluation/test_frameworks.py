@@ -4,6 +4,7 @@ The decoder is z -> sin(W z), whose Jacobian diag(cos(W z)) W is written by hand
 """
 
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ JACOBIANS = np.cos(CODES @ WEIGHTS.T)[:, :, None] * WEIGHTS
 
 
 def _recipe(name: str, **variables) -> np.ndarray:
-    """The Jacobians that the documentation's line makes of `decoder` and `codes`."""
-    line = next(row for row in README.splitlines() if f"{name}.vmap(" in row)
-    exec(line, variables)
+    """The Jacobians that the documentation's block makes of `decoder` and `codes`."""
+    (block,) = (b for b in re.findall(r"```python\n(.*?)```", README, re.S) if f"{name}.vmap(" in b)
+    variables["evaluation"] = evaluation
+    exec(block, variables)
     return variables["jacobians"]
 
 
