@@ -27,6 +27,7 @@ def evaluate(
     num_masked: int = 100,
     batch_size: int = 512,
     options: dict[str, dict] | None = None,
+    others: Sequence = (),
 ) -> dict[str, dict]:
     """Scores a representation, and its decoder if there is one, on a data set.
 
@@ -60,6 +61,7 @@ def evaluate(
             and a Jacobian may take seconds an image.
         batch_size: how many images are encoded at once.
         options: keyword arguments of single scores, `{"dci": {"predictor": "gbt"}}`.
+        others: further models, trained alike but for their seeds, that `udr` compares it with.
 
     Returns:
         The table, one row a score in the order asked for: `score` (None where left out), `reason`
@@ -75,7 +77,7 @@ def evaluate(
     checks.whole(1, num_train=num_train, num_test=num_test, num_jacobian=num_jacobian)
     checks.whole(1, num_masked=num_masked, batch_size=batch_size)
     sizes = num_train, num_test, num_jacobian, num_masked
-    inputs = Inputs(model, dataset, seed, sizes, batch_size)
+    inputs = Inputs(model, dataset, seed, sizes, batch_size, others)
     table = {}
     for name in names:
         start, encoded_before = time.perf_counter(), inputs.codes_of.seconds
