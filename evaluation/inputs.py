@@ -241,13 +241,16 @@ class Inputs:
 
     @property
     def generated_images(self) -> np.ndarray:
-        """What the decoder makes of as many draws from the model's prior."""
-        draw, decoder = getattr(self._model, "draw_prior", None), self.decoder
-        if draw is None:
+        """As many images as are reconstructed, made of draws from the model's prior."""
+        draw, sample = (getattr(self._model, name, None) for name in ("draw_prior", "sample"))
+        if draw is None and sample is None:
             raise InputError("the model has no prior to draw from")
-        codes = np.asarray(draw(len(self._reconstructed_rows), np.array([self.seed, 0], np.int32)))
         size = _MASKED_BATCH if self._has_slots else self._batch_size
-        parts = [arrays.real(decoder(b), "generated images") for b in self._batches(codes, size)]
+        parts = []
+        for number, ids in enumerate(self._batches(self._reconstructed_rows, size)):
+            seed = self.seed, number
+            made = self.decoder(draw(len(ids), seed)) if draw else sample(len(ids), seed)
+            parts.append(arrays.real(made, "generated images"))
         return np.concatenate(parts)
 
     @property

@@ -453,6 +453,12 @@ def test_fid_compares_with_draws_from_the_prior():
     options = {"fid": {"features": features}}
     table = evaluation.evaluate(Generator(), _dataset(), "fid", options=options, **SMALL)
     assert table["fid"]["reason"] is None and table["fid"]["score"] < 0.5
+    drawn = Generator()
+    exported = types.SimpleNamespace(
+        encode=drawn.encode, sample=lambda n, seed: drawn.decode(drawn.draw_prior(n, seed))
+    )
+    again = evaluation.evaluate(exported, _dataset(), "fid", options=options, **SMALL)
+    assert again["fid"]["score"] == pytest.approx(table["fid"]["score"])
     without = evaluation.evaluate(Autoencoder(), _dataset(), "fid", options=options, **SMALL)
     assert without["fid"]["reason"] == "the model has no prior to draw from"
 
