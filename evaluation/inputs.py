@@ -1,7 +1,7 @@
 """What scores are computed from, made of a model and a data set."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,31 +9,12 @@ import numpy as np
 from zoo.evaluation import arrays, facts
 from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
 from zoo.evaluation.errors import InputError
+from zoo.evaluation.remembered import Remembered
 
 # Images that decoders of slots are given at once: their activations take gigabytes.
 _MASKED_BATCH = 16
 # Codes at which second derivatives are taken, an image for every pair of latents.
 _POINTS = 100
-
-
-class _Remembered(functools.cached_property):
-    """A cached property that remembers an exception as it does a value.
-
-    Scores that need the same thing fail by it one after another; a Jacobian takes minutes.
-    """
-
-    def __get__(self, instance, owner=None):
-        if instance is None:
-            return self
-        failures = instance.__dict__.setdefault("_failures", {})
-        if self.attrname not in failures:
-            try:
-                return super().__get__(instance, owner)
-            except Exception as error:
-                failures[self.attrname] = error, error.__traceback__
-        # Raised here the first time, too: the same traceback is shown once.
-        error, trace = failures[self.attrname]
-        raise error.with_traceback(trace)
 
 
 class Inputs:
@@ -47,8 +28,15 @@ class Inputs:
     """
 
     def __init__(
-        self, model: Any, dataset: Any, seed: int, sizes: tuple[int, ...], batch_size: int
+        self,
+        model: Any,
+        dataset: Any,
+        seed: int,
+        sizes: tuple[int, ...],
+        batch_size: int,
+        others: Sequence = (),
     ):
+        self._others = [Inputs(other, dataset, seed, sizes, batch_size) for other in others]
         self.seed, self._batch_size = seed, batch_size
         self._model, self._dataset = model, getattr(dataset, "whole", dataset)
         self._of_part = getattr(dataset, "ids", None)
@@ -121,6 +109,27 @@ class Inputs:
         return self._latents_of(self._rows[1])
 
     @property
+    def codes_of_models(self) -> list[np.ndarray]:
+        """Codes `[N, D]` of the training images by the model and by each of the others."""
+        if not self._others:
+            raise InputError("models are compared: give the others, trained alike")
+        return [self.codes, *(other.codes for other in self._others)]
+
+    @property
+    def kl_of_models(self) -> list[np.ndarray] | None:
+        """The mean KL divergences `[D]` of these from N(0, 1); None if one has no posterior."""
+        try:
+            moments = [(model.means, model.variances) for model in (self, *self._others)]
+        except InputError:
+            return None
+        return [(m**2 + v - np.log(v) - 1).mean(0) / 2 for m, v in moments]
+
+    @property
+    def domains(self) -> np.ndarray:
+        """The numbers `[N]` of the domains of the training images."""
+        return np.asarray(self._extra("domain", "domains")[self._rows[0]])
+
+    @property
     def targets(self) -> np.ndarray:
         """Factors `[N, F]`, or continuous latents where there is no grid."""
         return self.factors if self._has_space else self.latents
@@ -143,7 +152,7 @@ class Inputs:
         rows[:, self._varies] = factors
         return self.codes_of(self._space.index(rows))
 
-    @_Remembered
+    @Remembered
     def jacobians(self) -> np.ndarray:
         """Triangular factors `[n, D, D]` of the decoder's Jacobians at codes of test images."""
         decoder = self.decoder
@@ -153,7 +162,7 @@ class Inputs:
         points = self._latent_points(self._rows[1][: self._num_jacobian])
         return jacobian(decoder, points, reduction="triangular")
 
-    @_Remembered
+    @Remembered
     def slot_jacobian(self) -> np.ndarray:
         """How strongly pixels depend on slots, `[n, H, W, slots]`, of the first test images."""
         from zoo.evaluation.interaction import slot_jacobian
@@ -190,12 +199,17 @@ class Inputs:
     @property
     def masks(self) -> np.ndarray:
         """Which object each pixel is of, `[n, H, W]`, of the first test images."""
-        masks = getattr(self._dataset, "extras", {}).get("masks")
-        if masks is None:
-            raise InputError("the data set has no masks")
-        return np.asarray(self._one_an_image(masks, "masks")[self._masked_rows])
+        return np.asarray(self._extra("masks", "masks")[self._masked_rows])
 
-    @_Remembered
+    @property
+    def predicted_masks(self) -> np.ndarray:
+        """Which slot the decoder attends to at each pixel of these, `[n, H, W]`."""
+        from zoo.evaluation.segmentation import attended
+
+        masks = self.masks  # Said to be lacking before the decoder runs.
+        return attended(arrays.finite(self.slot_attention, "attention"), masks.shape)
+
+    @Remembered
     def _posterior(self) -> tuple[np.ndarray, np.ndarray]:
         """Posterior means and variances `[N, D]` of the training images."""
         posterior, moments = getattr(self._model, "posterior", None), []
@@ -233,6 +247,20 @@ class Inputs:
         size = _MASKED_BATCH if self._has_slots else self._batch_size
         batches = self._batches(self._reconstructed_rows, size)
         parts = [arrays.real(decoder(self._latent_points(b)), "reconstructions") for b in batches]
+        return np.concatenate(parts)
+
+    @property
+    def generated_images(self) -> np.ndarray:
+        """As many images as are reconstructed, made of draws from the model's prior."""
+        draw, sample = (getattr(self._model, name, None) for name in ("draw_prior", "sample"))
+        if draw is None and sample is None:
+            raise InputError("the model has no prior to draw from")
+        size = _MASKED_BATCH if self._has_slots else self._batch_size
+        parts = []
+        for number, ids in enumerate(self._batches(self._reconstructed_rows, size)):
+            seed = self.seed, number
+            made = self.decoder(draw(len(ids), seed)) if draw else sample(len(ids), seed)
+            parts.append(arrays.real(made, "generated images"))
         return np.concatenate(parts)
 
     @property
@@ -282,6 +310,12 @@ class Inputs:
         if not self._has_space:
             raise InputError("the data set has neither latents nor a factor space")
         return self._factors_of(ids)
+
+    def _extra(self, name: str, plural: str):
+        values = getattr(self._dataset, "extras", {}).get(name)
+        if values is None:
+            raise InputError(f"the data set has no {plural}")
+        return self._one_an_image(values, plural)
 
     def _one_an_image(self, values, name: str):
         count = len(self._dataset.images)

@@ -107,16 +107,26 @@ def attention_ari(attention, masks, background: int = 0) -> dict:
             f"attention of shape {attention.shape} and masks of shape {masks.shape}: must be "
             "[N, h, w, slots] and [N, H, W]"
         )
+    predicted = attended(attention, masks.shape)
+    return {**foreground_ari(masks, predicted, background), "predicted": predicted}
+
+
+def attended(attention: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The slot that attends most to each pixel, `[N, H, W]`, of attention `[N, h, w, slots]`.
+
+    Raises:
+        InputError: H and W of `shape`, that of the masks, are no multiples of h and w.
+    """
     predicted = attention.argmax(-1)
     for axis in (1, 2):
-        times, rest = divmod(masks.shape[axis], predicted.shape[axis])
+        times, rest = divmod(shape[axis], predicted.shape[axis])
         if rest or not times:
             raise InputError(
-                f"masks of shape {masks.shape} are not a multiple of the attention maps' "
+                f"masks of shape {shape} are not a multiple of the attention maps' "
                 f"{attention.shape[1:3]}"
             )
         predicted = predicted.repeat(times, axis)
-    return {**foreground_ari(masks, predicted, background), "predicted": predicted}
+    return predicted
 
 
 @facts.score(

@@ -32,6 +32,7 @@ def evaluate(
     batch_size: int = 512,
     options: dict[str, dict] | None = None,
     chance: bool = False,
+    others: Sequence = (),
 ) -> dict[str, dict]:
     """Scores a representation, and its decoder if there is one, on a data set.
 
@@ -67,6 +68,7 @@ def evaluate(
         options: keyword arguments of single scores, `{"dci": {"predictor": "gbt"}}`.
         chance: whether each score is also computed five times more with factors permuted, or
             codes or latents turned at random: see `zoo.evaluation.chance`.
+        others: further models, trained alike but for their seeds, that `udr` compares it with.
 
     Returns:
         The table, one row a score in the order asked for: `score` (None where left out), `reason`
@@ -83,7 +85,8 @@ def evaluate(
     checks.whole(1, num_train=num_train, num_test=num_test, num_jacobian=num_jacobian)
     checks.whole(1, num_masked=num_masked, batch_size=batch_size)
     sizes = num_train, num_test, num_jacobian, num_masked
-    return _table(names, Inputs(model, dataset, seed, sizes, batch_size), options or {}, chance)
+    inputs = Inputs(model, dataset, seed, sizes, batch_size, others)
+    return _table(names, inputs, options or {}, chance)
 
 
 def evaluate_arrays(

@@ -120,6 +120,7 @@ def average_mutual_information(codes, num_bins: int = 20) -> dict:
 
 @facts.score(
     needs=("codes_of_models",),
+    settings=("kl_of_models",),
     source="Duan et al. 2020",
     higher_is_better=True,
     range=(0, 1),

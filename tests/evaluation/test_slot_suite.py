@@ -80,3 +80,14 @@ def test_what_is_missing_is_said():
     flat = types.SimpleNamespace(encode=lambda x: x[:, 0, :, 0], decode=lambda z: z)
     table = evaluation.evaluate(flat, _dataset(masks=_masks()), "j_ari", batch_size=8)
     assert table["j_ari"]["reason"] == "the model's codes are not slots [N, slots, slot_dim]"
+
+
+def test_segments_are_those_of_the_attention():
+    names = ["ari", "foreground_ari", "mbo", "miou"]
+    table = evaluation.evaluate(_Halves(), _dataset(masks=_masks()), names, batch_size=8)
+    assert table["foreground_ari"]["score"] == 1 > table["ari"]["score"]
+    # The left object is half of its segment; the right one is all of it.
+    for name in ("mbo", "miou"):
+        assert table[name]["score"] == pytest.approx(0.75)
+    missing = evaluation.evaluate(_Halves(), _dataset(), names, batch_size=8)
+    assert missing["mbo"]["reason"] == "the data set has no masks"

@@ -226,7 +226,7 @@ def test_every_suite_names_scores_that_exist():
         ("fast", {"dci": {}}, "dci"),
         ("mig", {"mig": {"bins": 3}}, "the options of mig: got an unexpected keyword.*bins"),
         ("lms_tree", None, "the options of lms_tree: missing.*blocks"),
-        ("udr", None, "udr needs codes_of_models, which a model and a data set alone"),
+        ("pca_alignment", None, "needs weights and data, which a model and a data set alone"),
     ],
 )
 def test_unknown_names_are_errors(metrics, options, message):
@@ -415,3 +415,61 @@ def test_too_few_images_are_named():
 
 def test_a_single_score_by_name():
     assert list(evaluation.evaluate(Counting(), _dataset(), "mig", **SMALL)) == ["mig"]
+
+
+def test_udr_compares_the_model_with_others():
+    def noisy(seed, stddev):
+        def encode(images):
+            codes = images.reshape(len(images), -1) @ np.diag([1.0, 1.0, 0.0, 1.0])
+            return codes + np.random.default_rng(seed).normal(0, 0.001, codes.shape)
+
+        def posterior(images):
+            means = encode(images)
+            variances = np.broadcast_to(np.square(stddev), means.shape)
+            return types.SimpleNamespace(mean=lambda: means, variance=lambda: variances)
+
+        return types.SimpleNamespace(encode=encode, posterior=posterior)
+
+    models = [noisy(seed, [0.1, 0.1, 1.0, 0.1]) for seed in range(3)]
+    table = evaluation.evaluate(models[0], _dataset(), "udr", others=models[1:], **SMALL)
+    assert table["udr"]["parts"]["pairwise"].shape == (3, 3)
+    kl = [np.array([1.0, 1.0, 0.0, 1.0])] * 3
+    rows = np.random.default_rng(0).integers(60, size=900)[:600]
+    codes = [model.encode(_dataset().images[rows] / 255) for model in models]
+    expected = evaluation.udr(codes, kl)["score"]
+    assert table["udr"]["score"] == pytest.approx(expected, abs=0.01)
+    alone = evaluation.evaluate(models[0], _dataset(), "udr", **SMALL)
+    assert "give the others" in alone["udr"]["reason"]
+
+
+def test_fid_compares_with_draws_from_the_prior():
+    class Generator(Autoencoder):
+        def draw_prior(self, count, seed):
+            return np.random.default_rng(seed).uniform(size=(count, 4)).astype(np.float32) / 3
+
+    def features(images):
+        return images.reshape(len(images), -1)
+
+    options = {"fid": {"features": features}}
+    table = evaluation.evaluate(Generator(), _dataset(), "fid", options=options, **SMALL)
+    assert table["fid"]["reason"] is None and table["fid"]["score"] < 0.5
+    drawn = Generator()
+    exported = types.SimpleNamespace(
+        encode=drawn.encode, sample=lambda n, seed: drawn.decode(drawn.draw_prior(n, seed))
+    )
+    again = evaluation.evaluate(exported, _dataset(), "fid", options=options, **SMALL)
+    assert again["fid"]["score"] == pytest.approx(table["fid"]["score"])
+    without = evaluation.evaluate(Autoencoder(), _dataset(), "fid", options=options, **SMALL)
+    assert without["fid"]["reason"] == "the model has no prior to draw from"
+
+
+def test_domains_of_the_data_set_are_those_of_the_scored_rows():
+    dataset = _dataset(extras={"domain": np.arange(60) // 20})
+    table = evaluation.evaluate(Counting(), dataset, "within_domain_mcc", **SMALL)
+    # The first factor has one value a domain: it varies in none.
+    assert "constant in every domain" in table["within_domain_mcc"]["reason"]
+    dataset = _dataset(extras={"domain": np.arange(60) % 2})
+    table = evaluation.evaluate(Counting(), dataset, "within_domain_mcc", **SMALL)
+    assert table["within_domain_mcc"]["score"] == pytest.approx(1, abs=1e-4)
+    missing = evaluation.evaluate(Counting(), _dataset(), "within_domain_mcc", **SMALL)
+    assert missing["within_domain_mcc"]["reason"] == "the data set has no domains"
