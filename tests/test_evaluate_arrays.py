@@ -86,7 +86,7 @@ def test_scores_that_arrays_are_not_enough_for_say_why():
 def test_segmentations_are_scored_without_any_codes():
     masks = np.random.default_rng(0).integers(0, 3, size=(4, 8, 8))
     arrays = {"masks": masks, "predicted_masks": 2 - masks}
-    assert suite.scores_of(arrays) == ("ari", "foreground_ari")
+    assert suite.scores_of(arrays) == ("ari", "foreground_ari", "mbo", "miou")
     table = evaluation.evaluate_arrays(arrays, suite.scores_of(arrays))
     assert [row["score"] for row in table.values()] == pytest.approx([1, 1])
 
