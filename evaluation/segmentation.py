@@ -60,18 +60,12 @@ def foreground_ari(masks, predicted, background: int = 0) -> dict:
     Raises:
         InputError: wrong shapes, labels that are not integers, or no object in any image.
     """
-    masks, predicted = _pair(masks, predicted)
-    foreground = masks != background
-    empty = ~foreground.any(1)
-    if empty.all():
-        raise InputError(f"masks hold only the background label {background}: nothing to score")
-    values = np.array(
-        [
-            0.0 if blank else _index(true[pixels], other[pixels])
-            for true, other, pixels, blank in zip(masks, predicted, foreground, empty, strict=True)
-        ]
-    )
-    return {"score": float(values[~empty].mean()), "per_image": values, "empty": empty}
+
+    def of_image(true, other):
+        pixels = true != background
+        return _index(true[pixels], other[pixels])
+
+    return _mean_of_objects(masks, predicted, background, of_image)
 
 
 @facts.score(
@@ -154,7 +148,12 @@ def mbo(masks, predicted, background: int | None = 0) -> dict:
     Raises:
         InputError: wrong shapes, labels that are not integers, or no object in any image.
     """
-    return _mean_overlap(masks, predicted, background, lambda overlap: overlap.max(1))
+    return _mean_of_objects(
+        masks,
+        predicted,
+        background,
+        lambda true, other: _overlaps(true, other, background).max(1).mean(),
+    )
 
 
 @facts.score(
@@ -181,22 +180,25 @@ def miou(masks, predicted, background: int | None = 0) -> dict:
     Raises:
         InputError: as `mbo`.
     """
-    return _mean_overlap(masks, predicted, background, lambda overlap: best_matching(overlap.T)[0])
+    return _mean_of_objects(
+        masks,
+        predicted,
+        background,
+        lambda true, other: best_matching(_overlaps(true, other, background).T)[0].mean(),
+    )
 
 
-def _mean_overlap(masks, predicted, background, of_objects: Callable) -> dict:
-    """Means over the objects of images, of what `of_objects` makes of their overlaps."""
+def _mean_of_objects(
+    masks, predicted, background: int | None, of_image: Callable[[np.ndarray, np.ndarray], float]
+) -> dict:
+    """The mean over images with objects of what `of_image` makes of their labels `[pixels]`."""
     masks, predicted = _pair(masks, predicted)
-    if background is None:
-        foreground = np.ones(masks.shape, bool)
-    else:
-        foreground = masks != background
-    empty = ~foreground.any(1)
+    empty = np.zeros(len(masks), bool) if background is None else (masks == background).all(1)
     if empty.all():
         raise InputError(f"masks hold only the background label {background}: nothing to score")
     values = np.zeros(len(masks))
     for i in np.flatnonzero(~empty):
-        values[i] = of_objects(_overlaps(masks[i], predicted[i], background)).mean()
+        values[i] = of_image(masks[i], predicted[i])
     return {"score": float(values[~empty].mean()), "per_image": values, "empty": empty}
 
 
