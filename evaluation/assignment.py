@@ -1,4 +1,4 @@
-"""What scores of codes against true latents share: input, correlations, matching, R2."""
+"""What scores of codes against true latents share: input, correlations, matching."""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -51,11 +51,3 @@ def best_matching(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     origin = np.full(weights.shape[1], -1)
     values[chosen], origin[chosen] = weights[rows, chosen], rows
     return values, origin
-
-
-def r2_of(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """`[K]` coefficients of determination; 0 for a constant column that is not predicted."""
-    residual = ((true - predicted) ** 2).sum(0)
-    total = ((true - true.mean(0)) ** 2).sum(0)
-    r2 = 1 - residual / np.where(total > 0, total, 1)
-    return np.where(total > 0, r2, residual == 0)

@@ -23,8 +23,17 @@ def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def determination(truth: np.ndarray, guess: np.ndarray) -> float:
     """R2: the share of the variance of `[N]` numbers that a guess explains, at least 0."""
-    error, spread = np.square(truth - guess).sum(), np.square(truth - truth.mean()).sum()
-    return float(max(1 - error / spread, 0.0))
+    return float(max(r2(truth, guess), 0.0))
+
+
+def r2(truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    """`[K]` coefficients of determination of `[N, K]` columns, a number of `[N]`.
+
+    0 for a constant column that is not predicted, 1 for one that is.
+    """
+    residual = ((truth - guess) ** 2).sum(0)
+    total = ((truth - truth.mean(0)) ** 2).sum(0)
+    return np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), residual == 0)
 
 
 def _at_most_one(values: np.ndarray) -> np.ndarray:

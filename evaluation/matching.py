@@ -273,7 +273,7 @@ def slot_identifiability_score(
     for j in range(slots):
         inputs = columns.standardized(codes[:, j])
         model = KernelRidge(kernel="rbf", alpha=alpha).fit(inputs[:train], targets[:train])
-        values = assignment.r2_of(targets[train:], model.predict(inputs[train:]))
+        values = columns.r2(targets[train:], model.predict(inputs[train:]))
         r2[:, j] = np.maximum(0, values.reshape(true_slots, -1).mean(1))
     matched, slot_of_latent = assignment.best_matching(r2.T)
     others = r2.copy()
@@ -307,6 +307,6 @@ def _tree_r2(
         tree.fit(codes, latents[:, block])
         predicted = tree.predict(codes_test).reshape(len(codes_test), -1)
         for i, rows in enumerate(batches):
-            r2 = assignment.r2_of(latents_test[rows][:, block], predicted[rows])
+            r2 = columns.r2(latents_test[rows][:, block], predicted[rows])
             scores[i, j] = max(0.0, r2.mean())
     return scores

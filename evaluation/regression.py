@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.evaluation import assignment, checks, facts, regressors
+from zoo.evaluation import assignment, checks, columns, facts, regressors
 from zoo.evaluation.blocks import Blocks, partition
 from zoo.evaluation.errors import InputError
 
@@ -226,7 +226,7 @@ def _scored(
     if blocks is None:
         if latent_blocks is not None:
             raise InputError("latent_blocks were given without blocks: give both")
-        r2 = assignment.r2_of(latents_test, fit(codes, latents, codes_test))
+        r2 = columns.r2(latents_test, fit(codes, latents, codes_test))
         per_latent = np.maximum(r2, 0)
         return {"score": float(per_latent.mean()), "per_latent": per_latent}
     blocks = partition(blocks, codes.shape[1], "blocks")
@@ -235,7 +235,7 @@ def _scored(
     )
     each = np.stack(
         [
-            assignment.r2_of(latents_test, fit(codes[:, block], latents, codes_test[:, block]))
+            columns.r2(latents_test, fit(codes[:, block], latents, codes_test[:, block]))
             for block in blocks
         ]
     )

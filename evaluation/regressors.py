@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from zoo.evaluation import assignment, checks
+from zoo.evaluation import checks, columns
 from zoo.evaluation.errors import InputError
 
 Regression = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -82,7 +82,7 @@ def kernel_ridge(alphas: Sequence[float], gammas: Sequence[float]) -> Regression
             rest = np.setdiff1d(np.arange(len(codes)), held)
             for i, (alpha, gamma) in enumerate(grid):
                 predicted = _ridge(codes[rest], latents[rest], codes[held], alpha, gamma)
-                quality[i] += assignment.r2_of(latents[held], predicted)
+                quality[i] += columns.r2(latents[held], predicted)
         best = quality.argmax(0)
         predicted = np.zeros((len(codes_test), latents.shape[1]))
         for i in np.unique(best):
