@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from absl import logging
@@ -15,7 +15,7 @@ from zoo.training.assembly import Parts
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.publishing import publish as publish_model
 from zoo.training.settings import Settings
-from zoo.training.trainer import Pictures, Trainer
+from zoo.training.trainer import Callback, Pictures, Trainer
 
 _KEPT_CHECKPOINTS = 3
 
@@ -27,6 +27,7 @@ def train(
     run_dir: str | pathlib.Path,
     publish: Publisher | None = None,
     facts: Mapping | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> dict:
     """Trains to the end of the budget, going on where the folder's last try stopped.
 
@@ -36,6 +37,7 @@ def train(
         publish: (settings, folder, parts, manifest) -> None, called with the trained model; None
             for `zoo.training.publishing.publish`.
         facts: what the manifest has beside the usual.
+        callbacks: (step, record, model) -> anything, called with every record of the log.
 
     Returns:
         The run's manifest.
@@ -62,7 +64,7 @@ def train(
         _require_space(folder, parts)
         folder.describe(**_facts(settings, parts), **(facts or {}))
         metrics.write_settings(folder, text)
-        _train(settings, folder, parts)
+        _train(settings, folder, parts, callbacks)
         manifest = folder.describe(**_timing(folder))
         if settings.select:
             best = selection.restore_best(folder, parts.model)
@@ -97,7 +99,9 @@ def _require_space(folder: runs.RunFolder, parts: Parts) -> None:
     runs.require_space(folder.path, (_KEPT_CHECKPOINTS + 2) * checkpoint)
 
 
-def _train(settings: Settings, folder: runs.RunFolder, parts: Parts) -> None:
+def _train(
+    settings: Settings, folder: runs.RunFolder, parts: Parts, callbacks: Sequence[Callback]
+) -> None:
     checkpoints = Checkpoints(folder.checkpoints, parts.model, _KEPT_CHECKPOINTS)
     done = checkpoints.restore()
     with contextlib.closing(metrics.MetricsLog(folder, done)) as log:
@@ -113,6 +117,7 @@ def _train(settings: Settings, folder: runs.RunFolder, parts: Parts) -> None:
             log_every=settings.log_every,
             checkpoint_every=settings.checkpoint_every,
             pictures_every=settings.pictures_every,
+            callbacks=callbacks,
         )
         trainer.run(done, settings.steps)
 

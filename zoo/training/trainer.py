@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +21,10 @@ from zoo.training.metrics import MetricsLog
 from zoo.training.selection import Selection
 
 _SHOWN = ("loss", "reconstruction", "kl", "active_latents")
+
+
+# Called with the number of updates done, the record of the log, and the model.
+Callback = Callable[[int, Mapping, Model], object]
 
 
 class Pictures:
@@ -73,6 +77,7 @@ class Trainer:
         selection: keeps the best checkpoint, or None.
         batch_size: images a step, for the rates.
         log_every, checkpoint_every, pictures_every: steps between records, checkpoints, pictures.
+        callbacks: called with every record, last.
     """
 
     model: Model
@@ -86,6 +91,7 @@ class Trainer:
     log_every: int
     checkpoint_every: int
     pictures_every: int
+    callbacks: Sequence[Callback] = ()
 
     def run(self, done: int, steps: int) -> None:
         """Trains from step `done` to `steps`.
@@ -120,6 +126,8 @@ class Trainer:
                     self.pictures.draw(stop)
                 if stop == steps or stop == _next(done, self.checkpoint_every):
                     self.checkpoints.save(stop)
+                for callback in self.callbacks:
+                    callback(stop, record, self.model)
                 done = stop
 
     def _check(self, loss: float, done: int, stop: int) -> None:
