@@ -25,6 +25,7 @@ import zoo.models.weak_gan
 import zoo.networks.convolutional
 import zoo.networks.dense
 import zoo.networks.discriminators
+import zoo.networks.flows
 import zoo.networks.maxout
 import zoo.networks.pair_discriminators
 import zoo.networks.slot_decoders
