@@ -59,7 +59,7 @@ def fit(
         from zoo.training.settings import Settings
 
         config.parse(files, lines)
-        train(Settings(), folder, callbacks=callbacks)
+        train(config.made(Settings), folder, callbacks=callbacks)
     exported = pathlib.Path(folder, "saved_model")
     return load(exported) if exported.is_dir() else None
 

@@ -82,7 +82,7 @@ def export_run(run_dir: str, out: pathlib.Path) -> dict:
     if not folder.config.exists():
         raise UserError(f"{run_dir} is not the folder of a run: it holds no config.gin")
     config.parse([str(folder.config)])
-    model, dataset, step = restore(Settings(), folder)
+    model, dataset, step = restore(config.made(Settings), folder)
     scores = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
     text = folder.config.read_text()
     return export(model, out, text, card(dataset, text, {**folder.facts(), "steps": step}, scores))
