@@ -48,7 +48,7 @@ def rows(dataset: Dataset, seed: int = 0) -> list[Row]:
     rng = np.random.default_rng(seed)
     if len(dataset.images.shape) == 2:
         return _plots(dataset, rng)
-    if dataset.space is None:
+    if dataset.space is None or not dataset.space.is_grid:
         return _grid(dataset, rng)
     base = rng.integers(dataset.space.sizes)
     return [_varied(dataset, base, i) for i in range(len(base))]

@@ -20,7 +20,7 @@ ROOMS = (
     ("zoo.training",),
     ("zoo.perturbation",),
     ("zoo.configurables",),
-    ("zoo.papers",),
+    ("zoo.fitting", "zoo.papers"),
 )
 # Rooms of one floor that may import one another.
 BESIDE = {

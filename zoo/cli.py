@@ -122,11 +122,16 @@ def gin_arguments(
     options = parser.parse_args(argv)
     if not options.gin_file:
         parser.error(f"give a --gin_file, for example --gin_file={example}")
+    options.run_dir = options.run_dir or default_run_dir(options.gin_file)
+    return options
+
+
+def default_run_dir(gin_files: Sequence[str]) -> str:
+    """The folder of a run whose folder is not named; a ConfigError where a gin file is missing."""
     from zoo import config
 
-    files = [config.find(file) for file in options.gin_file]
-    options.run_dir = options.run_dir or f"runs/{pathlib.Path(files[0]).stem}"
-    return options
+    files = [config.find(file) for file in gin_files]
+    return f"runs/{files[0].stem}"
 
 
 def import_tensorflow(run_dir: str | None = None) -> None:

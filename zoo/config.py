@@ -5,10 +5,15 @@ all of it. This module knows none of it.
 """
 
 import ast
+import contextlib
 import difflib
+import importlib
+import importlib.util
 import inspect
+import os
 import pathlib
 import re
+import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -52,12 +57,16 @@ def shipped() -> list[str]:
 def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
     """Replaces the current configuration by that of gin files and bindings, checked.
 
+    Modules that they import are found in the working directory, too. What such a module raises is
+    passed on as it is.
+
     Raises:
-        ConfigError: a missing file, a syntax error, an unknown name or parameter, or a value of
-            the wrong type, with file and line.
+        ConfigError: a missing file or module, a syntax error, an unknown name or parameter, or a
+            value of the wrong type, with file and line.
     """
     paths = [find(file) for file in files]
     gin.clear_config()
+    _import_modules(paths, bindings)
     if str(ROOT) not in gin.config._LOCATION_PREFIXES:
         gin.add_config_file_search_path(str(ROOT))
     for path in paths:
@@ -70,6 +79,58 @@ def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
         _check_types(config_parser.ConfigParser(binding, _delegate()), binding)
     _guarded(gin.finalize)
     _given[:] = bindings
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Gives gin back afterwards what it held before: bindings of a caller's own, locked or not."""
+    state = gin.config
+    held = (state._CONFIG, state._OPERATIVE_CONFIG, state._IMPORTS, state._SINGLETONS)
+    before, locked, given = [each.copy() for each in held], gin.config_is_locked(), _given.copy()
+    try:
+        yield
+    finally:
+        for each, values in zip(held, before, strict=True):
+            each.clear()
+            each.update(values)
+        state._set_config_is_locked(locked)
+        _given[:] = given
+
+
+def as_bindings(values: Mapping[str, typing.Any] | Sequence[str]) -> list[str]:
+    """Bindings as text, from text or from values by the names that they are bound to.
+
+    A string that begins with `@` or `%` is a reference; a class or function that is registered with
+    gin becomes one.
+
+    Raises:
+        ConfigError: a value that no gin file can hold.
+    """
+    if isinstance(values, str):
+        raise ConfigError(f"bindings are {values!r}; give a list of such strings, or a dict")
+    if not isinstance(values, Mapping):
+        return list(values)
+    return [f"{name} = {_as_text(name, value)}" for name, value in values.items()]
+
+
+def _as_text(name: str, value) -> str:
+    if isinstance(value, str) and value[:1] in ("@", "%"):
+        return value
+    if callable(value):
+        known = gin.config._inverse_lookup(value, allow_decorators=True)
+        if known is None:
+            raise ConfigError(
+                f"the binding of {name} is {value!r}, which gin does not know; put @gin.register "
+                "before it, or give its name as '@name'"
+            )
+        return f"@{gin.config._REGISTRY.minimal_selector(known.selector)}"
+    value = value.item() if hasattr(value, "item") else value
+    if _holds_reference(value):
+        raise ConfigError(
+            f"the binding of {name} is {value!r}, which no gin file can hold; give numbers, "
+            "strings, None, or tuples, lists and dicts of them"
+        )
+    return repr(value)
 
 
 def defaults(selector: str) -> dict[str, typing.Any]:
@@ -97,13 +158,35 @@ def _ending(name: str) -> tuple[str, ...]:
 def operative(settled: Mapping[str, object] | None = None) -> str:
     """The configuration that the run uses, defaults included, as gin text.
 
+    It imports the modules of others whose classes and functions it names, so that it can be read
+    where they have not been imported yet.
+
     Args:
         settled: what was decided where the configuration left it open, by name of the binding.
     """
     text = gin.operative_config_str(max_line_length=90)
     for name, value in (settled or {}).items():
         text = re.sub(rf"^{re.escape(name)} = .*$", f"{name} = {value!r}", text, flags=re.M)
-    return text
+    return _imports_of_others() + text
+
+
+def _imports_of_others() -> str:
+    """Import statements of modules that the used configurables are of and no gin file imports."""
+    used = {gin.config._REGISTRY[selector] for _, selector in gin.config._OPERATIVE_CONFIG}
+    used |= {r.configurable for r in gin.config.iterate_references(gin.config._OPERATIVE_CONFIG)}
+    imported = {statement.module for statement in gin.config._IMPORTS}
+    modules = {configurable.wrapped.__module__ for configurable in used} - imported
+    lines = [f"import {module}\n" for module in sorted(modules) if _is_of_others(module)]
+    return "".join(lines) and "".join(lines) + ("" if imported else "\n")
+
+
+def _is_of_others(module: str) -> bool:
+    if module.partition(".")[0] in ("zoo", "gin", "keras", "__main__"):
+        return False
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def recorded(text: str, name: str):
@@ -147,6 +230,40 @@ def bindings_of(text: str) -> dict[str, str]:
     joined = re.sub(r"\\?\n[ \t]+", " ", text)
     pairs = (line.split("=", 1) for line in joined.splitlines() if re.match(r"^[^#\s].*=", line))
     return {name.strip(): " ".join(value.split()) for name, value in pairs}
+
+
+def _import_modules(paths: Sequence[pathlib.Path], bindings: Sequence[str]) -> None:
+    """Imports what gin is about to import, so that what a module raises stays as it is."""
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+    statements = []
+    # What cannot be read is gin's to report.
+    with contextlib.suppress(SyntaxError, ConfigError):
+        for path in paths:
+            statements += _statements(path)
+        for binding in bindings:
+            statements += config_parser.ConfigParser(binding, _delegate())
+    for statement in statements:
+        if isinstance(statement, config_parser.ImportStatement):
+            _import_module(statement)
+
+
+def _import_module(statement: config_parser.ImportStatement) -> None:
+    if statement.module.startswith("__gin__"):
+        return
+    try:
+        importlib.import_module(statement.module)
+    except ModuleNotFoundError as error:
+        # One that the module itself imports is its own affair.
+        if not f"{statement.module}.".startswith(f"{error.name}."):
+            raise
+        location = statement.location
+        place = f"{location.filename}:{location.line_num}: " if location.filename else ""
+        raise ConfigError(
+            f"{place}there is no module {error.name!r}; it is sought in the working directory "
+            f"({os.getcwd()}) and among the installed ones"
+        ) from None
 
 
 def _delegate():

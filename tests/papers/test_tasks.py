@@ -172,7 +172,7 @@ def test_command_trains_writes_and_tells_failures(tmp_path, script, toy_tables, 
     printed = capsys.readouterr()
     assert f"failed: cpu/toy/reduced seed 0: broke (log: {tmp_path}" in printed.err
     assert "| good | 0.50 ± 0.10 | 0.30 |" in (tmp_path / "toy/first.md").read_text()
-    assert "## toy/first" in (tmp_path / "RESULTS.md").read_text()
+    assert "## toy/first" in (tmp_path / "results/toy.md").read_text()
     reproduce.main([*arguments, "--status"])
     shown = capsys.readouterr().out.splitlines()
     assert shown == [

@@ -1,5 +1,6 @@
 """The training loop: chunks of steps in one graph, on one device or several replicas."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -39,6 +40,31 @@ def noise_seed(seed, step, replica) -> tf.Tensor:
     return key
 
 
+@dataclasses.dataclass(frozen=True)
+class Pure:
+    """A training loop as one XLA-compiled function of everything that it depends on.
+
+    `function(state, data, seed, start, steps) -> (state, sums)`: `state` and `data` are lists in
+    the order of `variables` and `tables`, the others int32 scalars. It makes `steps` updates from
+    number `start` on and gives the state after them and, in the order of `losses`, the sums of all
+    losses over them. Where TensorFlow calls it, the variables are left with the state after.
+
+    Attributes:
+        function: a `tf.function`.
+        variables: all that training changes, and what else the model holds, by unique names: of
+            the model, then of its optimisers.
+        tables: the tensors of the data set by name.
+        seed: the run's.
+        losses: the shapes of the losses by name, in alphabetical order.
+    """
+
+    function: Callable
+    variables: Mapping[str, tf.Variable]
+    tables: Mapping[str, tf.Tensor]
+    seed: int
+    losses: Mapping[str, tf.TensorShape]
+
+
 class Loop:
     """Runs a model's updates on batches that are pure functions of (seed, step).
 
@@ -62,7 +88,7 @@ class Loop:
         strategy: tf.distribute.Strategy | None = None,
         compiled: bool | str | None = None,
     ):
-        self._sampler = sampler
+        self._model, self._sampler = model, sampler
         self._strategy = strategy or tf.distribute.get_strategy()
         self._replicas = self._strategy.num_replicas_in_sync
         self._seed = tf.constant(seed, tf.int32)
@@ -121,30 +147,31 @@ class Loop:
             raise
         self._shapes = {name: loss.shape for name, loss in traced.structured_outputs.items()}
 
-    def pure(self) -> tuple[Callable, dict[str, tf.Tensor]]:
-        """The loop as one XLA program over named tensors: (function, arguments by name).
+    def pure(self) -> "Pure":
+        """The loop as one function of everything that it depends on.
 
-        The function takes the arguments in their order, `seed`, `start` and `steps` last, and gives
-        the mean loss of the chunk as a float32 scalar. A data set of one table is called `data`.
+        Raises:
+            UserError: it runs on several devices.
         """
-        names = list(self._tables)
+        if self._replicas > 1:
+            raise UserError(
+                f"a loop over {self._replicas} devices is no single program; "
+                "set train.devices = 'one'"
+            )
         self.trace()
+        variables, tables = _state(self._model), dict(sorted(self._tables.items()))
+        losses = {name: self._shapes[name] for name in sorted(self._shapes)}
 
         @tf.function(jit_compile=True)
-        def loop(*arguments):
-            *tables, seed, start, steps = arguments
-            tables = dict(zip(names, tables, strict=True))
-            totals = self._steps(tables, seed, start, steps, self._zeros())
-            return totals["loss"] / tf.cast(steps, tf.float32)
+        def loop(state, data, seed, start, steps):
+            for variable, value in zip(variables.values(), state, strict=True):
+                variable.assign(value)
+            named = dict(zip(tables, data, strict=True))
+            totals = self._steps(named, seed, start, steps, self._zeros())
+            after = [variable.read_value() for variable in variables.values()]
+            return after, [totals[name] for name in losses]
 
-        keys = ["data"] if len(names) == 1 else [f"data_{name}" for name in names]
-        arguments = dict(zip(keys, self._tables.values(), strict=True))
-        return loop, {
-            **arguments,
-            "seed": self._seed,
-            "start": tf.constant(0),
-            "steps": tf.constant(1),
-        }
+        return Pure(loop, variables, tables, int(self._seed), losses)
 
     def _zeros(self):
         return {name: tf.zeros(shape) for name, shape in self._shapes.items()}
@@ -190,6 +217,13 @@ class Loop:
 def means(totals: Mapping[str, tf.Tensor], steps: int) -> dict[str, np.ndarray]:
     """The means of losses over steps, of their sums."""
     return {name: total.numpy() / steps for name, total in totals.items()}
+
+
+def _state(model: Model) -> dict[str, tf.Variable]:
+    """All variables of a model and its optimisers, numbered, as paths may repeat."""
+    every = [*model.variables, *(v for each in model.optimizers for v in each.variables)]
+    distinct = list({id(variable): variable for variable in every}.values())
+    return {f"{k:03d}/{variable.path}": variable.value for k, variable in enumerate(distinct)}
 
 
 def _untraced(error: BaseException) -> BaseException:

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from absl import logging
@@ -15,7 +15,7 @@ from zoo.training.assembly import Parts
 from zoo.training.checkpoints import Checkpoints, remove_unfinished
 from zoo.training.publishing import publish as publish_model
 from zoo.training.settings import Settings
-from zoo.training.trainer import Pictures, Trainer
+from zoo.training.trainer import Callback, Pictures, Trainer
 
 _KEPT_CHECKPOINTS = 3
 
@@ -28,6 +28,7 @@ def train(
     publish: Publisher | None = None,
     facts: Mapping | None = None,
     start_over: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> dict:
     """Trains to the end of the budget, going on where the folder's last try stopped.
 
@@ -38,6 +39,7 @@ def train(
             for `zoo.training.publishing.publish`.
         facts: what the manifest has beside the usual.
         start_over: train from step 0 where the folder has checkpoints and none can be read.
+        callbacks: (step, record, model) -> anything, called with every record of the log.
 
     Returns:
         The run's manifest.
@@ -66,7 +68,7 @@ def train(
         _require_space(folder, parts)
         folder.describe(**_facts(settings, parts), **(facts or {}))
         metrics.write_settings(folder, text)
-        _train(settings, folder, parts, start_over, signals)
+        _train(settings, folder, parts, start_over, signals, callbacks)
         manifest = folder.describe(**_timing(folder))
         if settings.select:
             best = selection.restore_best(folder, parts.model)
@@ -117,6 +119,7 @@ def _train(
     parts: Parts,
     start_over: bool,
     signals: stopping.Stopping,
+    callbacks: Sequence[Callback],
 ) -> None:
     remove_unfinished(folder.checkpoints)
     checkpoints = Checkpoints(folder.checkpoints, parts.model, _KEPT_CHECKPOINTS)
@@ -137,6 +140,7 @@ def _train(
             pictures_every=settings.pictures_every,
             stopping=signals,
             require_own=folder.require_own,
+            callbacks=callbacks,
         )
         trainer.run(done, settings.steps, checkpoints.pending)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +23,10 @@ from zoo.training.metrics import MetricsLog
 from zoo.training.selection import Selection
 
 _SHOWN = ("loss", "reconstruction", "kl", "active_latents")
+
+
+# Called with the number of updates done, the record of the log, and the model.
+Callback = Callable[[int, Mapping, Model], object]
 
 
 class Pictures:
@@ -130,6 +134,7 @@ class Trainer:
         log_every, checkpoint_every, pictures_every: steps between records, checkpoints, pictures.
         stopping: says when to save and end.
         require_own: called before anything is written; raises where the folder is another's now.
+        callbacks: called with every record, last.
     """
 
     model: Model
@@ -145,6 +150,7 @@ class Trainer:
     pictures_every: int
     stopping: Stopping = dataclasses.field(default_factory=Stopping)
     require_own: Callable[[], None] = lambda: None
+    callbacks: Sequence[Callback] = ()
 
     def run(self, done: int, steps: int, pending: Mapping | None = None) -> None:
         """Trains from step `done` to `steps`.
@@ -174,13 +180,15 @@ class Trainer:
                 bar.update(chunk.advance(stop) * self.batch_size)
                 if chunk.done < stop:
                     continue
-                self._record(chunk, steps, bar)
+                record = self._record(chunk, steps, bar)
                 if stop == steps or stop % self.pictures_every == 0:
                     self.pictures.draw(stop)
                 if stop == steps or stop % self.checkpoint_every == 0:
                     self.require_own()
                     self.checkpoints.save(stop)
                     saved = stop
+                for callback in self.callbacks:
+                    callback(stop, record, self.model)
             if self.stopping.signal:
                 if saved < chunk.done:
                     if pending := chunk.pending:
@@ -198,8 +206,8 @@ class Trainer:
         intervals += [self.selection.every] if self.selection else []
         return min(steps, *(_next(done, interval) for interval in intervals))
 
-    def _record(self, chunk: Chunk, steps: int, bar: tqdm.tqdm) -> None:
-        """Writes what a whole chunk gave to the log, and begins the next."""
+    def _record(self, chunk: Chunk, steps: int, bar: tqdm.tqdm) -> dict:
+        """Writes the record of a whole chunk, which it gives, and begins the next."""
         self._check(chunk)
         self.require_own()
         done, images = chunk.done, (chunk.done - chunk.begun) * self.batch_size
@@ -209,6 +217,7 @@ class Trainer:
         record = self.log.write(done, chunk.seconds, images, values)
         bar.set_postfix({k: f"{record[k]:.4g}" for k in _SHOWN if k in record})
         chunk.begin()
+        return record
 
     def _check(self, chunk: Chunk) -> None:
         loss = chunk.averages["loss"]
