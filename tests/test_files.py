@@ -61,6 +61,17 @@ def test_what_is_written_is_on_the_disk_before_it_is_named(tmp_path, monkeypatch
     assert events == ["sync", "name", "sync"]
 
 
+def test_the_reason_of_an_error_is_one_line():
+    class Error(Exception):
+        message = (
+            "{{function_node __wrapped__SaveV2}} /a/b; File too large [Op:SaveV2] name: x\nmore"
+        )
+
+    assert files.reason(Error()) == "/a/b; File too large"
+    assert files.reason(OSError(28, "No space left")) == "[Errno 28] No space left"
+    assert files.reason(OSError()) == "OSError"
+
+
 _DAMAGED = b'{"step": 1}\n{"step": 2, "loss\xff\n\n{"step": 4}\n[5]\n{"ste'
 
 

@@ -96,6 +96,12 @@ def remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def reason(error: Exception) -> str:
+    """What an error of the system or of TensorFlow says, in one line without its graph's names."""
+    said = getattr(error, "message", None) or str(error) or type(error).__name__
+    return re.sub(r"\{\{.*?\}\} *| *\[Op:\w+\].*", "", said.splitlines()[0])
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

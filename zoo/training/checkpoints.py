@@ -74,10 +74,9 @@ class Checkpoints:
             with files.atomic(self.folder / "checkpoint") as temporary:
                 temporary.write_text(f'model_checkpoint_path: "{path.name}"\n')
         except (tf.errors.OpError, OSError) as error:
-            reason = getattr(error, "message", None) or str(error)
             raise UserError(
                 f"the checkpoint of step {step} could not be written to {self.folder} "
-                f"({reason.splitlines()[0]}); free some disk space and run the same command again"
+                f"({files.reason(error)}); free some disk space and run the same command again"
             ) from None
         finally:
             files.remove(stage)
