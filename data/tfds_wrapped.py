@@ -5,6 +5,7 @@ reading one image at a time, and later ones need neither TFDS nor TensorFlow.
 """
 
 import dataclasses
+import functools
 import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from zoo.data import npy, splits
+from zoo.data import npy, splits, tables
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
 from zoo.errors import SettingError
-from zoo.files import atomic
 
 # Part of the file names: what an older version kept is read again, not taken for the new.
 VERSION = 1
@@ -122,9 +122,7 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
     """
     chosen = SETS[config]
     images, labels = directory / f"images-{VERSION}.npy", directory / f"labels-{VERSION}.npz"
-    # The images are written last, so that they stand for both.
-    if not images.exists():
-        _copy(config, chosen, images, labels)
+    tables.kept(functools.partial(_copy, config, chosen), images, labels)
     with np.load(labels) as file:
         extras = {name: file[name] for name in file.files}
     array = np.load(images, mmap_mode="r")
@@ -133,6 +131,7 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
 
 
 def _copy(name: str, chosen: Wrapped, images: pathlib.Path, labels: pathlib.Path) -> None:
+    """Writes a data set of TFDS at the two paths."""
     import tensorflow_datasets as tfds
 
     builder = _prepared(name)
@@ -148,15 +147,13 @@ def _copy(name: str, chosen: Wrapped, images: pathlib.Path, labels: pathlib.Path
                 kept.append(columns)
                 yield np.stack([chosen.image(example["image"]) for example in block])
 
-    with atomic(images) as temporary:
-        npy.write(temporary, blocks())
-        columns = {key: np.concatenate([block[key] for block in kept]) for key in kept[0]}
-        if chosen.space:
-            order = np.argsort(_ids(chosen.space, columns), kind="stable")
-            columns = {key: values[order] for key, values in columns.items()}
-            npy.write(temporary, [np.load(temporary)[order]])
-        with atomic(labels) as labels_temporary:
-            np.savez(labels_temporary, **columns)
+    npy.write(images, blocks())
+    columns = {key: np.concatenate([block[key] for block in kept]) for key in kept[0]}
+    if chosen.space:
+        order = np.argsort(_ids(chosen.space, columns), kind="stable")
+        columns = {key: values[order] for key, values in columns.items()}
+        npy.write(images, [np.load(images)[order]])
+    np.savez(labels, **columns)
 
 
 def _ids(space: FactorSpace, columns: Mapping[str, np.ndarray]) -> np.ndarray:
