@@ -40,6 +40,7 @@ setup(
         "numpy>=1.26",
         "pillow>=10.3",
         "platformdirs>=4.0",
+        "psutil>=5.9",
         "requests>=2.31",
         "rich>=13.7",
         "scikit-learn>=1.4",
