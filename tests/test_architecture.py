@@ -12,6 +12,7 @@ ROOMS = (
     ("zoo.errors", "zoo.files"),
     ("zoo.drawing", "zoo.data", "zoo.evaluation", "zoo.networks", "zoo.optim", "zoo.config"),
     ("zoo.machine", "zoo.runs"),
+    ("zoo.scheduling",),
     ("zoo.models",),
     ("zoo.hub",),
     ("zoo.report",),

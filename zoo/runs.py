@@ -17,6 +17,10 @@ class RunError(UserError):
     """A run folder that cannot be used."""
 
 
+class InUse(RunError):
+    """A run folder that another process holds the lock of."""
+
+
 class RunFolder:
     """The files of one run; made by `opened`, which holds the lock.
 
@@ -87,7 +91,7 @@ def opened(path: str | pathlib.Path) -> Iterator[RunFolder]:
         lock = filelock.FileLock(folder.path / ".lock")
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise RunError(
+        raise InUse(
             f"{path} is in use by another process; wait for it or choose another --run_dir"
         ) from None
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
