@@ -28,7 +28,7 @@ setup(
     },
     install_requires=[
         "absl-py>=2.0",
-        "filelock>=3.13",
+        "filelock>=3.30",
         "gin-config>=0.5",
         "h5py>=3.10",
         "importlib_resources>=6.0",

@@ -13,6 +13,7 @@ ROOMS = (
     ("zoo.drawing", "zoo.data", "zoo.evaluation", "zoo.networks", "zoo.optim", "zoo.config"),
     ("zoo.locks",),
     ("zoo.machine", "zoo.runs"),
+    ("zoo.scheduling",),
     ("zoo.models",),
     ("zoo.hub",),
     ("zoo.report",),

@@ -17,6 +17,10 @@ class RunError(UserError):
     """A run folder that cannot be used."""
 
 
+class InUse(RunError):
+    """A run folder that another process holds the lock of."""
+
+
 class RunFolder:
     """The files of one run; made by `opened`, which holds the lock.
 
@@ -98,7 +102,7 @@ def opened(path: str | pathlib.Path) -> Iterator[RunFolder]:
             folder.path.mkdir(parents=True, exist_ok=True)
             folder.lock = stack.enter_context(locks.held(folder.path))
         except locks.LockError as error:
-            raise RunError(f"{error}; wait for it or choose another --run_dir") from None
+            raise InUse(f"{error}; wait for it or choose another --run_dir") from None
         except OSError as error:
             raise RunError(
                 f"{path} cannot be used as a run folder ({error.strerror or error}); choose "
