@@ -18,6 +18,7 @@ ROOMS = (
     ("zoo.scoring",),
     ("zoo.training",),
     ("zoo.perturbation",),
+    ("zoo.portable",),
     ("zoo.configurables",),
     ("zoo.papers",),
 )

@@ -101,6 +101,9 @@ class Trainer:
             unit_scale=True,
         )
         with bar:
+            if done == steps:
+                # It came there elsewhere, or was killed before it was published.
+                self.pictures.draw(steps)
             while done < steps:
                 begun = time.perf_counter()
                 stop = min(steps, _next(done, self.log_every), _next(done, self.checkpoint_every))
