@@ -64,6 +64,7 @@ setup(
             "ruff>=0.12",
             "setuptools>=77",
         ],
+        "portable": ["jax>=0.6.2"],
         "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],
         "benchmark": ["torch>=2.4"],

@@ -20,6 +20,7 @@ ROOMS = (
     ("zoo.scoring",),
     ("zoo.training",),
     ("zoo.perturbation",),
+    ("zoo.portable",),
     ("zoo.configurables",),
     ("zoo.fitting", "zoo.papers"),
 )

@@ -75,6 +75,16 @@ class RunFolder:
         else:
             write_text(self.config, operative)
 
+    def require_config(self) -> pathlib.Path:
+        """The gin file of the run.
+
+        Raises:
+            RunError: there is none.
+        """
+        if not self.config.exists():
+            raise RunError(f"{self.path} is not the folder of a run: it holds no config.gin")
+        return self.config
+
     def facts(self) -> dict:
         """What the manifest holds; nothing where there is none."""
         return json.loads(self.manifest.read_text()) if self.manifest.exists() else {}
