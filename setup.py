@@ -28,7 +28,7 @@ setup(
     },
     install_requires=[
         "absl-py>=2.0",
-        "filelock>=3.13",
+        "filelock>=3.30",
         "gin-config>=0.5",
         "h5py>=3.10",
         "importlib_resources>=6.0",
@@ -64,6 +64,7 @@ setup(
             "ruff>=0.12",
             "setuptools>=77",
         ],
+        "portable": ["jax>=0.6.2"],
         "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],
         "benchmark": ["torch>=2.4"],

@@ -83,6 +83,25 @@ def command(parse: Callable[[Sequence[str]], argparse.Namespace]) -> Callable:
     return decorate
 
 
+def add_gin(parser: Parser, when: str = "") -> None:
+    """Adds the arguments `gin_file` and `gin_bindings`; `when` stands before their help."""
+    parser.add_argument(
+        "--gin_file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=f"{when}a gin config, found in the working directory or in the package; repeatable",
+    )
+    parser.add_argument(
+        "--gin_bindings",
+        action="append",
+        default=[],
+        metavar="BINDING",
+        help=f"{when}one more binding, for example 'BetaVAE.beta = 8'; repeatable, wins over the "
+        "files",
+    )
+
+
 def gin_arguments(
     module: str, description: str, example: str, argv: Sequence[str]
 ) -> argparse.Namespace:
@@ -97,20 +116,7 @@ def gin_arguments(
         argv: the arguments.
     """
     parser = Parser(prog=f"python -m {module}", description=description)
-    parser.add_argument(
-        "--gin_file",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="a gin config, found in the working directory or in the package; repeatable",
-    )
-    parser.add_argument(
-        "--gin_bindings",
-        action="append",
-        default=[],
-        metavar="BINDING",
-        help="one more binding, for example 'BetaVAE.beta = 8'; repeatable, wins over the files",
-    )
+    add_gin(parser)
     parser.add_argument(
         "--run_dir", help="the folder of the run (default: runs/<name of the gin file>)"
     )

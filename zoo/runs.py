@@ -17,6 +17,10 @@ class RunError(UserError):
     """A run folder that cannot be used."""
 
 
+class InUse(RunError):
+    """A run folder that another process holds the lock of."""
+
+
 class RunFolder:
     """The files of one run; made by `opened`, which holds the lock.
 
@@ -71,6 +75,16 @@ class RunFolder:
         else:
             write_text(self.config, operative)
 
+    def require_config(self) -> pathlib.Path:
+        """The gin file of the run.
+
+        Raises:
+            RunError: there is none.
+        """
+        if not self.config.exists():
+            raise RunError(f"{self.path} is not the folder of a run: it holds no config.gin")
+        return self.config
+
     def facts(self) -> dict:
         """What the manifest holds; nothing where there is none."""
         return json.loads(self.manifest.read_text()) if self.manifest.exists() else {}
@@ -98,7 +112,7 @@ def opened(path: str | pathlib.Path) -> Iterator[RunFolder]:
             folder.path.mkdir(parents=True, exist_ok=True)
             folder.lock = stack.enter_context(locks.held(folder.path))
         except locks.LockError as error:
-            raise RunError(f"{error}; wait for it or choose another --run_dir") from None
+            raise InUse(f"{error}; wait for it or choose another --run_dir") from None
         except OSError as error:
             raise RunError(
                 f"{path} cannot be used as a run folder ({error.strerror or error}); choose "

@@ -159,7 +159,7 @@ class Loop:
                 "set train.devices = 'one'"
             )
         self.trace()
-        variables, tables = _state(self._model), dict(sorted(self._tables.items()))
+        variables, tables = state_of(self._model), dict(sorted(self._tables.items()))
         losses = {name: self._shapes[name] for name in sorted(self._shapes)}
 
         @tf.function(jit_compile=True)
@@ -219,7 +219,7 @@ def means(totals: Mapping[str, tf.Tensor], steps: int) -> dict[str, np.ndarray]:
     return {name: total.numpy() / steps for name, total in totals.items()}
 
 
-def _state(model: Model) -> dict[str, tf.Variable]:
+def state_of(model: Model) -> dict[str, tf.Variable]:
     """All variables of a model and its optimisers, numbered, as paths may repeat."""
     every = [*model.variables, *(v for each in model.optimizers for v in each.variables)]
     distinct = list({id(variable): variable for variable in every}.values())

@@ -66,7 +66,7 @@ def train(
         for binding in config.unused():
             logging.warning("%r has no effect: nothing in this run uses it", binding)
         _require_space(folder, parts)
-        folder.describe(**_facts(settings, parts), **(facts or {}))
+        folder.describe(**described(settings, parts), **(facts or {}))
         metrics.write_settings(folder, text)
         _train(settings, folder, parts, start_over, signals, callbacks)
         manifest = folder.describe(**_timing(folder))
@@ -78,7 +78,8 @@ def train(
         return manifest
 
 
-def _facts(settings: Settings, parts: Parts) -> dict:
+def described(settings: Settings, parts: Parts) -> dict:
+    """What the manifest says of a run before it is trained."""
     space = parts.dataset.space
     return {
         "name": settings.name,

@@ -175,6 +175,9 @@ class Trainer:
         )
         saved, chunk = done, Chunk(self.loop, done, pending)
         with bar, self.stopping.finishing():
+            if done == steps:
+                # It came there elsewhere, or was killed before it was published.
+                self.pictures.draw(steps)
             while chunk.done < steps and not self.stopping.signal:
                 stop = self._stop(chunk.begun, steps)
                 bar.update(chunk.advance(stop) * self.batch_size)
