@@ -25,11 +25,13 @@ import zoo.models.weak_gan
 import zoo.networks.convolutional
 import zoo.networks.dense
 import zoo.networks.discriminators
+import zoo.networks.flows
 import zoo.networks.maxout
 import zoo.networks.pair_discriminators
 import zoo.networks.slot_decoders
 import zoo.networks.slot_encoders
 import zoo.networks.spectral
+import zoo.networks.style_gan
 import zoo.optim.optimizers
 import zoo.optim.schedules
 import zoo.perturbation.settings

@@ -22,13 +22,16 @@ from zoo.training import settings as training_settings
 RESTARTS, CHOICE = "restarts", "choice.json"
 
 
-def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict:
+def perturb(
+    files: Sequence[str], bindings: Sequence[str], run_dir: str, start_over: bool = False
+) -> dict:
     """Does what is missing of: restarts, choice, training of m, export.
 
     Args:
         files: gin files.
         bindings: further gin bindings.
         run_dir: the run folder of m; restarts are below it.
+        start_over: as `zoo.training.run.train` takes it, for each training.
 
     Returns:
         The manifest of the training of m.
@@ -43,7 +46,7 @@ def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict
     _require_same(settings, runs.RunFolder(root))
     # Its own lock: that of `root` is taken by the training of m.
     with runs.opened(root / RESTARTS) as restarts:
-        _train_restarts(settings, restarts.path)
+        _train_restarts(settings, restarts.path, start_over)
         taken = _chosen(settings, restarts.path, written if begun else None)
         if not begun:
             runs.write_text(written, json.dumps(taken.facts(root), indent=1) + "\n")
@@ -55,7 +58,7 @@ def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict
         config.parse(files, bindings)
         settings = _with_model(Settings(), taken, vaes)
         facts = {"epsilon": settings.epsilon, "choice": json.loads(written.read_text())}
-        return run.train(settings, run_dir, publish, facts)
+        return run.train(settings, run_dir, publish, facts, start_over)
 
 
 def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
@@ -72,7 +75,7 @@ def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
         )
 
 
-def _train_restarts(settings: Settings, folder: pathlib.Path) -> None:
+def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) -> None:
     """Trains the restarts, each in a folder of its own below `folder`; goes on with begun ones.
 
     The current configuration is replaced by that of the last restart.
@@ -86,7 +89,7 @@ def _train_restarts(settings: Settings, folder: pathlib.Path) -> None:
                 f"{settings.dataset}"
             )
         logging.info("restart of seed %d", seed)
-        run.train(restart, folder / f"seed{seed}")
+        run.train(restart, folder / f"seed{seed}", start_over=start_over)
         # The graphs of a training hold themselves in a circle.
         gc.collect()
 
