@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from zoo import evaluation
 from zoo.errors import UserError
 from zoo.evaluation import checks, facts
 from zoo.evaluation.array_inputs import ArrayInputs
@@ -171,7 +170,7 @@ def _scored(
 
     And its chance level, None where it has none, or is not asked for, or is undefined.
     """
-    function, known, by_chance = getattr(evaluation, name), facts.of(name), None
+    function, known, by_chance = facts.function(name), facts.of(name), None
     needed, settings = inputs.arguments(known)
     settings = {**settings, **options}
     parts = function(*needed, **settings)
@@ -234,7 +233,7 @@ def names_of(
 
 def _check_options(name: str, options: Mapping) -> None:
     known = facts.of(name)
-    signature = inspect.signature(getattr(evaluation, name))
+    signature = inspect.signature(facts.function(name))
     try:
         signature.bind(*known.needs, **{**dict.fromkeys(known.settings), **options})
     except TypeError as error:

@@ -175,9 +175,16 @@ def _imports_of_others() -> str:
     used = {gin.config._REGISTRY[selector] for _, selector in gin.config._OPERATIVE_CONFIG}
     used |= {r.configurable for r in gin.config.iterate_references(gin.config._OPERATIVE_CONFIG)}
     imported = {statement.module for statement in gin.config._IMPORTS}
-    modules = {configurable.wrapped.__module__ for configurable in used} - imported
+    modules = {_module_of(configurable.wrapped) for configurable in used} - imported
     lines = [f"import {module}\n" for module in sorted(modules) if _is_of_others(module)]
     return "".join(lines) and "".join(lines) + ("" if imported else "\n")
+
+
+def _module_of(definition: Callable) -> str:
+    """The module of a class or function; of a script that is running the name it has for others."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    module = definition.__module__
+    return pathlib.Path(script).stem if module == "__main__" and script else module
 
 
 def _is_of_others(module: str) -> bool:
@@ -234,9 +241,6 @@ def bindings_of(text: str) -> dict[str, str]:
 
 def _import_modules(paths: Sequence[pathlib.Path], bindings: Sequence[str]) -> None:
     """Imports what gin is about to import, so that what a module raises stays as it is."""
-    here = os.getcwd()
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)
     statements = []
     # What cannot be read is gin's to report.
     with contextlib.suppress(SyntaxError, ConfigError):
@@ -245,24 +249,43 @@ def _import_modules(paths: Sequence[pathlib.Path], bindings: Sequence[str]) -> N
         for binding in bindings:
             statements += config_parser.ConfigParser(binding, _delegate())
     for statement in statements:
-        if isinstance(statement, config_parser.ImportStatement):
-            _import_module(statement)
+        foreign = not getattr(statement, "module", "").startswith("__gin__")
+        if isinstance(statement, config_parser.ImportStatement) and foreign:
+            location = statement.location
+            place = f"{location.filename}:{location.line_num}: " if location.filename else ""
+            import_module(statement.module, place)
 
 
-def _import_module(statement: config_parser.ImportStatement) -> None:
-    if statement.module.startswith("__gin__"):
-        return
+def import_module(name: str, place: str = "") -> None:
+    """Imports a module of a user, which may be in the working directory.
+
+    The script that is running is not executed again under its own name. What a module raises is
+    passed on as it is.
+
+    Args:
+        name: as Python has it.
+        place: what stands before a message.
+
+    Raises:
+        ConfigError: there is no such module.
+    """
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script and name == pathlib.Path(script).stem and name not in sys.modules:
+        found = importlib.util.find_spec(name)
+        if found and found.origin and os.path.samefile(found.origin, script):
+            sys.modules[name] = sys.modules["__main__"]
     try:
-        importlib.import_module(statement.module)
+        importlib.import_module(name)
     except ModuleNotFoundError as error:
         # One that the module itself imports is its own affair.
-        if not f"{statement.module}.".startswith(f"{error.name}."):
+        if not f"{name}.".startswith(f"{error.name}."):
             raise
-        location = statement.location
-        place = f"{location.filename}:{location.line_num}: " if location.filename else ""
         raise ConfigError(
             f"{place}there is no module {error.name!r}; it is sought in the working directory "
-            f"({os.getcwd()}) and among the installed ones"
+            f"({here}) and among the installed ones"
         ) from None
 
 
