@@ -77,7 +77,7 @@ def test_a_file_included_twice_is_no_circle(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"train.name = '\xff'", "a.gin is no text in UTF-8: byte 14 is no character"),
+        (b"train.name = '\xff'", "a.gin is damaged: byte 14 is no character of UTF-8"),
         ("\n\ninclude 'nowhere.gin'", "a.gin:3: nowhere.gin: no such gin file; the nearest is "),
         (f"include '{5000 * 'x'}'", "no such gin file"),
         ("train.steps = " + 5000 * "(", "a.gin"),

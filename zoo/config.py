@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import os
+import pathlib
 import re
 import sys
 import typing
@@ -176,9 +177,16 @@ def _imports_of_others() -> str:
     used = {gin.config._REGISTRY[selector] for _, selector in gin.config._OPERATIVE_CONFIG}
     used |= {r.configurable for r in gin.config.iterate_references(gin.config._OPERATIVE_CONFIG)}
     imported = {statement.module for statement in gin.config._IMPORTS}
-    modules = {configurable.wrapped.__module__ for configurable in used} - imported
+    modules = {_module_of(configurable.wrapped) for configurable in used} - imported
     lines = [f"import {module}\n" for module in sorted(modules) if _is_of_others(module)]
     return "".join(lines) and "".join(lines) + ("" if imported else "\n")
+
+
+def _module_of(definition: Callable) -> str:
+    """The module of a class or function; of a script that is running the name it has for others."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    module = definition.__module__
+    return pathlib.Path(script).stem if module == "__main__" and script else module
 
 
 def _is_of_others(module: str) -> bool:
@@ -235,26 +243,42 @@ def bindings_of(text: str) -> dict[str, str]:
 
 def _import_modules(statements: Iterable) -> None:
     """Imports what gin is about to import, so that what a module raises stays as it is."""
+    for statement in statements:
+        foreign = not getattr(statement, "module", "").startswith("__gin__")
+        if isinstance(statement, config_parser.ImportStatement) and foreign:
+            import_module(statement.module, place_of(statement.location))
+
+
+def import_module(name: str, place: str = "") -> None:
+    """Imports a module of a user, which may be in the working directory.
+
+    The script that is running is not executed again under its own name. What a module raises is
+    passed on as it is.
+
+    Args:
+        name: as Python has it.
+        place: what stands before a message.
+
+    Raises:
+        ConfigError: there is no such module.
+    """
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
-    for statement in statements:
-        if isinstance(statement, config_parser.ImportStatement):
-            _import_module(statement)
-
-
-def _import_module(statement: config_parser.ImportStatement) -> None:
-    if statement.module.startswith("__gin__"):
-        return
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script and name == pathlib.Path(script).stem and name not in sys.modules:
+        found = importlib.util.find_spec(name)
+        if found and found.origin and os.path.samefile(found.origin, script):
+            sys.modules[name] = sys.modules["__main__"]
     try:
-        importlib.import_module(statement.module)
+        importlib.import_module(name)
     except ModuleNotFoundError as error:
         # One that the module itself imports is its own affair.
-        if not f"{statement.module}.".startswith(f"{error.name}."):
+        if not f"{name}.".startswith(f"{error.name}."):
             raise
         raise ConfigError(
-            f"{place_of(statement.location)}there is no module {error.name!r}; it is sought in the "
-            f"working directory ({os.getcwd()}) and among the installed ones"
+            f"{place}there is no module {error.name!r}; it is sought in the working directory "
+            f"({here}) and among the installed ones"
         ) from None
 
 

@@ -49,6 +49,20 @@ def test_chunks_do_not_matter():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_sums_go_on_over_pieces_to_the_bit(compiled):
+    one, other = _vae(), _vae()
+    whole = _loop(one, compiled=compiled).advance(0, 6)
+    loop, totals = _loop(other, compiled=compiled), None
+    for start, steps in ((0, 1), (1, 3), (4, 2)):
+        totals = loop.advance(start, steps, totals)
+        totals = {name: tf.constant(total.numpy().tolist()) for name, total in totals.items()}
+    for name, total in whole.items():
+        np.testing.assert_array_equal(total, totals[name], err_msg=name)
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("part", [True, "update"])
 def test_xla_agrees(part):
     plain, compiled = _vae(), _vae()

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from absl import logging
 
-from zoo import config, data, runs
+from zoo import config, data, gin_files, runs
 from zoo.errors import UserError
+from zoo.files import read_json
+from zoo.hub import package
 from zoo.models.vae import VAE
 from zoo.perturbation import choice
 from zoo.perturbation.model import Perturbation
@@ -22,13 +24,16 @@ from zoo.training import settings as training_settings
 RESTARTS, CHOICE = "restarts", "choice.json"
 
 
-def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict:
+def perturb(
+    files: Sequence[str], bindings: Sequence[str], run_dir: str, start_over: bool = False
+) -> dict:
     """Does what is missing of: restarts, choice, training of m, export.
 
     Args:
         files: gin files.
         bindings: further gin bindings.
         run_dir: the run folder of m; restarts are below it.
+        start_over: as `zoo.training.run.train` takes it, for each training.
 
     Returns:
         The manifest of the training of m.
@@ -43,7 +48,7 @@ def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict
     _require_same(settings, runs.RunFolder(root))
     # Its own lock: that of `root` is taken by the training of m.
     with runs.opened(root / RESTARTS) as restarts:
-        _train_restarts(settings, restarts.path)
+        _train_restarts(settings, restarts.path, start_over)
         taken = _chosen(settings, restarts.path, written if begun else None)
         if not begun:
             runs.write_text(written, json.dumps(taken.facts(root), indent=1) + "\n")
@@ -54,8 +59,8 @@ def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict
         # Trainings of other configurations were between.
         config.parse(files, bindings)
         settings = _with_model(config.made(Settings), taken, vaes)
-        facts = {"epsilon": settings.epsilon, "choice": json.loads(written.read_text())}
-        return run.train(settings, run_dir, publish, facts)
+        facts = {"epsilon": settings.epsilon, "choice": read_json(written)}
+        return run.train(settings, run_dir, publish, facts, start_over)
 
 
 def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
@@ -63,7 +68,7 @@ def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
     if not folder.config.exists():
         return
     settled = dataclasses.replace(settings, precision=settings.precision_in(folder).name)
-    before, now = folder.config.read_text(), settled.operative()
+    before, now = gin_files.read(folder.config), settled.operative()
     changed = [line for line in config.differences(before, now) if line.startswith("perturb.")]
     if changed:
         raise runs.RunError(
@@ -72,7 +77,7 @@ def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
         )
 
 
-def _train_restarts(settings: Settings, folder: pathlib.Path) -> None:
+def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) -> None:
     """Trains the restarts, each in a folder of its own below `folder`; goes on with begun ones.
 
     The current configuration is replaced by that of the last restart.
@@ -86,7 +91,7 @@ def _train_restarts(settings: Settings, folder: pathlib.Path) -> None:
                 f"{settings.dataset}"
             )
         logging.info("restart of seed %d", seed)
-        run.train(restart, folder / f"seed{seed}")
+        run.train(restart, folder / f"seed{seed}", start_over=start_over)
         # The graphs of a training hold themselves in a circle.
         gc.collect()
 
@@ -119,6 +124,8 @@ def _restored(restart: choice.Restart, precision: str) -> VAE:
     vae = assembly.built(settings, data.load(settings.dataset), precision=precision)
     if not isinstance(vae, VAE):
         raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of a VAE")
+    # HDF5 is robust against no damage; a file as recorded has none.
+    package.verify(folder.saved_model)
     vae.load_weights(folder.saved_model / "model.weights.h5")
     return vae
 

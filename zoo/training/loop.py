@@ -111,9 +111,24 @@ class Loop:
 
     def run(self, start: int, steps: int) -> dict[str, np.ndarray]:
         """Makes `steps` updates from number `start` on; gives the means of all losses over them."""
+        return means(self.advance(start, steps), steps)
+
+    def advance(
+        self, start: int, steps: int, totals: Mapping[str, tf.Tensor] | None = None
+    ) -> dict[str, tf.Tensor]:
+        """As `run`, in parts: gives the sums of all losses, float32, added to those so far.
+
+        However steps are divided, their updates and sums are the same to the bit.
+
+        Args:
+            start: the number of the first step.
+            steps: how many.
+            totals: the sums of the steps before; zeros if None.
+        """
         self.trace()
-        totals = self._chunk(self._tables, self._seed, tf.constant(start), tf.constant(steps))
-        return {name: total.numpy() / steps for name, total in totals.items()}
+        totals = dict(totals) if totals else self._zeros()
+        first, count = tf.constant(start), tf.constant(steps)
+        return self._chunk(self._tables, self._seed, first, count, totals)
 
     def trace(self) -> None:
         """Traces one step, which calls everything that training calls; once is enough.
@@ -144,26 +159,29 @@ class Loop:
                 "set train.devices = 'one'"
             )
         self.trace()
-        variables, tables = _state(self._model), dict(sorted(self._tables.items()))
+        variables, tables = state_of(self._model), dict(sorted(self._tables.items()))
         losses = {name: self._shapes[name] for name in sorted(self._shapes)}
 
         @tf.function(jit_compile=True)
         def loop(state, data, seed, start, steps):
             for variable, value in zip(variables.values(), state, strict=True):
                 variable.assign(value)
-            totals = self._steps(dict(zip(tables, data, strict=True)), seed, start, steps)
+            named = dict(zip(tables, data, strict=True))
+            totals = self._steps(named, seed, start, steps, self._zeros())
             after = [variable.read_value() for variable in variables.values()]
             return after, [totals[name] for name in losses]
 
         return Pure(loop, variables, tables, int(self._seed), losses)
 
-    def _steps_in_training(self, tables, seed, start, steps):
-        with in_training():
-            return self._steps(tables, seed, start, steps)
+    def _zeros(self):
+        return {name: tf.zeros(shape) for name, shape in self._shapes.items()}
 
-    def _steps(self, tables, seed, start, steps):
+    def _steps_in_training(self, tables, seed, start, steps, totals):
+        with in_training():
+            return self._steps(tables, seed, start, steps, totals)
+
+    def _steps(self, tables, seed, start, steps, totals):
         done = tf.constant(0)
-        totals = {name: tf.zeros(shape) for name, shape in self._shapes.items()}
         while done < steps:
             losses = self._step(tables, seed, start + done)
             totals = {name: totals[name] + losses[name] for name in totals}
@@ -196,7 +214,12 @@ class Loop:
         return {name: value[replica * part :][:part] for name, value in batch.items()}
 
 
-def _state(model: Model) -> dict[str, tf.Variable]:
+def means(totals: Mapping[str, tf.Tensor], steps: int) -> dict[str, np.ndarray]:
+    """The means of losses over steps, of their sums."""
+    return {name: total.numpy() / steps for name, total in totals.items()}
+
+
+def state_of(model: Model) -> dict[str, tf.Variable]:
     """All variables of a model and its optimisers, numbered, as paths may repeat."""
     every = [*model.variables, *(v for each in model.optimizers for v in each.variables)]
     distinct = list({id(variable): variable for variable in every}.values())
