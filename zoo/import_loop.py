@@ -18,6 +18,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--result", type=pathlib.Path, help="what run_loop.py wrote (default: result in the job)"
     )
+    cli.add_trust(parser)
     return parser.parse_args(argv)
 
 
@@ -33,7 +34,7 @@ def main(options: argparse.Namespace) -> None:
 
     found = returned.read(options.job, options.result)
     file = str(options.job / "config.gin")
-    config.parse([file])
+    config.parse([file], trust=options.trust)
     returned.bring_back(config.made(Settings), found, options.run_dir)
     step, steps = found.facts["step"], found.job["steps"]
     verb = "goes on" if step < steps else "scores and exports it"

@@ -68,17 +68,22 @@ def restore(settings: Settings, folder: runs.RunFolder) -> tuple[Model, Dataset,
     return assembly.exportable(settings, dataset, model), dataset, step
 
 
-def export_run(run_dir: str, out: pathlib.Path) -> dict:
+def export_run(run_dir: str, out: pathlib.Path, trust: bool = False) -> dict:
     """Exports a run's newest checkpoint, in float32, with the scores the run has so far.
+
+    Args:
+        run_dir: the folder of the run.
+        out: the folder to write.
+        trust: whether its config may import modules, as `zoo.config.parse` takes it.
 
     Returns:
         The card of the exported model.
 
     Raises:
-        UserError: the folder is no run, or holds no checkpoint.
+        UserError: the folder is no run, holds no checkpoint, or its config is not trusted.
     """
     folder = runs.RunFolder(pathlib.Path(run_dir))
-    config.parse([str(folder.require_config())])
+    config.parse([str(folder.require_config())], trust=trust)
     model, dataset, step = restore(config.made(Settings), folder)
     scores = folder.scored()
     text = gin_files.read(folder.config)
