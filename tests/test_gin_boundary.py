@@ -97,6 +97,12 @@ def test_a_file_included_twice_is_no_circle(tmp_path):
         (f"train.steps = 1{40 * '0'}", "a.gin:1: train.steps is of 41 digits"),
         (f"mlp_encoder.units = (1{40 * '0'},)", "a.gin:1: mlp_encoder.units is of 41 digits"),
         ("train.steps = %none", "none"),
+        ("train.model = @Adam", "a.gin:1: train.model is @Adam, a class; it takes "),
+        ("VAE.encoder = @a/VAE", "a.gin:1: VAE.encoder is @a/VAE itself, without end"),
+        ("train.steps = [3, @VAE]", "a.gin:1: train.steps is [3, @VAE] (list); it takes int"),
+        ("mlp_encoder.units = 1e999", "a.gin:1: mlp_encoder.units is inf (float); it takes "),
+        ("train.score_options = {'a': {'b': @mlp_encoder()}}", "a call without its observation_sh"),
+        (f"train.steps = '{5000 * 'y'}'", "yyy... (str); it takes int"),
     ],
 )
 def test_a_mistake_is_one_line(refused, text, said):
