@@ -140,6 +140,11 @@ def defaults(selector: str) -> dict[str, typing.Any]:
     return {n: p.default for n, p in parameters.items() if p.default is not p.empty}
 
 
+def binds(configurable: str) -> bool:
+    """Whether the current configuration binds a parameter of a configurable, by its short name."""
+    return any(name.startswith(f"{configurable}.") for name in bindings_of(gin.config_str()))
+
+
 def unused() -> list[str]:
     """The bindings of the command line that nothing has used so far.
 
