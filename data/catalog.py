@@ -20,7 +20,7 @@ from zoo.errors import SettingError
 # Family name -> module with `CONFIGS` (config name -> one-line description, the default first) and
 # `load(config, directory) -> Dataset`, `directory` being a cache folder of the family's own. A
 # family with splits of its own has them as the extra `split`, `[N]` numbers in `splits.NAMES`. One
-# with perturbed images takes `network` as a third argument.
+# with perturbed images takes `network` as a third argument, one with sets that a seed draws `seed`.
 FAMILIES = {
     "zoo_dsprites": "zoo.data.zoo_dsprites.memory",
     "zoo_shapes3d": "zoo.data.zoo_shapes3d.memory",
@@ -35,6 +35,12 @@ WRAPPED = "zoo.data.tfds_wrapped"
 # What users register.
 _OWN: dict[str, Callable[[], Dataset]] = {}
 _OWN_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+# What may follow a name, and which data sets take it.
+_OPTIONS = {
+    "network": "those named perturbed do",
+    "seed": "those of zoo_synthetic that are called after a graph do",
+}
 
 
 def names() -> list[str]:
@@ -107,8 +113,9 @@ def load(
 
     Args:
         name: `family/config`, or `family` for its default config; `names()` lists them. The
-            network of a perturbed set may follow as in TFDS, `family/config/network=PATH`; then a
-            split in brackets, `family/config[train[:20000]]`; as in `Dataset.name`.
+            network of a perturbed set may follow as in TFDS, `family/config/network=PATH`, or the
+            seed of a set that one draws, `zoo_synthetic/shared_pair_5/seed=3`; then a split in
+            brackets, `family/config[train[:20000]]`; as in `Dataset.name`.
         directory: where prepared tables are cached; the user cache directory if None.
         split: `train`, `validation` or `test`, or a slice of one by number, `train[:20000]`; all
             images if None. A data set without splits of its own is divided by `splits.random`.
@@ -116,7 +123,7 @@ def load(
 
     Raises:
         SettingError: there is no such data set, the message names the nearest; or no such split,
-            or the data set takes no network.
+            or the data set takes no network or no seed.
     """
     from zoo.data import cache
 
@@ -125,14 +132,17 @@ def load(
         if split is not None:
             raise SettingError(f"two splits of {name}: {written!r} in its name, and {split!r}")
         split = written
-    name, _, network = name.partition("/network=")
-    if name in _OWN and not network:
+    options = {}
+    for key in _OPTIONS:
+        name, _, value = name.partition(f"/{key}=")
+        options |= {key: value} if value else {}
+    if name in _OWN and not options:
         dataset = _OWN[name]()
     else:
         module, family, config = _find(name)
-        options = {"network": network} if network else {}
-        if network and "network" not in inspect.signature(module.load).parameters:
-            raise SettingError(f"{name} takes no network; those named perturbed do")
+        for key in options:
+            if key not in inspect.signature(module.load).parameters:
+                raise SettingError(f"{name} takes no {key}; {_OPTIONS[key]}")
         root = pathlib.Path(directory) if directory else cache.directory() / "data"
         dataset = module.load(config, root / family, **options)
     if split is None:

@@ -41,6 +41,8 @@ class Facts:
         chance: the value that codes without information are expected to have, where one is known.
         suites: those it belongs to.
         axes: the axes of its parts, `{"mutual_information": ("latent", "factor")}`.
+        subsampled: the share of the rows in a subsample; see `zoo.evaluation.intervals`.
+        no_interval: why no interval over images is known to hold its mean; empty where one is.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Facts:
     chance: float | None
     suites: tuple[str, ...]
     axes: Mapping[str, tuple[str, ...]]
+    subsampled: float
+    no_interval: str
 
     @property
     def interventional(self) -> bool:
@@ -79,6 +83,8 @@ def score(
     suites: tuple[str, ...] = (),
     axes: Mapping[str, str] | None = None,
     chance: float | None = None,
+    subsampled: float = 0.5,
+    no_interval: str = "",
 ) -> Callable[[Function], Function]:
     """Marks a function as a score and states its facts, which become its attribute `facts`.
 
@@ -99,6 +105,8 @@ def score(
             chance=chance,
             suites=suites,
             axes=parts,
+            subsampled=subsampled,
+            no_interval=no_interval,
         )
         return function
 

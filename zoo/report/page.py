@@ -21,6 +21,7 @@ from PIL import Image
 from zoo import runs
 from zoo.drawing import charts, palette, sheets
 from zoo.errors import UserError
+from zoo.evaluation.intervals import LABEL
 from zoo.files import atomic
 from zoo.report import contents
 
@@ -81,6 +82,7 @@ def write(
     metrics = sorted({row["step"]: row for row in metrics}.values(), key=lambda row: row["step"])
     axes = (contents.factor_names(summary, scores), contents.latent_names(metrics, scores))
     maps = contents.heat_maps(scores, *axes)
+    beside = contents.score_columns(scores)
     manifest = json.dumps(dict(summary), indent=2, ensure_ascii=False, default=str)
     page = _template().render(
         light=palette.LIGHT,
@@ -91,7 +93,9 @@ def write(
         pictures=[_picture(*figure) for figure in (figures or {}).items()],
         curves=[_inline(svg) for svg in charts.curves(metrics).values()],
         maps=[Picture("", "", _inline(svg), _width(svg)) for svg in maps],
-        scores=[contents.score_row(*score) for score in scores.items()],
+        beside=list(beside.values()),
+        interval_label=LABEL if "interval" in beside else "",
+        scores=[contents.score_row(*score, list(beside)) for score in scores.items()],
         tables=contents.part_tables(scores, *axes),
         config=config.strip("\n"),
         manifest=manifest if summary else "",
