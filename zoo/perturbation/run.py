@@ -63,7 +63,7 @@ def prepared(
         UserError: as `perturb`.
     """
     config.parse(files, bindings)
-    settings, root = Settings(), pathlib.Path(run_dir)
+    settings, root = config.made(Settings), pathlib.Path(run_dir)
     written = root / CHOICE
     begun = written.exists() and runs.RunFolder(root).config.exists()
     _require_same(settings, runs.RunFolder(root))
@@ -79,7 +79,7 @@ def prepared(
         vaes = {r.path: _restored(r, precision) for r in chosen}
         # Trainings of other configurations were between.
         config.parse(files, bindings)
-        settings = _with_model(Settings(), taken, vaes)
+        settings = _with_model(config.made(Settings), taken, vaes)
         facts = {"epsilon": settings.epsilon, "choice": json.loads(written.read_text())}
         yield settings, facts
 
@@ -105,7 +105,7 @@ def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) 
     """
     for seed in settings.seeds:
         config.parse([settings.restarts], [*settings.bindings, f"train.seed = {seed}"])
-        restart = training_settings.Settings()
+        restart = config.made(training_settings.Settings)
         if restart.dataset != settings.dataset:
             raise UserError(
                 f"{settings.restarts} trains on {restart.dataset}; perturb.dataset is "
@@ -141,7 +141,7 @@ def _restored(restart: choice.Restart, precision: str) -> VAE:
     """The VAE of a finished run, in a precision; replaces the configuration."""
     folder = runs.RunFolder(restart.path)
     config.parse([str(folder.config)])
-    settings = training_settings.Settings()
+    settings = config.made(training_settings.Settings)
     vae = assembly.built(settings, data.load(settings.dataset), precision=precision)
     if not isinstance(vae, VAE):
         raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of a VAE")

@@ -31,4 +31,4 @@ def settings_of(
         with prepared(files, bindings, run_dir) as made:
             yield made
     else:
-        yield Settings(), {}
+        yield config.made(Settings), {}
