@@ -4,6 +4,7 @@ import pathlib
 import sys
 
 import gin
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -65,6 +66,13 @@ def test_gives_the_loaded_run_and_only_loads_a_finished_one(toy_gin):
     assert model.path == pathlib.Path("runs/toy/saved_model") and codes.shape == (2, 4)
     records = runs.records(pathlib.Path("runs/toy/metrics.jsonl"))
     assert seen == [(record["step"], record["loss"]) for record in records] and len(seen) == 6
+    # The same weights in a Keras model, which learns on.
+    trained = model.trainable()
+    np.testing.assert_array_equal(trained.encode(images.astype(np.float32)), codes)
+    trained.bind(keras.optimizers.SGD(0.1))
+    trained.update({"image": tf.zeros([2, 16, 16, 1])}, tf.constant([1, 2]), tf.constant(0), 1)
+    assert np.any(trained.encode(images.astype(np.float32)) != codes)
+    np.testing.assert_array_equal(model.trainable().encode(images.astype(np.float32)), codes)
     # Her own bindings are there again, and not locked.
     assert gin.query_parameter("mlp_encoder.units") == (7,) and not gin.config_is_locked()
     assert "train" not in gin.config_str()
@@ -110,8 +118,8 @@ def test_a_run_stopped_on_the_command_line_goes_on_in_python(toy_gin, whole, mon
 
         save = trainer.Checkpoints.save
 
-        def last(self, step):
-            save(self, step)
+        def last(self, step, *more):
+            save(self, step, *more)
             _stop(step, {}, None)
 
         patched.setattr(trainer.Checkpoints, "save", last)

@@ -107,6 +107,39 @@ def apart() -> Iterator[None]:
         _given[:], _files[:] = parsed
 
 
+def bound() -> str:
+    """All that gin is bound to now, as gin text that imports what it names; "" if nothing is."""
+    if not gin.config._CONFIG:
+        return ""
+    return _imports(gin.config._CONFIG, ("gin", "__main__")) + gin.config_str(max_line_length=90)
+
+
+@contextlib.contextmanager
+def read(text: str) -> Iterator[None]:
+    """Within, gin is bound to what a text says and to nothing else; what is unknown is left out.
+
+    A text of unknown origin executes no module: it may import what has been imported already, and
+    modules of this package.
+
+    Raises:
+        ConfigError: it imports another module, or cannot be parsed.
+    """
+    with apart():
+        gin.clear_config()
+        for statement in statements_of(text):
+            if not isinstance(statement, config_parser.ImportStatement):
+                continue
+            if statement.module in sys.modules or statement.module.startswith("zoo."):
+                continue
+            raise ConfigError(
+                f"the configuration imports {statement.module}; import it first, if you trust it"
+            )
+        _guarded(gin.parse_config, text, True)
+        # `bound` finds them again, and gin would give those of one package names of its own.
+        gin.config._IMPORTS.clear()
+        yield
+
+
 def as_bindings(values: Mapping[str, typing.Any] | Sequence[str]) -> list[str]:
     """Bindings as text, from text or from values by the names that they are bound to.
 
@@ -150,6 +183,11 @@ def defaults(selector: str) -> dict[str, typing.Any]:
     return {n: p.default for n, p in parameters.items() if p.default is not p.empty}
 
 
+def binds(configurable: str) -> bool:
+    """Whether the current configuration binds a parameter of a configurable, by its short name."""
+    return any(name.startswith(f"{configurable}.") for name in bindings_of(gin.config_str()))
+
+
 def unused() -> list[str]:
     """The bindings of the command line that nothing has used so far.
 
@@ -177,17 +215,21 @@ def operative(settled: Mapping[str, object] | None = None) -> str:
     text = gin.operative_config_str(max_line_length=90)
     for name, value in (settled or {}).items():
         text = re.sub(rf"^{re.escape(name)} = .*$", f"{name} = {value!r}", text, flags=re.M)
-    return _imports_of_others() + text
+    return _imports(gin.config._OPERATIVE_CONFIG, ("zoo", "gin", "keras", "__main__")) + text
 
 
-def _imports_of_others() -> str:
-    """Import statements of modules that the used configurables are of and no gin file imports."""
-    used = {gin.config._REGISTRY[selector] for _, selector in gin.config._OPERATIVE_CONFIG}
-    used |= {r.configurable for r in gin.config.iterate_references(gin.config._OPERATIVE_CONFIG)}
+def _imports(configuration: Mapping, besides: Sequence[str]) -> str:
+    """Import statements of the modules of the configurables that a configuration has.
+
+    Not those of what gin files import, which gin adds itself, nor those of some packages.
+    """
+    used = {gin.config._REGISTRY[selector] for _, selector in configuration}
+    used |= {reference.configurable for reference in gin.config.iterate_references(configuration)}
     imported = {statement.module for statement in gin.config._IMPORTS}
     modules = {_module_of(configurable.wrapped) for configurable in used} - imported
-    lines = [f"import {module}\n" for module in sorted(modules) if _is_of_others(module)]
-    return "".join(lines) and "".join(lines) + ("" if imported else "\n")
+    found = [m for m in sorted(modules) if m.partition(".")[0] not in besides and _exists(m)]
+    lines = "".join(f"import {module}\n" for module in found)
+    return lines + "\n" if lines and not imported else lines
 
 
 def _module_of(definition: Callable) -> str:
@@ -197,9 +239,7 @@ def _module_of(definition: Callable) -> str:
     return pathlib.Path(script).stem if module == "__main__" and script else module
 
 
-def _is_of_others(module: str) -> bool:
-    if module.partition(".")[0] in ("zoo", "gin", "keras", "__main__"):
-        return False
+def _exists(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):

@@ -50,15 +50,16 @@ def main(options: argparse.Namespace) -> None:
 
 
 def _export_loop(options: argparse.Namespace) -> None:
-    from zoo import config, runs
+    from zoo import runs
     from zoo.portable.job import export_loop
-    from zoo.training.settings import Settings
+    from zoo.portable.settings import settings_of
 
     files = options.gin_file or [str(runs.RunFolder(pathlib.Path(options.run)).require_config())]
     # What the user has named is trusted; what lies in the folder is not.
     trust = options.trust or bool(options.gin_file)
-    config.parse(files, options.gin_bindings, trust)
-    job = export_loop(config.made(Settings), options.run, options.out)
+    made = settings_of(files, options.gin_bindings, options.run, trust)
+    with made as (settings, facts):
+        job = export_loop(settings, options.run, options.out, facts)
     print(
         f"steps {job['start']} to {job['steps']} of {job['name']}\n"
         f"there:  python run_loop.py {pathlib.Path(options.out).name}\n"

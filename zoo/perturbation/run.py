@@ -1,11 +1,12 @@
 """The whole of a perturbation: restarts, the choice among them, the training of m."""
 
+import contextlib
 import dataclasses
 import functools
 import gc
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
@@ -41,6 +42,28 @@ def perturb(
     Raises:
         UserError: anything the user can mend; nothing is lost.
     """
+    with prepared(files, bindings, run_dir, start_over) as (settings, facts):
+        return run.train(settings, run_dir, publish, facts, start_over)
+
+
+@contextlib.contextmanager
+def prepared(
+    files: Sequence[str], bindings: Sequence[str], run_dir: str, start_over: bool = False
+) -> Iterator[tuple[Settings, dict]]:
+    """Does what is missing of restarts and choice; holds their lock while the context lasts.
+
+    Args:
+        files: gin files.
+        bindings: further gin bindings.
+        run_dir: the run folder of m; restarts are below it.
+        start_over: as `zoo.training.run.train` takes it, for each training.
+
+    Yields:
+        The settings of the training of m, with their model, and the facts of its manifest.
+
+    Raises:
+        UserError: as `perturb`.
+    """
     config.parse(files, bindings)
     settings, root = config.made(Settings), pathlib.Path(run_dir)
     written = root / CHOICE
@@ -60,7 +83,7 @@ def perturb(
         config.parse(files, bindings)
         settings = _with_model(config.made(Settings), taken, vaes)
         facts = {"epsilon": settings.epsilon, "choice": read_json(written)}
-        return run.train(settings, run_dir, publish, facts, start_over)
+        yield settings, facts
 
 
 def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
