@@ -1,6 +1,7 @@
 """What is executed, and what must be trusted first."""
 
 import pathlib
+import sys
 
 import pytest
 
@@ -22,6 +23,8 @@ os.system.command = "touch {}"
 def folder(tmp_path, monkeypatch) -> pathlib.Path:
     """A run's folder in the working directory, beside a module that says when it is executed."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    sys.modules.pop("foreign_module", None)
     (tmp_path / "foreign_module.py").write_text("open('executed', 'w').close()\n")
     (tmp_path / "run").mkdir()
     return tmp_path / "run"

@@ -214,14 +214,18 @@ def _returned(function):
 
 
 def _place_for(target) -> str | None:
-    """The parameter that a class is made for, where it is that of one configurable alone."""
-    found = {
-        f"{selector.split('.')[-1]}.{name}"
-        for selector, _ in gin.config._REGISTRY.items()
-        for name, wanted in parameters(selector).items()
-        if inspect.isclass(target) and any(issubclass(target, r) for r in _results(wanted))
-    }
-    return found.pop() if len(found) == 1 else None
+    """The parameter that a class is made for: the one that asks the most of what it takes."""
+    if not inspect.isclass(target):
+        return None
+    found: dict[int, set[str]] = {}
+    for selector, _ in gin.config._REGISTRY.items():
+        for name, wanted in parameters(selector).items():
+            for result in _results(wanted):
+                if issubclass(target, result):
+                    places = found.setdefault(len(result.__mro__), set())
+                    places.add(f"{selector.split('.')[-1]}.{name}")
+    best = found[max(found)] if found else set()
+    return best.pop() if len(best) == 1 else None
 
 
 def _lacking(reference) -> list[str]:
