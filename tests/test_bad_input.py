@@ -244,7 +244,7 @@ def test_checkpoint_that_cannot_be_written(tmp_path, monkeypatch):
     def full(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    monkeypatch.setattr(tf.train.Checkpoint, "write", full)
     with pytest.raises(UserError, match="No space left on device.*free some disk space"):
         checkpoints.save(1)
 
