@@ -20,6 +20,7 @@ ROOMS = (
     ("zoo.training",),
     ("zoo.perturbation",),
     ("zoo.configurables",),
+    ("zoo.sweeps",),
     ("zoo.papers",),
 )
 # Rooms of one floor that may import one another.
