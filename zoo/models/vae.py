@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 
 from zoo.errors import SettingError
 from zoo.evaluation.regime import ACTIVE_VARIANCE
-from zoo.models.base import Autoencoder, Batch, Player
+from zoo.models.base import Autoencoder, Batch, Player, flat_features
 from zoo.models.jacobian_penalty import JacobianOrthogonality
 from zoo.models.jacobian_sparsity import JacobianSparsity
 from zoo.models.likelihoods import Bernoulli
@@ -63,7 +63,7 @@ class VAE(Autoencoder):
         if latent_dim < 1:
             raise SettingError(f"VAE.latent_dim is {latent_dim}; give at least 1")
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
-        self.encoder = encoder(observation_shape)
+        self.encoder = flat_features(encoder(observation_shape), f"{type(self).__name__}.encoder")
         self.mean_head = keras.layers.Dense(latent_dim, name="mean")
         self.log_variance_head = keras.layers.Dense(latent_dim, name="log_variance")
         self.decoder = decoder(latent_dim, observation_shape)
