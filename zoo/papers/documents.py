@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from zoo import runs
+from zoo import evaluation, runs
 from zoo.errors import UserError
 from zoo.papers import catalog, claims, departures, illustrations, results
 from zoo.papers.claims import Verdict
@@ -114,11 +114,15 @@ def markdown(
 
 
 def as_csv(table: Table, found: dict[str, list[Result]]) -> str:
-    """One line a row, column and budget, with the numbers of all seeds."""
+    """One line a row, column and budget, with the numbers of all seeds.
+
+    The median has a 95 % interval, that of `zoo.evaluation.median_interval`, over seeds.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ("table row column budget paper_mean paper_std mean std outside seeds values "
+        ("table row column budget paper_mean paper_std mean std "
+         "median median_low median_high outside seeds values "
          "steps batch_size precision optimiser images_share differences dataset test_dataset "
          "finished discarded").split()
     )  # fmt: skip
@@ -132,9 +136,13 @@ def as_csv(table: Table, found: dict[str, list[Result]]) -> str:
 def _record(result: Result | None, column: Column, row: Row) -> list:
     mean, std = row.paper.get(column.name) or (None, None)
     if result is None:
-        return ["", mean, std, *[""] * 15]
+        return ["", mean, std, *[""] * 18]
     values, facts = result.values[column.name], result.manifests[-1]
-    ours = [values.mean(), _deviation(values)] if len(values) else ["", ""]
+    ours = [""] * 5
+    if len(values):
+        finite = np.isfinite(values).all()
+        median = evaluation.median_interval(values) if finite else [""] * 3
+        ours = [values.mean(), _deviation(values), *median]
     far = len(values) and results.outside(values.mean(), row.paper.get(column.name), column)
     return [
         *(result.budget, mean, std, *ours, "yes" if far else "no"),
