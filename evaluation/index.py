@@ -10,6 +10,7 @@ _SCORES = {
     "quantised": ("info_m", "info_c", "info_e"),
     "predictability": ("sap", "explicitness", "disentanglement_score"),
     "importance": ("dci",),
+    "capacity": ("dci_es",),
     "interventional": ("irs", "factor_vae_score", "beta_vae_score"),
     "matching": ("mcc", "lms_spearman", "lms_tree", "slot_identifiability_score"),
     "weak_matching": ("weak_mcc", "within_domain_mcc"),
