@@ -30,6 +30,7 @@ _SCORES = {
     "regime": ("polarized_regime", "polarized_share"),
     "likelihood": ("reconstruction_split", "deterministic_elbo", "curvature_diagonality"),
     "generative": ("reconstruction_rmse", "fid", "frechet_distance"),
+    "kernel_distance": ("kid",),
 }
 # What is no score: what scores are computed from, suites, errors.
 _OTHERS = {
