@@ -15,7 +15,6 @@ from zoo.evaluation.errors import InputError
     range=(0, 1),
     suites=facts.FAST,
     axes={"per_factor": "factor", "mutual_information": "latent factor"},
-    subsampled=0.9,
 )
 def mig(
     codes,
