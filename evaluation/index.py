@@ -11,6 +11,7 @@ _SCORES = {
     "predictability": ("sap", "explicitness", "disentanglement_score"),
     "importance": ("dci",),
     "capacity": ("dci_es",),
+    "few_labels": ("downstream",),
     "interventional": ("irs", "factor_vae_score", "beta_vae_score"),
     "matching": ("mcc", "lms_spearman", "lms_tree", "slot_identifiability_score"),
     "weak_matching": ("weak_mcc", "within_domain_mcc"),
