@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from zoo.data.dataset import Dataset
 from zoo.models.noise import standard_normal
 
 Batch = Mapping[str, tf.Tensor]
@@ -60,6 +61,10 @@ class Model(keras.Model):
         on the code) leave it out here.
         """
         return self.losses_on(batch, seed, step)
+
+    def check(self, dataset: Dataset) -> None:
+        """Raises a SettingError where this model cannot be trained on a data set."""
+        del dataset
 
     @property
     def kind(self) -> str:

@@ -56,6 +56,7 @@ def assemble(settings: Settings, folder: runs.RunFolder) -> Parts:
     tested = _tested(settings, dataset)
     strategy = strategy_for(settings.devices)
     model = bound(settings, dataset, strategy)
+    model.check(dataset)
     sampler = settings.sampler(dataset, settings.batch_size)
     compiled = COMPILED[settings.compiled]
     loop = Loop(model, sampler, sampling.tensors(dataset), settings.seed, strategy, compiled)
