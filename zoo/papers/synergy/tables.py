@@ -19,6 +19,8 @@ WITHIN = Column("MCC within domains", ("within_domain_mcc", "score"), decimals=3
 COLUMNS = (
     WITHIN,
     Column("MCC pooled", ("mcc", "score"), decimals=3),
+    Column("graph F1", ("mixing_graph_f1", "score")),
+    Column("SHD", ("mixing_graph_f1", "shd"), decimals=1),
     Column("RMSE", ("reconstruction_rmse", "score"), decimals=3),
     Column("KL, nats", ("kl",), "metrics.jsonl", reduce=last, decimals=2),
 )
