@@ -138,17 +138,10 @@ def load(
         if split is not None:
             raise SettingError(f"two splits of {name}: {written!r} in its name, and {split!r}")
         split = written
-    options = {}
-    for key in _OPTIONS:
-        name, _, value = name.partition(f"/{key}=")
-        options |= {key: value} if value else {}
-    if name in _OWN and not options:
+    if name in _OWN:
         dataset = _OWN[name][0]()
     else:
-        module, family, config = _find(name)
-        for key in options:
-            if key not in inspect.signature(module.load).parameters:
-                raise SettingError(f"{name} takes no {key}; {_OPTIONS[key]}")
+        module, family, config, options = _find(name)
         root = pathlib.Path(directory) if directory else cache.directory() / "data"
         dataset = module.load(config, root / family, **options)
     if split is None:
@@ -166,8 +159,20 @@ def members(dataset: Dataset) -> dict[str, np.ndarray]:
     return splits.random(len(dataset)) if own is None else splits.labelled(own)
 
 
-def _find(name: str) -> tuple[ModuleType, str, str]:
-    """The module, the folder and the config that a name stands for."""
+def _find(name: str) -> tuple[ModuleType, str, str, dict[str, str]]:
+    """The module, the folder, the config and the options that a name stands for."""
+    options = {}
+    for key in _OPTIONS:
+        name, _, value = name.partition(f"/{key}=")
+        options |= {key: value} if value else {}
+    module, family, config = _config(name)
+    for key in options:
+        if key not in inspect.signature(module.load).parameters:
+            raise SettingError(f"{name} takes no {key}; {_OPTIONS[key]}")
+    return module, family, config, options
+
+
+def _config(name: str) -> tuple[ModuleType, str, str]:
     family, _, config = name.partition("/")
     if family in FAMILIES:
         module = importlib.import_module(FAMILIES[family])

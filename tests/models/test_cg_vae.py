@@ -261,6 +261,10 @@ def test_goes_on_from_a_checkpoint_as_if_nothing_had_been(tmp_path):
             "'zoo_balls/l_shape' is no set of zoo_synthetic",
         ),
         (
+            lambda: small().check(data.load("zoo_synthetic/shared_pair_5[test]")),
+            r"FlowPrior.domains is 3 and .*shared_pair_5\[test\] has 5; give 5, or 1",
+        ),
+        (
             lambda: small().losses_on({"image": tf.zeros([2, 4])}, SEED, STEP),
             "has 3 domains and this sampler does not give .*train.sampler = @Domains",
         ),

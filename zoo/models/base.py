@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from zoo.data.dataset import Dataset
 from zoo.errors import SettingError
 from zoo.models import recipes
 from zoo.models.noise import standard_normal
@@ -102,6 +103,10 @@ class Model(keras.Model):
         on the code) leave it out here.
         """
         return self.losses_on(batch, seed, step)
+
+    def check(self, dataset: Dataset) -> None:
+        """Raises a SettingError where this model cannot be trained on a data set."""
+        del dataset
 
     @property
     def kind(self) -> str:

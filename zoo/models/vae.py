@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.data.dataset import Dataset
 from zoo.errors import SettingError
 from zoo.evaluation.regime import ACTIVE_VARIANCE
 from zoo.models.base import Autoencoder, Batch, Player, flat_features
@@ -90,6 +91,19 @@ class VAE(Autoencoder):
             if type(part) is not usual
         ]
         return ", ".join([type(self.objective).__name__, *unusual])
+
+    def check(self, dataset: Dataset) -> None:
+        """See `Model.check`: a prior of the domain must have those of the data set, if several."""
+        domains, found = getattr(self.prior, "domains", 1), dataset.extras.get("domain")
+        if domains == 1 or found is None:
+            return
+        count = int(np.max(found)) + 1
+        if count != domains:
+            name = type(self.prior).__name__
+            raise SettingError(
+                f"{name}.domains is {domains} and {dataset.name} has {count}; give {count}, or 1 "
+                "for a prior that does not depend on the domain"
+            )
 
     def posterior(self, images: tf.Tensor) -> tfd.Distribution:
         """`q(z|x)`: `[B, ...]` images to B distributions over `[D]`."""

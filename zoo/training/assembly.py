@@ -59,6 +59,7 @@ def assemble(settings: Settings, folder: runs.RunFolder) -> Parts:
     _require_memory(settings, dataset)
     strategy = strategy_for(settings.devices)
     model = bound(settings, dataset, strategy)
+    model.check(dataset)
     sampler = settings.sampler(dataset, settings.batch_size)
     compiled = COMPILED[settings.compiled]
     loop = Loop(model, sampler, sampling.tensors(dataset), settings.seed, strategy, compiled)
