@@ -52,6 +52,7 @@ setup(
         "tensorflow-probability[tf]>=0.25",
         "tqdm>=4.66",
         "typeguard>=4.3",
+        "urllib3>=2.3",
         "wrapt>=1.15",
     ],
     extras_require={

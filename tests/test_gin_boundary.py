@@ -77,7 +77,7 @@ def test_a_file_included_twice_is_no_circle(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"train.name = '\xff'", "a.gin is no text in UTF-8: byte 14 is no character"),
+        (b"train.name = '\xff'", "a.gin is damaged: byte 14 is no character of UTF-8"),
         ("\n\ninclude 'nowhere.gin'", "a.gin:3: nowhere.gin: no such gin file; the nearest is "),
         (f"include '{5000 * 'x'}'", "no such gin file"),
         ("train.steps = " + 5000 * "(", "a.gin"),
@@ -97,6 +97,12 @@ def test_a_file_included_twice_is_no_circle(tmp_path):
         (f"train.steps = 1{40 * '0'}", "a.gin:1: train.steps is of 41 digits"),
         (f"mlp_encoder.units = (1{40 * '0'},)", "a.gin:1: mlp_encoder.units is of 41 digits"),
         ("train.steps = %none", "none"),
+        ("train.model = @Adam", "a.gin:1: train.model is @Adam, a class; it takes "),
+        ("VAE.encoder = @a/VAE", "a.gin:1: VAE.encoder is @a/VAE itself, without end"),
+        ("train.steps = [3, @VAE]", "a.gin:1: train.steps is [3, @VAE] (list); it takes int"),
+        ("mlp_encoder.units = 1e999", "a.gin:1: mlp_encoder.units is inf (float); it takes "),
+        ("train.score_options = {'a': {'b': @mlp_encoder()}}", "a call without its observation_sh"),
+        (f"train.steps = '{5000 * 'y'}'", "yyy... (str); it takes int"),
     ],
 )
 def test_a_mistake_is_one_line(refused, text, said):

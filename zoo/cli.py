@@ -153,6 +153,15 @@ def do_imports(modules: Sequence[str]) -> None:
         config.import_module(module, "--import: ")
 
 
+def add_trust(parser: Parser) -> None:
+    """Adds `--trust` to a command that reads a config which it finds in a folder."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="let the config in that folder import modules, which are executed; see SECURITY.md",
+    )
+
+
 def default_run_dir(gin_files: Sequence[str]) -> str:
     """The folder of a run whose folder is not named; a ConfigError where a gin file is missing."""
     from zoo import config

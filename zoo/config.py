@@ -43,20 +43,28 @@ _given: list[str] = []
 _files: list[str] = []
 
 
-def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
+def parse(files: Sequence[str], bindings: Sequence[str] = (), trust: bool = True) -> None:
     """Replaces the current configuration by that of gin files and bindings, checked.
 
     Modules that they import are found in the working directory, too. What such a module raises is
     passed on as it is.
 
+    Args:
+        files: gin files.
+        bindings: further gin bindings, which win over the files.
+        trust: whether they may import modules, and so execute what they like. False for files that
+            were found, in a run's folder say, rather than named by the user.
+
     Raises:
-        ConfigError: a missing file or module, a syntax error, an unknown name or parameter, or a
-            value of the wrong type, with file and line.
+        ConfigError: a missing file or module, a syntax error, an unknown name or parameter, a
+            value of the wrong type, or an import that is not trusted, with file and line.
     """
     paths = [find(file) for file in files]
     # All is read before gin forgets what it held.
     imports = [s for path in paths for s in statements(path)]
     imports += [s for binding in bindings for s in statements_of(binding)]
+    if not trust:
+        _refuse_imports(imports)
     gin.clear_config()
     _import_modules(imports)
     for path in paths:
@@ -281,6 +289,18 @@ def bindings_of(text: str) -> dict[str, str]:
     joined = re.sub(r"\\?\n[ \t]+", " ", text)
     pairs = (line.split("=", 1) for line in joined.splitlines() if re.match(r"^[^#\s].*=", line))
     return {name.strip(): " ".join(value.split()) for name, value in pairs}
+
+
+def _refuse_imports(statements: Iterable) -> None:
+    for statement in statements:
+        if isinstance(statement, config_parser.ImportStatement):
+            module, why = statement.module, "would be executed"
+            if module.startswith("__gin__"):
+                why = "makes any function of any module callable from it"
+            raise ConfigError(
+                f"{place_of(statement.location)}this config imports {module}, which {why}; read "
+                "it, and give --trust if it may"
+            )
 
 
 def _import_modules(statements: Iterable) -> None:

@@ -1,11 +1,13 @@
 """Checks of what gin binds, before anything is called: types, references, what must be bound."""
 
 import ast
+import collections.abc
 import difflib
 import inspect
 import re
 import types
 import typing
+import unittest.mock
 from collections.abc import Callable, Iterable, Sequence
 
 import gin
@@ -15,6 +17,8 @@ from zoo.gin_files import ConfigError, place_of
 
 # What no tensor and no file format of ours holds is a slip of the keyboard.
 _LARGEST = 2**63
+# Characters of a value in a message.
+_SHOWN = 80
 
 
 def check(statements: Iterable, binding: str | None = None) -> None:
@@ -33,7 +37,9 @@ def check(statements: Iterable, binding: str | None = None) -> None:
             continue
         name = f"{statement.selector}.{statement.arg_name}"
         wanted = parameters(statement.selector).get(statement.arg_name, typing.Any)
-        problem = _problem(statement.value, wanted) if _effective(statement) else None
+        if not _effective(statement):
+            continue
+        problem = _recursion(statement) or _problem(statement.value, wanted)
         if problem:
             raise ConfigError(f"{place_of(statement.location, binding)}{name} {problem}")
 
@@ -107,17 +113,45 @@ def _problem(value, wanted) -> str | None:
     """What is wrong with a value for a parameter, to stand after its name; None if nothing is."""
     if isinstance(value, gin.config.ConfigurableReference):
         return _problem_of_reference(value, wanted)
-    if holds_reference(value):
-        return None
     if (large := _largest(value)) >= _LARGEST:
         return f"is of {len(str(large))} digits, more than a number of 64 bits has"
     import typeguard
 
+    called: list = []
     try:
-        typeguard.check_type(value, wanted)
+        typeguard.check_type(_without_references(value, called), wanted)
     except typeguard.TypeCheckError:
-        return f"is {value!r} ({type(value).__name__}); it takes {_shown(wanted)}"
+        return f"is {_short(value)} ({type(value).__name__}); it takes {_shown(wanted)}"
+    return next(filter(None, (_problem_of_reference(each, typing.Any) for each in called)), None)
+
+
+def _recursion(statement: config_parser.BindingStatement) -> str | None:
+    """Whether a configurable would be made of itself, and that again of itself."""
+    value = statement.value
+    if not isinstance(value, gin.config.ConfigurableReference):
+        return None
+    own = gin.config._REGISTRY.get_match(statement.selector)
+    scope = [part for part in statement.scope.split("/") if part]
+    if own is value.configurable and value.scopes[: len(scope)] == scope:
+        return f"is {value!r} itself, without end"
     return None
+
+
+def _without_references(value, found: list):
+    """A value whose references, put into `found`, have become what passes every check of types."""
+    if isinstance(value, gin.config.ConfigurableReference):
+        found.append(value)
+        return unittest.mock.Mock()
+    if isinstance(value, dict):
+        return {k: _without_references(v, found) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_without_references(each, found) for each in value)
+    return value
+
+
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _problem_of_reference(reference, wanted) -> str | None:
@@ -129,9 +163,11 @@ def _problem_of_reference(reference, wanted) -> str | None:
         return None
     if not reference.evaluate:
         kind = "class" if inspect.isclass(target) else "function"
-        if _takes(wanted, lambda atom: isinstance(target, atom)):
+        if _takes(wanted, lambda atom: isinstance(target, atom)) and _makes(target, wanted):
             return None
-        return f"is {reference!r}, a {kind}; it takes {_shown(wanted)}"
+        place = _place_for(target)
+        hint = f"; {reference!r} belongs to {place}" if place else ""
+        return f"is {reference!r}, a {kind}; it takes {_shown(wanted)}{hint}"
     if lacking := _lacking(reference):
         return (
             f"is {reference!r}, a call without its {', '.join(lacking)}; bind "
@@ -140,6 +176,53 @@ def _problem_of_reference(reference, wanted) -> str | None:
     if inspect.isclass(target) and not _takes(wanted, lambda atom: issubclass(target, atom)):
         return f"is {reference!r}, made by a call; it takes {_shown(wanted)}"
     return None
+
+
+def _makes(target, wanted) -> bool:
+    """Whether calls of a class or function may give what an annotation says that they must."""
+    made = target if inspect.isclass(target) else _returned(target)
+    results = _results(wanted)
+    if not inspect.isclass(made) or not results:
+        return True
+    # A function may say less of its result than there is to say; a class says all.
+    return any(
+        issubclass(made, result) or (made is not target and issubclass(result, made))
+        for result in results
+    )
+
+
+def _results(wanted) -> list[type]:
+    """What the callables of an annotation return; nothing where one of them does not tell."""
+    union = typing.get_origin(wanted) in (typing.Union, types.UnionType)
+    results = [
+        typing.get_args(each)[-1]
+        for each in (typing.get_args(wanted) if union else (wanted,))
+        if typing.get_origin(each) is collections.abc.Callable
+    ]
+    return results if all(map(_tells, results)) else []
+
+
+def _tells(annotation) -> bool:
+    """Whether an annotation is a class that others can be compared with."""
+    return inspect.isclass(annotation) and not getattr(annotation, "_is_protocol", False)
+
+
+def _returned(function):
+    try:
+        return typing.get_type_hints(function).get("return")
+    except (NameError, TypeError):
+        return None
+
+
+def _place_for(target) -> str | None:
+    """The parameter that a class is made for, where it is that of one configurable alone."""
+    found = {
+        f"{selector.split('.')[-1]}.{name}"
+        for selector, _ in gin.config._REGISTRY.items()
+        for name, wanted in parameters(selector).items()
+        if inspect.isclass(target) and any(issubclass(target, r) for r in _results(wanted))
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def _lacking(reference) -> list[str]:
@@ -177,9 +260,7 @@ def _takes(wanted, fits: Callable[[type], bool]) -> bool:
     if typing.get_origin(wanted) in (typing.Union, types.UnionType):
         return any(_takes(each, fits) for each in typing.get_args(wanted))
     atom = typing.get_origin(wanted) or wanted
-    if not inspect.isclass(atom) or getattr(atom, "_is_protocol", False):
-        return True
-    return fits(atom)
+    return fits(atom) if _tells(atom) else True
 
 
 def _largest(value) -> int:

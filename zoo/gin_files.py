@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import gin
 from gin import config_parser
 
+from zoo import files
 from zoo.errors import UserError
 
 # Where relative paths of gin files are looked up after the working directory: they are in zoo/gin.
@@ -50,13 +51,9 @@ def read(path: pathlib.Path) -> str:
         ConfigError: it cannot be read, or is no text in UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path} is no text in UTF-8: byte {error.start} is no character"
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
+        return files.read_text(path)
+    except files.FileError as error:
+        raise ConfigError(str(error)) from None
 
 
 def opened(path: str) -> io.StringIO:

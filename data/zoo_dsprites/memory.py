@@ -106,7 +106,7 @@ def read_official(path: pathlib.Path) -> np.ndarray:
                 _cropped(images[start : start + 8192], start)
                 for start in range(0, len(images), 8192)
             ]
-    except (OSError, KeyError, ValueError) as error:
+    except official.DAMAGED as error:
         raise SettingError(f"{path} is not the dSprites file {OFFICIAL_FILE}: {error}") from error
     return np.concatenate(parts)
 

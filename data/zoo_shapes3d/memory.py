@@ -233,7 +233,7 @@ def _opened(path: pathlib.Path):
                 raise SettingError(f"its images are {images.dtype} {list(images.shape[1:])}")
             _require_order(labels, len(images))
             yield file
-    except (OSError, KeyError, ValueError) as error:
+    except official.DAMAGED as error:
         raise SettingError(f"{path} is not the 3D Shapes file {OFFICIAL_FILE}: {error}") from error
 
 

@@ -75,6 +75,9 @@ def test_a_local_mirror(entry, published, monkeypatch):
         ("endless", "not what the registry recorded"),
         ("late", "no answer within 0.5 s"),
         ("stuck", "no answer within 0.5 s"),
+        ("drip", "no answer within 0.5 s"),
+        ("bomb", "not what the registry recorded"),
+        ("elsewhere", "bytes instead of"),
         (404, "HTTP 404"),
         (403, "HTTP 403"),
         (503, "HTTP 503"),
@@ -91,6 +94,7 @@ def test_a_bad_server_gives_the_whole_model_or_none(
     assert "\n" not in line and f"{NAME} {VERSION}" in line and web.address in line
     assert said in line
     assert not cached(tmp_path).exists()
+    web.released.set()
     good = serve(published)
     monkeypatch.setenv("ZOO_MIRRORS", f"{web.address},{good.address}")
     package.check(download.fetch(NAME), entry.files)

@@ -22,6 +22,8 @@ from zoo.hub import package, registry
 
 # Seconds to connect and to wait for the next bytes; how often one file is asked of one mirror.
 TIMEOUT = (10.0, 30.0)
+# Bytes a second; a server that sends less, if only a byte now and then, has stalled.
+SLOWEST = 1000
 ATTEMPTS = 3
 PAUSE = 1.0
 
@@ -253,12 +255,38 @@ def _receive(session: Any, address: str, target: pathlib.Path, size: int) -> Non
             total=size, initial=held, unit="B", unit_scale=True, desc=target.name, disable=None
         )
         with bar, open(target, "ab" if held else "wb") as file:
-            for chunk in response.iter_content(1 << 16):
+            for chunk in _chunks(response):
                 file.write(chunk)
                 bar.update(len(chunk))
                 # A server may send without end.
                 if file.tell() > size:
                     break
+
+
+def _chunks(response: Any) -> Iterator[bytes]:
+    """The content of a response as it comes.
+
+    Raises:
+        requests.Timeout: less than `SLOWEST` has come, on the average of the last `TIMEOUT`.
+    """
+    import requests
+    import urllib3
+
+    since, come = time.monotonic(), 0
+    try:
+        # Not `iter_content`, which waits for its chunk to be full however slowly it fills.
+        while chunk := response.raw.read1(1 << 16, decode_content=True):
+            yield chunk
+            come += len(chunk)
+            passed = time.monotonic() - since
+            if passed > TIMEOUT[1]:
+                if come < SLOWEST * passed:
+                    raise requests.Timeout(f"{come} bytes in {passed:.0f} s")
+                since, come = time.monotonic(), 0
+    except urllib3.exceptions.TimeoutError as error:
+        raise requests.Timeout(error) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from error
 
 
 def _is_address(mirror: str) -> bool:

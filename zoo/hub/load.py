@@ -187,9 +187,19 @@ def load(name_or_path: str | os.PathLike, version: str | None = None) -> Pretrai
 def _resolve(name_or_path: str | os.PathLike, version: str | None) -> pathlib.Path:
     if isinstance(name_or_path, str) and name_or_path in registry.names():
         return download.fetch(name_or_path, version)
-    path = pathlib.Path(name_or_path).expanduser()
-    if not path.is_dir():
-        given = os.fspath(name_or_path)
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise InputError(
+            f"{name_or_path!r} is no name and no path of a model; give a str or a Path"
+        )
+    given = os.fspath(name_or_path)[:200]
+    path = pathlib.Path(name_or_path)
+    try:
+        path = path.expanduser()
+        there = path.is_dir()
+    except (OSError, RuntimeError):
+        # The name is too long, or names a user whom this machine does not know.
+        there = False
+    if not there:
         raise registry.RegistryError(
             f"{given!r} is no directory and no pretrained model; {registry.nearest(given)}"
         )

@@ -135,9 +135,10 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
         UserError: there is no such folder, or one of its JSON files is damaged.
     """
     run = pathlib.Path(run_dir)
-    if not run.is_dir():
+    if not os.path.isdir(run):
         raise UserError(f"there is no run folder {run}")
-    manifest = _read_json(run / "manifest.json")
+    folder = runs.RunFolder(run)
+    manifest = folder.facts()
     config = run / "config.gin"
     images = sorted(run.glob("images/*.png"), key=lambda path: path.stem)
     images.sort(key=lambda p: [*CAPTIONS, p.stem].index(p.stem))
@@ -150,7 +151,7 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
         summary=manifest,
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
         metrics=runs.records(run / "metrics.jsonl"),
-        scores=_read_json(run / "scores.json"),
+        scores=folder.scored(),
         figures=pictures,
         load=run.as_posix() if (run / "saved_model").is_dir() else None,
     )
@@ -165,8 +166,8 @@ def _dto_against_ds(folder: pathlib.Path) -> str | None:
     newest = sorted(folder.glob("*/scores.json"), key=_modified, reverse=True)
     for path in sorted(newest[:_NEIGHBOURS]):
         try:
-            scores = _read_json(path)
-            name = _read_json(path.with_name("manifest.json")).get("name")
+            run = runs.RunFolder(path.parent)
+            scores, name = run.scored(), run.facts().get("name")
         except (UserError, OSError) as error:
             # A run depends on no other.
             logging.warning("the report leaves out a neighbouring run: %s", error)
@@ -187,18 +188,6 @@ def _modified(path: pathlib.Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _read_json(path: pathlib.Path) -> dict:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); remove it or make it anew") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold a JSON object, not a {type(content).__name__}")
-    return content
 
 
 def _template() -> jinja2.Template:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import gin
 import keras
 
-from zoo import config, machine, runs
+from zoo import config, gin_files, machine, runs
 from zoo.data import catalog, sampling
 from zoo.errors import UserError
 from zoo.evaluation import facts, suite
@@ -124,7 +124,7 @@ class Settings:
         Raises:
             UserError: this machine cannot compute in it.
         """
-        before = folder.config.read_text() if folder.config.exists() else ""
+        before = gin_files.read(folder.config) if folder.config.exists() else ""
         return machine.precision(
             self.precision, config.recorded(before, f"{self.prefix}.precision")
         )
