@@ -10,7 +10,7 @@ import pytest
 from gin import config_parser
 
 import zoo
-import zoo.configurables  # noqa: F401  registers what gin files name
+import zoo.configurables
 from zoo import config
 from zoo.papers import catalog, gin_text
 
