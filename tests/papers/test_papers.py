@@ -10,6 +10,7 @@ import pytest
 from gin import config_parser
 
 import zoo
+import zoo.configurables
 from zoo import config
 from zoo.papers import catalog, gin_text
 

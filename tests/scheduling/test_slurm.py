@@ -8,6 +8,7 @@ import pytest
 
 from zoo.errors import UserError
 from zoo.scheduling import driver, host, jobs, on_slurm
+from zoo.scheduling.claims import CLAIM
 from zoo.scheduling.progress import Progress
 
 pytest.importorskip("submitit", reason="the extra slurm is not installed")
@@ -48,7 +49,7 @@ def test_a_preempted_job_saves_and_goes_on(stub, engine, calls, wait_until):
     (task,) = map(int, pathlib.Path(f"/proc/{watcher}/task/{watcher}/children").read_text().split())
     saved = int((job.folder / "checkpoints" / "steps").read_text())
     os.kill(task, signal.SIGUSR2)
-    wait_until(lambda: job.state() == jobs.DONE, 60)
+    wait_until(lambda: job.state() == jobs.DONE and not (job.folder / CLAIM).exists(), 60)
     assert len(calls(job)) == 2 and saved < 300
     assert not (job.folder / "tries.json").exists()
 

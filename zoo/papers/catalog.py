@@ -15,6 +15,7 @@ PAPERS = (
     "zoo.papers.interaction_asymmetry.tables",
     "zoo.papers.seams.tables",
     "zoo.papers.synergy.tables",
+    "zoo.papers.disentanglement_lib.tables",
 )
 
 

@@ -4,6 +4,7 @@ Before a job's time is over, or when it is preempted, its run is saved and the j
 The jobs need no driver: a command that ends leaves them, and the same command watches on.
 """
 
+import concurrent.futures
 import pathlib
 import sys
 from collections.abc import Mapping
@@ -91,7 +92,9 @@ class _Worker:
 
     def __call__(self) -> int:
         self._host = Host(self._work)
-        return self._host.run()
+        # Not by this thread: `checkpoint` is called in a signal's handler, amid what this one does.
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            return executor.submit(self._host.run).result()
 
     def checkpoint(self):
         """Saves the run; what is to be called in the job that follows."""
