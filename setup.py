@@ -52,6 +52,7 @@ setup(
         "tensorflow-probability[tf]>=0.25",
         "tqdm>=4.66",
         "typeguard>=4.3",
+        "urllib3>=2.3",
         "wrapt>=1.15",
     ],
     extras_require={
@@ -68,5 +69,7 @@ setup(
         "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],
         "benchmark": ["torch>=2.4"],
+        "ray": ["ray>=2.40"],
+        "slurm": ["submitit>=1.5"],
     },
 )

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pathlib
 import re
+import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,7 @@ from zoo.errors import SettingError
 # Family name -> module with `CONFIGS` (config name -> one-line description, the default first) and
 # `load(config, directory) -> Dataset`, `directory` being a cache folder of the family's own. A
 # family with splits of its own has them as the extra `split`, `[N]` numbers in `splits.NAMES`. One
-# with perturbed images takes `network` as a third argument.
+# with perturbed images takes `network` as a third argument, one with sets that a seed draws `seed`.
 FAMILIES = {
     "zoo_dsprites": "zoo.data.zoo_dsprites.memory",
     "zoo_shapes3d": "zoo.data.zoo_shapes3d.memory",
@@ -32,9 +33,15 @@ FAMILIES = {
 }
 # The same contract, one config a data set, but no builder: these are TFDS's own, by TFDS's names.
 WRAPPED = "zoo.data.tfds_wrapped"
-# What users register.
-_OWN: dict[str, Callable[[], Dataset]] = {}
+# What users register: what makes it, and the module that did.
+_OWN: dict[str, tuple[Callable[[], Dataset], str]] = {}
 _OWN_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+# What may follow a name, and which data sets take it.
+_OPTIONS = {
+    "network": "those named perturbed do",
+    "seed": "those of zoo_synthetic that are called after a graph do",
+}
 
 
 def names() -> list[str]:
@@ -97,7 +104,12 @@ def register(
 
     if not callable(images):
         make()
-    _OWN[name] = make
+    _OWN[name] = make, sys._getframe(1).f_globals.get("__name__", "__main__")
+
+
+def module_of(name: str) -> str | None:
+    """The module that registered a data set, whatever split of it is named; None of ours."""
+    return _OWN[name.partition("[")[0]][1] if name.partition("[")[0] in _OWN else None
 
 
 def load(
@@ -107,8 +119,9 @@ def load(
 
     Args:
         name: `family/config`, or `family` for its default config; `names()` lists them. The
-            network of a perturbed set may follow as in TFDS, `family/config/network=PATH`; then a
-            split in brackets, `family/config[train[:20000]]`; as in `Dataset.name`.
+            network of a perturbed set may follow as in TFDS, `family/config/network=PATH`, or the
+            seed of a set that one draws, `zoo_synthetic/shared_pair_5/seed=3`; then a split in
+            brackets, `family/config[train[:20000]]`; as in `Dataset.name`.
         directory: where prepared tables are cached; the user cache directory if None.
         split: `train`, `validation` or `test`, or a slice of one by number, `train[:20000]`; all
             images if None. A data set without splits of its own is divided by `splits.random`.
@@ -116,7 +129,7 @@ def load(
 
     Raises:
         SettingError: there is no such data set, the message names the nearest; or no such split,
-            or the data set takes no network.
+            or the data set takes no network or no seed.
     """
     from zoo.data import cache
 
@@ -125,14 +138,10 @@ def load(
         if split is not None:
             raise SettingError(f"two splits of {name}: {written!r} in its name, and {split!r}")
         split = written
-    name, _, network = name.partition("/network=")
-    if name in _OWN and not network:
-        dataset = _OWN[name]()
+    if name in _OWN:
+        dataset = _OWN[name][0]()
     else:
-        module, family, config = _find(name)
-        options = {"network": network} if network else {}
-        if network and "network" not in inspect.signature(module.load).parameters:
-            raise SettingError(f"{name} takes no network; those named perturbed do")
+        module, family, config, options = _find(name)
         root = pathlib.Path(directory) if directory else cache.directory() / "data"
         dataset = module.load(config, root / family, **options)
     if split is None:
@@ -150,8 +159,20 @@ def members(dataset: Dataset) -> dict[str, np.ndarray]:
     return splits.random(len(dataset)) if own is None else splits.labelled(own)
 
 
-def _find(name: str) -> tuple[ModuleType, str, str]:
-    """The module, the folder and the config that a name stands for."""
+def _find(name: str) -> tuple[ModuleType, str, str, dict[str, str]]:
+    """The module, the folder, the config and the options that a name stands for."""
+    options = {}
+    for key in _OPTIONS:
+        name, _, value = name.partition(f"/{key}=")
+        options |= {key: value} if value else {}
+    module, family, config = _config(name)
+    for key in options:
+        if key not in inspect.signature(module.load).parameters:
+            raise SettingError(f"{name} takes no {key}; {_OPTIONS[key]}")
+    return module, family, config, options
+
+
+def _config(name: str) -> tuple[ModuleType, str, str]:
     family, _, config = name.partition("/")
     if family in FAMILIES:
         module = importlib.import_module(FAMILIES[family])
@@ -163,5 +184,6 @@ def _find(name: str) -> tuple[ModuleType, str, str]:
         return wrapped, name, name
     near = difflib.get_close_matches(name, names(), n=1, cutoff=0.0)
     raise SettingError(
-        f"no data set is named {name!r}; the nearest is {near[0]!r} (all: {', '.join(names())})"
+        f"no data set is named {name!r}; the nearest is {near[0]!r} (zoo.data.names() has all; one "
+        "of your own is there once its module is imported, by the gin file or by --import)"
     )

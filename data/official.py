@@ -5,6 +5,13 @@ import pathlib
 from zoo.errors import SettingError
 from zoo.files import digest
 
+# What h5py raises of a file that is damaged, or another than expected: a missing name, a group for
+# an array, a type or a size that cannot be.
+DAMAGED = (
+    *(OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError),
+    *(OverflowError, MemoryError),
+)
+
 
 def download(manager, url: str, file: str, directory: pathlib.Path) -> pathlib.Path:
     """A file through a TFDS download manager that knows its checksum.

@@ -6,6 +6,7 @@ from a system package where TFDS has not prepared it.
 """
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import pathlib
@@ -14,11 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from zoo.data import idx, npy, splits
+from zoo.data import idx, npy, splits, tables
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
 from zoo.errors import SettingError
-from zoo.files import atomic
 
 SIDE = 64
 CELEB_A_CROP = 148
@@ -132,9 +132,7 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
     chosen = SETS[config]
     images = directory / f"images-{chosen.version}.npy"
     labels = directory / f"labels-{chosen.version}.npz"
-    # The images are written last, so that they stand for both.
-    if not images.exists():
-        _copy(config, chosen, images, labels)
+    tables.kept(functools.partial(_copy, config, chosen), images, labels)
     with np.load(labels) as file:
         extras = {name: file[name] for name in file.files}
     array = np.load(images, mmap_mode="r")
@@ -143,6 +141,7 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
 
 
 def _copy(name: str, chosen: Wrapped, images: pathlib.Path, labels: pathlib.Path) -> None:
+    """Writes a data set at the two paths."""
     examples = _source(name, chosen)
     kept: list[dict[str, np.ndarray]] = []
 
@@ -156,15 +155,13 @@ def _copy(name: str, chosen: Wrapped, images: pathlib.Path, labels: pathlib.Path
                 kept.append(columns)
                 yield np.stack([chosen.image(example["image"]) for example in block])
 
-    with atomic(images) as temporary:
-        npy.write(temporary, blocks())
-        columns = {key: np.concatenate([block[key] for block in kept]) for key in kept[0]}
-        order = _order(chosen, columns, temporary)
-        if order is not None:
-            columns = {key: values[order] for key, values in columns.items()}
-            npy.write(temporary, [np.load(temporary)[order]])
-        with atomic(labels) as labels_temporary:
-            np.savez(labels_temporary, **columns)
+    npy.write(images, blocks())
+    columns = {key: np.concatenate([block[key] for block in kept]) for key in kept[0]}
+    order = _order(chosen, columns, images)
+    if order is not None:
+        columns = {key: values[order] for key, values in columns.items()}
+        npy.write(images, [np.load(images)[order]])
+    np.savez(labels, **columns)
 
 
 def _order(chosen: Wrapped, columns: Mapping, images: pathlib.Path) -> np.ndarray | None:

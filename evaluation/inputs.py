@@ -38,6 +38,7 @@ class Inputs:
     ):
         self._others = [Inputs(other, dataset, seed, sizes, batch_size) for other in others]
         self.seed, self._batch_size = seed, batch_size
+        self._given, self._sizes = dataset, sizes
         self._model, self._dataset = model, getattr(dataset, "whole", dataset)
         self._of_part = getattr(dataset, "ids", None)
         self._num_train, self._num_test, self._num_jacobian, self._num_masked = sizes
@@ -51,6 +52,13 @@ class Inputs:
     def encoding_seconds(self) -> float:
         """The time spent on encoding up to now."""
         return self.codes_of.seconds
+
+    def reseeded(self, seed: int) -> "Inputs":
+        """The same with rows drawn by another seed; an image is still encoded once."""
+        other = Inputs(self._model, self._given, seed, self._sizes, self._batch_size)
+        other._others = [each.reseeded(seed) for each in self._others]
+        other.codes_of = self.codes_of
+        return other
 
     def arguments(self, known: facts.Facts) -> tuple[list, dict]:
         """What a score needs and its settings, made if this is the first score to ask for them."""
@@ -161,6 +169,21 @@ class Inputs:
 
         points = self._latent_points(self._rows[1][: self._num_jacobian])
         return jacobian(decoder, points, reduction="triangular")
+
+    @property
+    def mixing_graph(self) -> np.ndarray:
+        """Which output depends on which latent, `[outputs, K]`: of the first test image."""
+        return np.asarray(self._extra("mixing_graph", "mixing graphs")[self._rows[1][0]])
+
+    @Remembered
+    def mean_absolute_jacobian(self) -> np.ndarray:
+        """The mean of absolute derivatives of the decoder at test images, `[outputs, D]`."""
+        decoder, _ = self.decoder, self.mixing_graph
+        from zoo.evaluation.jacobians import jacobian
+
+        points = self._latent_points(self._rows[1][: self._num_jacobian])
+        found = np.abs(jacobian(decoder, points)).mean(0)
+        return found.reshape(-1, np.prod(points.shape[1:]))
 
     @Remembered
     def slot_jacobian(self) -> np.ndarray:

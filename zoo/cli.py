@@ -132,6 +132,36 @@ def gin_arguments(
     return options
 
 
+def add_imports(parser: Parser) -> None:
+    """Adds `--import`, of modules with data sets and scores of a user's own."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module of yours that registers data sets or scores, also from the working "
+        "directory; repeatable",
+    )
+
+
+def do_imports(modules: Sequence[str]) -> None:
+    """Imports the modules that were given by `--import`; a ConfigError where there is none."""
+    from zoo import config
+
+    for module in modules:
+        config.import_module(module, "--import: ")
+
+
+def add_trust(parser: Parser) -> None:
+    """Adds `--trust` to a command that reads a config which it finds in a folder."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="let the config in that folder import modules, which are executed; see SECURITY.md",
+    )
+
+
 def default_run_dir(gin_files: Sequence[str]) -> str:
     """The folder of a run whose folder is not named; a ConfigError where a gin file is missing."""
     from zoo import config

@@ -21,6 +21,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", help="where (default: saved_model in that folder)")
     parser.add_argument("--loop", action="store_true", help="export the training, to a new --out")
     cli.add_gin(parser, "with --loop, for a run that is not begun: ")
+    cli.add_trust(parser)
     options = parser.parse_args(argv)
     if options.loop and not options.out:
         parser.error("--loop needs --out, the folder to write")
@@ -44,7 +45,7 @@ def main(options: argparse.Namespace) -> None:
     from zoo.training import publishing
 
     out = pathlib.Path(options.out or pathlib.Path(options.run) / "saved_model")
-    publishing.export_run(options.run, out)
+    publishing.export_run(options.run, out, options.trust)
     print(f"model: zoo.load({str(out)!r})")
 
 
@@ -54,7 +55,10 @@ def _export_loop(options: argparse.Namespace) -> None:
     from zoo.portable.settings import settings_of
 
     files = options.gin_file or [str(runs.RunFolder(pathlib.Path(options.run)).require_config())]
-    with settings_of(files, options.gin_bindings, options.run) as (settings, facts):
+    # What the user has named is trusted; what lies in the folder is not.
+    trust = options.trust or bool(options.gin_file)
+    made = settings_of(files, options.gin_bindings, options.run, trust)
+    with made as (settings, facts):
         job = export_loop(settings, options.run, options.out, facts)
     print(
         f"steps {job['start']} to {job['steps']} of {job['name']}\n"

@@ -1,8 +1,12 @@
-"""How this package writes files: at once or not at all, and on the disk when it says so."""
+"""How this package writes files: at once or not at all, and on the disk when it says so.
+
+And how it reads those that others may have altered: what is wrong with one is a `FileError`.
+"""
 
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -10,8 +14,60 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+from zoo.errors import UserError
+
 # What `atomic` and `tempfile` name: a dot, the name, eight characters, the suffix.
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]*)?")
+
+
+class FileError(UserError):
+    """A file that is not what this package, or its user, has written there."""
+
+
+def read_text(path: pathlib.Path) -> str:
+    """The text of a file.
+
+    Raises:
+        FileError: it cannot be read, or is no text in UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(
+            f"{path} is damaged: byte {error.start} is no character of UTF-8; restore it from a "
+            "copy, or delete it"
+        ) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise FileError(f"{path} cannot be read: {why}") from None
+
+
+def read_json(path: pathlib.Path, missing: dict | None = None) -> dict:
+    """The object of a JSON file.
+
+    Args:
+        path: of the file.
+        missing: what is returned where there is no such file; None refuses that, too.
+
+    Raises:
+        FileError: it cannot be read, is no JSON, or holds no object.
+    """
+    if missing is not None and not os.path.lexists(path):
+        return missing
+    try:
+        content = json.loads(read_text(path))
+    except FileError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise FileError(
+            f"{path} is damaged ({error}); restore it from a copy, or delete it"
+        ) from None
+    if not isinstance(content, dict):
+        raise FileError(
+            f"{path} is damaged: a JSON object belongs there, no {type(content).__name__}; restore "
+            "it from a copy, or delete it"
+        )
+    return content
 
 
 @contextlib.contextmanager

@@ -3,8 +3,11 @@
 import inspect
 import os
 import pathlib
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import gin
 
 from zoo import cli, config
 from zoo.errors import SettingError
@@ -43,6 +46,7 @@ def fit(
 
     Raises:
         UserError: what the command reports in one line; nothing is lost.
+        KeyboardInterrupt: as a notebook's stop button raises; the step is saved.
     """
     files = [gin_file] if isinstance(gin_file, str | os.PathLike) else gin_file
     files = [os.fspath(file) for file in files]
@@ -55,13 +59,45 @@ def fit(
     cli.import_tensorflow(folder)
     with config.apart():
         import zoo.configurables  # noqa: F401  registers what gin files name
+        from zoo.stopping import Stopped
         from zoo.training.run import train
         from zoo.training.settings import Settings
 
         config.parse(files, lines)
-        train(Settings(), folder, callbacks=callbacks)
+        try:
+            train(config.made(Settings), folder, callbacks=callbacks)
+        except Stopped as stopped:
+            if stopped.code != 128 + signal.SIGINT:
+                raise
+            raise KeyboardInterrupt(f"{folder} is saved; the same call goes on") from None
     exported = pathlib.Path(folder, "saved_model")
     return load(exported) if exported.is_dir() else None
+
+
+def trainable(pretrained: Pretrained) -> Any:
+    """See `zoo.hub.Pretrained.trainable`."""
+    weights = pretrained.path / "model.weights.h5"
+    text = pretrained.card.get("config") or ""
+    if "train.model" not in config.bindings_of(text) or not weights.is_file():
+        raise SettingError(
+            f"{pretrained!r} is no model that zoo.train exported: its card has no train.model, or "
+            "its folder no model.weights.h5"
+        )
+    cli.import_tensorflow()
+    import keras
+
+    import zoo.configurables  # noqa: F401  registers what the config names
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        with config.read(text):
+            make = gin.query_parameter("train.model").scoped_configurable_fn
+            model = make(pretrained.image_shape)
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.load_weights(weights)
+    return model
 
 
 def _check_callback(callback: Callable) -> None:

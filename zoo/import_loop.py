@@ -18,6 +18,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--result", type=pathlib.Path, help="what run_loop.py wrote (default: result in the job)"
     )
+    cli.add_trust(parser)
     return parser.parse_args(argv)
 
 
@@ -31,7 +32,8 @@ def main(options: argparse.Namespace) -> None:
     from zoo.portable.settings import settings_of
 
     found = returned.read(options.job, options.result)
-    with settings_of([str(options.job / "config.gin")], [], options.run_dir) as (settings, facts):
+    files = [str(options.job / "config.gin")]
+    with settings_of(files, [], options.run_dir, options.trust) as (settings, facts):
         returned.bring_back(settings, found, options.run_dir, facts)
     step, steps = found.facts["step"], found.job["steps"]
     verb = "goes on" if step < steps else "scores and exports it"

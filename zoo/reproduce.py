@@ -49,7 +49,7 @@ def main(options: argparse.Namespace) -> None:
         budget = catalog.check_budget(options.budget)
         found = tasks.of_rows(rows, budget, out, options.seeds)
         if options.status:
-            status.show_status(found)
+            command.show_status(found, options.json)
             return
         if options.index is not None:
             if not 0 <= options.index < len(found):

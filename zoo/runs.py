@@ -2,15 +2,16 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 from collections.abc import Iterator
 
 from absl import logging
 
-from zoo import config, locks
+from zoo import config, gin_files, locks
 from zoo.errors import UserError
-from zoo.files import atomic, remove_leftovers
+from zoo.files import atomic, read_json, remove_leftovers
 
 
 class RunError(UserError):
@@ -21,12 +22,17 @@ class InUse(RunError):
     """A run folder that another process holds the lock of."""
 
 
+# What a manifest must hold where it holds it, as later parts of a run read it.
+_KINDS = {"machine": dict, "dataset": str, "dataset_fingerprint": str, "timings": dict}
+
+
 class RunFolder:
     """The files of one run; made by `opened`, which holds the lock.
 
     Attributes:
         path: the folder.
         config, manifest, metrics, scores: its files of these names.
+        marker: the file that says that the run has finished.
         checkpoints, images, saved_model, report: its subfolders.
         lock: what `opened` holds.
     """
@@ -41,18 +47,18 @@ class RunFolder:
         self.images = path / "images"
         self.saved_model = path / "saved_model"
         self.report = path / "report"
-        self._done = path / "DONE"
+        self.marker = path / "DONE"
         self.lock: locks.Lock | None = None
 
     @property
     def done(self) -> bool:
         """Whether the run has finished."""
-        return self._done.exists()
+        return self.marker.exists()
 
     def finish(self) -> None:
         """Writes the done marker, the last file of a run."""
         self.require_own()
-        write_text(self._done, "")
+        write_text(self.marker, "")
 
     def require_own(self) -> None:
         """Raises a LockError where another process has taken the locked folder meanwhile."""
@@ -66,7 +72,7 @@ class RunFolder:
             RunError: it holds a run of another configuration; the message shows the difference.
         """
         if self.config.exists():
-            changed = config.differences(self.config.read_text(), operative)
+            changed = config.differences(gin_files.read(self.config), operative)
             if changed:
                 raise RunError(
                     f"{self.path} holds a run of another configuration ({'; '.join(changed)}); "
@@ -81,13 +87,34 @@ class RunFolder:
         Raises:
             RunError: there is none.
         """
-        if not self.config.exists():
+        if not os.path.isfile(self.config):
             raise RunError(f"{self.path} is not the folder of a run: it holds no config.gin")
         return self.config
 
+    def scored(self) -> dict[str, dict]:
+        """What `scores.json` holds, a row a score; nothing where there is none.
+
+        Raises:
+            RunError: a row is no row.
+        """
+        found = read_json(self.scores, missing={})
+        for name, row in found.items():
+            if not isinstance(row, dict):
+                raise RunError(
+                    f"{self.scores} is damaged: its {name} is {row!r}; delete it and score again "
+                    f"with python -m zoo.evaluate --run={self.path}"
+                )
+        return found
+
     def facts(self) -> dict:
         """What the manifest holds; nothing where there is none."""
-        return json.loads(self.manifest.read_text()) if self.manifest.exists() else {}
+        found = read_json(self.manifest, missing={})
+        for key, kind in _KINDS.items():
+            if not isinstance(found.get(key, kind()), kind):
+                raise RunError(
+                    f"{self.manifest} is damaged: its {key} is {found[key]!r}; restore it"
+                )
+        return found
 
     def describe(self, **facts) -> dict:
         """Adds facts to the manifest and returns all of it."""
@@ -113,14 +140,28 @@ def opened(path: str | pathlib.Path) -> Iterator[RunFolder]:
             folder.lock = stack.enter_context(locks.held(folder.path))
         except locks.LockError as error:
             raise InUse(f"{error}; wait for it or choose another --run_dir") from None
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # A ValueError is a character that no path can hold.
+            why = getattr(error, "strerror", None) or error
             raise RunError(
-                f"{path} cannot be used as a run folder ({error.strerror or error}); choose "
-                "another --run_dir"
+                f"{path} cannot be used as a run folder ({why}); choose another --run_dir"
             ) from None
+        _require_layout(folder)
         for place in (folder.path, folder.images, folder.report):
             remove_leftovers(place)
         yield folder
+
+
+def _require_layout(folder: RunFolder) -> None:
+    """Raises a RunError where a run cannot write what it will have to, after hours of training."""
+    for place in (folder.checkpoints, folder.images, folder.report, folder.path / "tensorboard"):
+        if os.path.lexists(place) and not place.is_dir():
+            raise RunError(f"{place} is a file, and a run has a folder there; move it away")
+        if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
+            raise RunError(f"{place} cannot be written to; change its rights, or take a copy")
+    for place in (folder.config, folder.manifest, folder.metrics, folder.scores, folder.marker):
+        if os.path.lexists(place) and not place.is_file():
+            raise RunError(f"{place} is no file, and a run has one there; move it away")
 
 
 def records(path: pathlib.Path) -> list[dict]:

@@ -2,18 +2,23 @@
 
 Schedulers send SIGTERM and wait some seconds before they kill. Within `watched` the first signal
 raises `Stopped`, which unwinds and so cleans up; within `Stopping.finishing` it is only noted, so
-that a training can finish its step and save. A second signal ends the process at once.
+that a training can finish its step and save. A second signal ends the process at once, unless it
+comes within a second of the first: Ctrl-C reaches a command and the processes that it has started,
+and the command then ends these, too.
 """
 
 import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)
 )
+# Seconds within which signals are one.
+TOGETHER = 1.0
 
 
 class Stopped(SystemExit):
@@ -32,7 +37,7 @@ class Stopping:
 
     def __init__(self):
         self.signal: str | None = None
-        self._number, self._finishing = 0, False
+        self._number, self._since, self._finishing = 0, 0.0, False
 
     @contextlib.contextmanager
     def finishing(self) -> Iterator[None]:
@@ -52,9 +57,11 @@ class Stopping:
         """The handler of a signal."""
         del frame
         if self.signal:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            if time.monotonic() - self._since > TOGETHER:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
             return
+        self._since = time.monotonic()
         self.signal, self._number = signal.Signals(number).name, number
         if self._finishing:
             _say(f"{self.signal}: finishing the step and saving; a second signal ends at once")

@@ -90,7 +90,7 @@ def test_a_stopped_run_is_saved_at_the_step_that_is_said_and_ends_as_an_uninterr
 
 
 _PROCESS = """
-import os, signal, sys
+import os, signal, sys, time
 from zoo import cli, stopping
 def main(_):
     mode = sys.argv[1]
@@ -100,6 +100,8 @@ def main(_):
         os.kill(os.getpid(), signal.SIGTERM)
         print("noted", signals.signal, flush=True)
         if mode == "twice":
+            time.sleep(1.1)
+        if mode != "once":
             os.kill(os.getpid(), signal.SIGTERM)
     print("never", flush=True)
 cli.run(main, [])
@@ -111,6 +113,7 @@ cli.run(main, [])
     [
         *((name, code, "") for name, code in CODES.items()),
         ("once", 143, "noted SIGTERM\n"),
+        ("together", 143, "noted SIGTERM\n"),
         ("twice", -15, "noted SIGTERM\n"),
     ],
 )

@@ -1,10 +1,9 @@
 """Numbers of rows: from the folders of runs, without TensorFlow, and from what is kept of them."""
 
-import json
 import pathlib
 from collections.abc import Sequence
 
-from zoo import runs
+from zoo import files, runs
 from zoo.papers import departures, kept
 from zoo.papers.kept import Facts, Result
 from zoo.papers.spec import BUDGETS, PAPER, Column, Row, Run, Table
@@ -43,7 +42,7 @@ def number(folder: pathlib.Path, column: Column) -> float | None:
         return column.scale * column.reduce(values, steps) if values else None
     if not path.exists():
         return None
-    value = _at(json.loads(path.read_text()), column.path)
+    value = _at(files.read_json(path), column.path)
     return None if value is None else column.scale * value
 
 
@@ -95,7 +94,7 @@ def _of_row(table: Table, row: Row, out: pathlib.Path) -> list[Result]:
         tasks = _finished(row, budget, out)
         if tasks:
             left = [task for task in tasks if not _is_discarded(table, task)]
-            manifests = [json.loads((t.folder / "manifest.json").read_text()) for t in tasks]
+            manifests = [files.read_json(t.folder / "manifest.json") for t in tasks]
             numbers = {c.name: {t.seed: number(t.folder, c) for t in left} for c in table.columns}
             found.append(
                 Result(

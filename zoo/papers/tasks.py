@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Iterable
 
-from zoo import config, machine, runs
+from zoo import config, gin_files, machine, runs
 from zoo.papers import gin_text
 from zoo.papers.spec import Row, Run
 from zoo.scheduling.jobs import LEFT, Job, Step
@@ -91,7 +91,7 @@ class Task:
     def begun_precision(self) -> str | None:
         """The precision that the folder's run has; None before it has begun."""
         path = self.folder / "config.gin"
-        return config.recorded(path.read_text(), _PRECISION) if path.exists() else None
+        return config.recorded(gin_files.read(path), _PRECISION) if path.exists() else None
 
     @property
     def _wanted(self) -> dict[str, str]:

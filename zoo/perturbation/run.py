@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
-from zoo import config, data, runs
+from zoo import config, data, gin_files, runs
 from zoo.errors import UserError
+from zoo.files import read_json
+from zoo.hub import package
 from zoo.models.vae import VAE
 from zoo.perturbation import choice
 from zoo.perturbation.model import Perturbation
@@ -63,7 +65,7 @@ def prepared(
         UserError: as `perturb`.
     """
     config.parse(files, bindings)
-    settings, root = Settings(), pathlib.Path(run_dir)
+    settings, root = config.made(Settings), pathlib.Path(run_dir)
     written = root / CHOICE
     begun = written.exists() and runs.RunFolder(root).config.exists()
     _require_same(settings, runs.RunFolder(root))
@@ -79,8 +81,8 @@ def prepared(
         vaes = {r.path: _restored(r, precision) for r in chosen}
         # Trainings of other configurations were between.
         config.parse(files, bindings)
-        settings = _with_model(Settings(), taken, vaes)
-        facts = {"epsilon": settings.epsilon, "choice": json.loads(written.read_text())}
+        settings = _with_model(config.made(Settings), taken, vaes)
+        facts = {"epsilon": settings.epsilon, "choice": read_json(written)}
         yield settings, facts
 
 
@@ -89,7 +91,7 @@ def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
     if not folder.config.exists():
         return
     settled = dataclasses.replace(settings, precision=settings.precision_in(folder).name)
-    before, now = folder.config.read_text(), settled.operative()
+    before, now = gin_files.read(folder.config), settled.operative()
     changed = [line for line in config.differences(before, now) if line.startswith("perturb.")]
     if changed:
         raise runs.RunError(
@@ -105,7 +107,7 @@ def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) 
     """
     for seed in settings.seeds:
         config.parse([settings.restarts], [*settings.bindings, f"train.seed = {seed}"])
-        restart = training_settings.Settings()
+        restart = config.made(training_settings.Settings)
         if restart.dataset != settings.dataset:
             raise UserError(
                 f"{settings.restarts} trains on {restart.dataset}; perturb.dataset is "
@@ -141,10 +143,12 @@ def _restored(restart: choice.Restart, precision: str) -> VAE:
     """The VAE of a finished run, in a precision; replaces the configuration."""
     folder = runs.RunFolder(restart.path)
     config.parse([str(folder.config)])
-    settings = training_settings.Settings()
+    settings = config.made(training_settings.Settings)
     vae = assembly.built(settings, data.load(settings.dataset), precision=precision)
     if not isinstance(vae, VAE):
         raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of a VAE")
+    # HDF5 is robust against no damage; a file as recorded has none.
+    package.verify(folder.saved_model)
     vae.load_weights(folder.saved_model / "model.weights.h5")
     return vae
 

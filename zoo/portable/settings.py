@@ -11,7 +11,7 @@ from zoo.training.settings import Settings
 
 @contextlib.contextmanager
 def settings_of(
-    files: Sequence[str], bindings: Sequence[str], run_dir: str
+    files: Sequence[str], bindings: Sequence[str], run_dir: str, trust: bool = True
 ) -> Iterator[tuple[Settings, dict]]:
     """Parses gin files; of a perturbation, also does what is missing of its restarts.
 
@@ -19,6 +19,7 @@ def settings_of(
         files: gin files.
         bindings: further gin bindings.
         run_dir: the folder of the run.
+        trust: whether they may import modules, as `zoo.config.parse` takes it.
 
     Yields:
         The settings, and what the manifest has beside the usual.
@@ -26,9 +27,9 @@ def settings_of(
     Raises:
         UserError: anything the user can mend.
     """
-    config.parse(files, bindings)
+    config.parse(files, bindings, trust)
     if config.binds(perturbation.Settings.prefix):
         with prepared(files, bindings, run_dir) as made:
             yield made
     else:
-        yield Settings(), {}
+        yield config.made(Settings), {}
