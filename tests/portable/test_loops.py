@@ -90,7 +90,7 @@ def _require_equal(folder: pathlib.Path, whole: pathlib.Path) -> None:
 
 
 def _import(made, folder, *arguments: str) -> None:
-    import_command.main([str(made / "job"), f"--run_dir={folder}", *arguments])
+    import_command.main([str(made / "job"), f"--run_dir={folder}", "--trust", *arguments])
 
 
 def test_a_loop_stopped_elsewhere_is_gone_on_with_here(made, tmp_path, capsys):
@@ -194,7 +194,7 @@ def test_what_does_not_belong_together_is_refused_and_the_run_stays(made, tmp_pa
         shutil.rmtree(other, ignore_errors=True)
         shutil.copytree(made / "job", other)
         change(other)
-        line = fails(import_command.main, str(other), f"--run_dir={run}")
+        line = fails(import_command.main, str(other), f"--run_dir={run}", "--trust")
         assert _tree(run) == before
         return line
 
@@ -222,7 +222,8 @@ def test_what_does_not_belong_together_is_refused_and_the_run_stays(made, tmp_pa
 
 def test_another_run_or_one_that_is_further_is_refused(made, tmp_path, fails):
     before = _tree(made / "whole")
-    line = fails(import_command.main, str(made / "job"), f"--run_dir={made / 'whole'}")
+    arguments = [str(made / "job"), "--trust"]
+    line = fails(import_command.main, *arguments, f"--run_dir={made / 'whole'}")
     assert "is finished" in line and _tree(made / "whole") == before
     run = tmp_path / "run"
     shutil.copytree(made / "run", run)
@@ -230,13 +231,16 @@ def test_another_run_or_one_that_is_further_is_refused(made, tmp_path, fails):
     config.write_text(config.read_text().replace("VAE.latent_dim = 4", "VAE.latent_dim = 5"))
     before = _tree(run)
     line = fails(import_command.main, str(made / "job"), f"--run_dir={run}")
+    assert "this config imports toy" in line and _tree(run) == before
+    line = fails(import_command.main, *arguments, f"--run_dir={run}")
     assert "latent_dim: 5 -> 4" in line and _tree(run) == before
 
 
 def test_an_export_that_cannot_be_is_refused_and_leaves_nothing(made, tmp_path, fails, monkeypatch):
     def refused(run, *arguments):
         out = tmp_path / "job"
-        line = fails(export_command.main, "--loop", f"--run_dir={run}", f"--out={out}", *arguments)
+        named = [f"--run_dir={run}", f"--out={out}", "--trust"]
+        line = fails(export_command.main, "--loop", *named, *arguments)
         assert not out.exists() and not [*tmp_path.glob(".job*")]
         return line
 
@@ -249,7 +253,7 @@ def test_an_export_that_cannot_be_is_refused_and_leaves_nothing(made, tmp_path, 
     monkeypatch.setattr(job, "LARGEST", 10_000)
     line = refused(made / "run")
     assert "MiB of at most 0, its data set toy" in line
-    arguments = ["--loop", f"--run_dir={made / 'run'}", f"--out={made / 'job'}"]
+    arguments = ["--loop", "--trust", f"--run_dir={made / 'run'}", f"--out={made / 'job'}"]
     assert "exists; choose another --out" in fails(export_command.main, *arguments)
     monkeypatch.setitem(sys.modules, "jax", None)
     assert "exporting a loop needs JAX: pip install" in refused(made / "run")
@@ -280,7 +284,7 @@ def test_the_perturbation_of_a_data_set_goes_out_and_comes_back(tmp_path, capsys
     export_command.main(["--loop", *arguments, f"--run_dir={run}", f"--out={out}"])
     choice = (run / "choice.json").read_text()
     assert runner.main([str(out)]) == 0
-    import_command.main([str(out), f"--run_dir={run}"])
+    import_command.main([str(out), f"--run_dir={run}", "--trust"])
     assert "python -m zoo.perturb --gin_file=" in capsys.readouterr().out
     assert runs.records(run / "metrics.jsonl")[-1]["step"] == 24
     assert json.loads((run / "manifest.json").read_text())["choice"] == json.loads(choice)
