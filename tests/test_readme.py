@@ -28,6 +28,16 @@ ELSEWHERE = {
         "tests/test_evaluate_arrays.py",
         '[f"--codes={file}"',
     ),
+    **dict.fromkeys(
+        (
+            "python -m zoo.export --loop --gin_file=gin/linear_vae.gin "
+            "--run_dir=runs/linear_vae --out=job",
+            "python job/run_loop.py job --minutes=10",
+            "python -m zoo.import_loop job --run_dir=runs/linear_vae",
+            "python -m zoo.train --gin_file=gin/linear_vae.gin --run_dir=runs/linear_vae",
+        ),
+        ("tests/portable/test_loops.py", "test_the_commands_of_the_readme"),
+    ),
     "python -m zoo.reproduce --list": (".ci/run", "zoo.reproduce --list"),
     "python -m zoo.reproduce --table=zietlow/3.3 --budget=cpu --rows='*synth_lin' --seeds=3": (
         ".ci/run",
