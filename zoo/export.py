@@ -49,13 +49,13 @@ def main(options: argparse.Namespace) -> None:
 
 
 def _export_loop(options: argparse.Namespace) -> None:
-    from zoo import config, runs
+    from zoo import runs
     from zoo.portable.job import export_loop
-    from zoo.training.settings import Settings
+    from zoo.portable.settings import settings_of
 
     files = options.gin_file or [str(runs.RunFolder(pathlib.Path(options.run)).require_config())]
-    config.parse(files, options.gin_bindings)
-    job = export_loop(Settings(), options.run, options.out)
+    with settings_of(files, options.gin_bindings, options.run) as (settings, facts):
+        job = export_loop(settings, options.run, options.out, facts)
     print(
         f"steps {job['start']} to {job['steps']} of {job['name']}\n"
         f"there:  python run_loop.py {pathlib.Path(options.out).name}\n"

@@ -65,7 +65,7 @@ def fit(
 
         config.parse(files, lines)
         try:
-            train(Settings(), folder, callbacks=callbacks)
+            train(config.made(Settings), folder, callbacks=callbacks)
         except Stopped as stopped:
             if stopped.code != 128 + signal.SIGINT:
                 raise

@@ -27,19 +27,17 @@ def main(options: argparse.Namespace) -> None:
     cli.import_tensorflow(options.run_dir)
 
     import zoo.configurables  # noqa: F401  registers what gin files name
-    from zoo import config
     from zoo.portable import returned
-    from zoo.training.settings import Settings
+    from zoo.portable.settings import settings_of
 
     found = returned.read(options.job, options.result)
-    file = str(options.job / "config.gin")
-    config.parse([file])
-    returned.bring_back(Settings(), found, options.run_dir)
+    with settings_of([str(options.job / "config.gin")], [], options.run_dir) as (settings, facts):
+        returned.bring_back(settings, found, options.run_dir, facts)
     step, steps = found.facts["step"], found.job["steps"]
     verb = "goes on" if step < steps else "scores and exports it"
     print(
         f"{options.run_dir} is at step {step} of {steps}\n"
-        f"{verb}: python -m zoo.train --gin_file={options.run_dir}/config.gin "
+        f"{verb}: python -m zoo.{settings.prefix} --gin_file={options.run_dir}/config.gin "
         f"--run_dir={options.run_dir}"
     )
 

@@ -1,11 +1,12 @@
 """The whole of a perturbation: restarts, the choice among them, the training of m."""
 
+import contextlib
 import dataclasses
 import functools
 import gc
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
@@ -39,8 +40,30 @@ def perturb(
     Raises:
         UserError: anything the user can mend; nothing is lost.
     """
+    with prepared(files, bindings, run_dir, start_over) as (settings, facts):
+        return run.train(settings, run_dir, publish, facts, start_over)
+
+
+@contextlib.contextmanager
+def prepared(
+    files: Sequence[str], bindings: Sequence[str], run_dir: str, start_over: bool = False
+) -> Iterator[tuple[Settings, dict]]:
+    """Does what is missing of restarts and choice; holds their lock while the context lasts.
+
+    Args:
+        files: gin files.
+        bindings: further gin bindings.
+        run_dir: the run folder of m; restarts are below it.
+        start_over: as `zoo.training.run.train` takes it, for each training.
+
+    Yields:
+        The settings of the training of m, with their model, and the facts of its manifest.
+
+    Raises:
+        UserError: as `perturb`.
+    """
     config.parse(files, bindings)
-    settings, root = Settings(), pathlib.Path(run_dir)
+    settings, root = config.made(Settings), pathlib.Path(run_dir)
     written = root / CHOICE
     begun = written.exists() and runs.RunFolder(root).config.exists()
     _require_same(settings, runs.RunFolder(root))
@@ -56,9 +79,9 @@ def perturb(
         vaes = {r.path: _restored(r, precision) for r in chosen}
         # Trainings of other configurations were between.
         config.parse(files, bindings)
-        settings = _with_model(Settings(), taken, vaes)
+        settings = _with_model(config.made(Settings), taken, vaes)
         facts = {"epsilon": settings.epsilon, "choice": json.loads(written.read_text())}
-        return run.train(settings, run_dir, publish, facts, start_over)
+        yield settings, facts
 
 
 def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
@@ -82,7 +105,7 @@ def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) 
     """
     for seed in settings.seeds:
         config.parse([settings.restarts], [*settings.bindings, f"train.seed = {seed}"])
-        restart = training_settings.Settings()
+        restart = config.made(training_settings.Settings)
         if restart.dataset != settings.dataset:
             raise UserError(
                 f"{settings.restarts} trains on {restart.dataset}; perturb.dataset is "
@@ -118,7 +141,7 @@ def _restored(restart: choice.Restart, precision: str) -> VAE:
     """The VAE of a finished run, in a precision; replaces the configuration."""
     folder = runs.RunFolder(restart.path)
     config.parse([str(folder.config)])
-    settings = training_settings.Settings()
+    settings = config.made(training_settings.Settings)
     vae = assembly.built(settings, data.load(settings.dataset), precision=precision)
     if not isinstance(vae, VAE):
         raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of a VAE")

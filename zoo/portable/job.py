@@ -29,20 +29,26 @@ from zoo.portable import runner
 from zoo.portable.program import Program, program
 from zoo.training import assembly
 from zoo.training.checkpoints import Checkpoints
-from zoo.training.run import described
+from zoo.training.run import described, require_same_data
 from zoo.training.settings import Settings
 
 # What can be carried to a borrowed machine.
 LARGEST = 48 * 2**20
 
 
-def export_loop(settings: Settings, run_dir: str | pathlib.Path, out: str | pathlib.Path) -> dict:
+def export_loop(
+    settings: Settings,
+    run_dir: str | pathlib.Path,
+    out: str | pathlib.Path,
+    facts: Mapping | None = None,
+) -> dict:
     """Exports what is left to train of a run, which a fresh folder is at step 0.
 
     Args:
         settings: of the training; the configuration that gin holds must be theirs.
         run_dir: the run's folder.
         out: the folder to write, at once or not at all.
+        facts: what the manifest has beside the usual.
 
     Returns:
         What `job.json` holds.
@@ -65,7 +71,9 @@ def export_loop(settings: Settings, run_dir: str | pathlib.Path, out: str | path
         text = settings.operative()
         if folder.config.exists():
             folder.claim(text)
-        start = Checkpoints(folder.checkpoints, parts.model).restore()
+        require_same_data(folder, parts)
+        checkpoints = Checkpoints(folder.checkpoints, parts.model)
+        start = checkpoints.restore()
         if start >= settings.steps or folder.done:
             raise UserError(f"{folder.path} is finished: nothing is left to train")
         if settings.probe:
@@ -81,14 +89,15 @@ def export_loop(settings: Settings, run_dir: str | pathlib.Path, out: str | path
             "seed": settings.seed,
             "start": start,
             "steps": settings.steps,
-            "log_every": settings.log_every,
+            "pending": checkpoints.pending,
+            "record_every": [settings.log_every, settings.checkpoint_every],
             "batch_size": settings.batch_size,
             "losses": made.losses,
         }
         with _staged(out) as stage:
             job = _write(stage, job, made, text)
             folder.claim(text)
-            folder.describe(**described(settings, parts))
+            folder.describe(**described(settings, parts), **(facts or {}))
         return job
 
 

@@ -1,6 +1,7 @@
 """A training loop as a StableHLO program, which JAX can run without TensorFlow."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -86,15 +87,17 @@ def _artifact(text: str | bytes, feeds: Sequence[int], results: int) -> bytes:
         results: how many of its results, from the first on, are ours.
     """
     from jax.interpreters import mlir
-    from jaxlib.mlir import ir
+    from jaxlib.mlir import ir, passmanager
     from jaxlib.mlir.dialects import func, stablehlo
 
-    text = text.decode() if isinstance(text, bytes) else text
+    stablehlo.register_stablehlo_passes()
+    text = _translated(text.decode() if isinstance(text, bytes) else text)
     with mlir.make_ir_context() as context, ir.Location.unknown(context):
         context.allow_unregistered_dialects = True
-        # A copy is XLA's own operation; the barrier does nothing either, and is written alike.
-        module = ir.Module.parse(text.replace(" mhlo.copy ", " stablehlo.optimization_barrier "))
+        module = ir.Module.parse(text)
         _strip(module.operation)
+        passes = "builtin.module(func.func(chlo-legalize-to-stablehlo))"
+        passmanager.PassManager.parse(passes).run(module.operation)
         loop = ir.SymbolTable(module.operation)["main"]
         taken, given = loop.type.inputs, loop.type.results
         if len(taken) != len(feeds):
@@ -108,6 +111,13 @@ def _artifact(text: str | bytes, feeds: Sequence[int], results: int) -> bytes:
             call = func.CallOp(loop, [main.arguments[k] for k in feeds])
             func.ReturnOp(list(call.results)[:results])
         return stablehlo.serialize_portable_artifact_str(str(module), _VERSION)
+
+
+def _translated(text: str) -> str:
+    """The program without XLA's own operations: copies, and functions such as erf."""
+    # The barrier does nothing either.
+    text = text.replace(" mhlo.copy ", " stablehlo.optimization_barrier ")
+    return re.sub(r" mhlo\.(\w+) (%\w+) : (tensor<[^>]*>)", r" chlo.\1 \2 : \3 -> \3", text)
 
 
 def _strip(operation) -> None:

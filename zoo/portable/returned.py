@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from zoo.portable import runner
 from zoo.training import assembly, metrics
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import state_of
-from zoo.training.run import described
+from zoo.training.run import described, require_same_data
 from zoo.training.settings import Settings
 
 
@@ -67,13 +68,19 @@ def read(folder: pathlib.Path, result: pathlib.Path | None = None) -> Returned:
     return Returned(job, facts, *runner.unpack(arrays, list(job["losses"])))
 
 
-def bring_back(settings: Settings, returned: Returned, run_dir: str | pathlib.Path) -> dict:
+def bring_back(
+    settings: Settings,
+    returned: Returned,
+    run_dir: str | pathlib.Path,
+    facts: Mapping | None = None,
+) -> dict:
     """Writes the checkpoint and the log of what was trained elsewhere into a run's folder.
 
     Args:
         settings: of the training; the configuration that gin holds must be theirs.
         returned: from `read`.
         run_dir: the folder of the run that was exported, or a fresh one.
+        facts: what the manifest has beside the usual.
 
     Returns:
         The run's manifest.
@@ -91,6 +98,7 @@ def bring_back(settings: Settings, returned: Returned, run_dir: str | pathlib.Pa
                 f"{job['dataset']} here ({parts.dataset.fingerprint}) is not the data set that the "
                 f"loop was exported with ({job['fingerprint']}); use the same files"
             )
+        require_same_data(folder, parts)
         text = settings.operative()
         if folder.config.exists():
             folder.claim(text)
@@ -104,9 +112,9 @@ def bring_back(settings: Settings, returned: Returned, run_dir: str | pathlib.Pa
             staged = runs.RunFolder(pathlib.Path(stage))
             if folder.metrics.exists():
                 shutil.copyfile(folder.metrics, staged.metrics)
-            _log(staged, parts.model, returned)
+            pending = _log(staged, parts.model, returned)
             folder.claim(text)
-            checkpoints.save(step)
+            checkpoints.save(step, pending)
             # Renamed only: what can fail has been done.
             staged.metrics.replace(folder.metrics)
             events = folder.path / "tensorboard"
@@ -116,7 +124,8 @@ def bring_back(settings: Settings, returned: Returned, run_dir: str | pathlib.Pa
         kept = ("step", "jax", "device", "seconds")
         elsewhere = {"from": job["start"], **{key: returned.facts[key] for key in kept}}
         known = folder.facts().get("trained_elsewhere", [])
-        return folder.describe(**described(settings, parts), trained_elsewhere=[*known, elsewhere])
+        more = {**(facts or {}), "trained_elsewhere": [*known, elsewhere]}
+        return folder.describe(**described(settings, parts), **more)
 
 
 def _assign(model: Model, returned: Returned) -> None:
@@ -129,12 +138,18 @@ def _assign(model: Model, returned: Returned) -> None:
         variable.assign(returned.state[name])
 
 
-def _log(folder: runs.RunFolder, model: Model, returned: Returned) -> None:
-    """Adds what was logged elsewhere to the log of a folder."""
-    job = returned.job
-    with contextlib.closing(metrics.MetricsLog(folder, job["start"])) as log:
-        for record in returned.records:
+def _log(folder: runs.RunFolder, model: Model, returned: Returned) -> dict:
+    """Adds what was logged elsewhere to the log of a folder; gives what is pending of it."""
+    job, records, pending = returned.job, list(returned.records), {}
+    if records and runner.unfinished(job, records[-1]):
+        last = records.pop()
+        totals = {n: s.tolist() for n, s in zip(job["losses"], last.sums, strict=True)}
+        pending = {"begun": last.first, "seconds": last.seconds, "totals": totals}
+    begun = job["pending"].get("begun", job["start"])
+    with contextlib.closing(metrics.MetricsLog(folder, job["start"], begun)) as log:
+        for record in records:
             count = record.last - record.first
             means = {n: s / count for n, s in zip(job["losses"], record.sums, strict=True)}
             images = count * job["batch_size"]
             log.write(record.last, record.seconds, images, model.summarize(means))
+    return pending

@@ -142,6 +142,12 @@ class Record:
         self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
 
 
+def unfinished(job, record):
+    """Whether a record ends where none is due."""
+    every = job["record_every"]
+    return record.last < job["steps"] and all(record.last % number for number in every)
+
+
 def pack(state, records, losses):
     """The arrays of a result: `state/<name>`, `record/<what>` and `sum/<loss>`, a row a record."""
     import numpy as np
@@ -185,7 +191,12 @@ class Training:
         self.job, self._digest = read_job(folder)
         self._losses = list(self.job["losses"])
         with np.load(folder / "state.npz") as arrays:
-            state, self._records, self.done = dict(arrays), [], self.job["start"]
+            state, self.done = dict(arrays), self.job["start"]
+        self._records = []
+        if pending := self.job["pending"]:
+            sums = [np.array(pending["totals"][name]) for name in self._losses]
+            record = Record(pending["begun"], self.done, pending["seconds"], sums)
+            self._records.append(record)
         for place in (folder / "result", out):
             found = read_result(place, self._digest)
             if found and found[0]["step"] > self.done:
@@ -201,8 +212,8 @@ class Training:
     @property
     def left(self):
         """The number of steps up to the next record."""
-        every = self.job["log_every"]
-        return min(self.job["steps"], (self.done // every + 1) * every) - self.done
+        ends = ((self.done // every + 1) * every for every in self.job["record_every"])
+        return min(self.job["steps"], *ends) - self.done
 
     def advance(self, compiled, data, count):
         """Makes `count` steps; gives their mean loss and the seconds they took.
@@ -224,8 +235,7 @@ class Training:
                 f"{self.done + count}; {self._out} holds the state before; lower the learning rate "
                 "or change the precision, in another run"
             )
-        unfinished = self.done % self.job["log_every"] and self._records
-        if unfinished and self._records[-1].last == self.done:
+        if self._records and unfinished(self.job, self._records[-1]):
             self._records[-1].add(count, seconds, sums)
         else:
             self._records.append(Record(self.done, self.done + count, seconds, sums))
@@ -271,16 +281,20 @@ class Runner:
         if training.finished:
             self._print(training, "finished")
             return
+        if time.monotonic() > self._deadline:
+            self._print(training, "not gone on with: the time is over")
+            return
         training.state = self._put(training.state)
         data, compiled = self._data(training), self._program(training)
         saved, shown, rate = time.monotonic(), 0.0, 0.0
         try:
             while not (training.finished or self.signal):
-                # The first step tells how long one takes.
-                count = min(training.left, int(_PIECE_SECONDS / rate)) if rate else 1
-                count = max(1, count)
-                if time.monotonic() + 2 * count * rate + _MARGIN_SECONDS > self._deadline:
+                spare = self._deadline - time.monotonic() - _MARGIN_SECONDS
+                if spare < 2 * rate:
                     break
+                # The first step tells how long one takes.
+                count = int(min(_PIECE_SECONDS, spare / 2) / rate) if rate else 1
+                count = max(1, min(training.left, count))
                 loss, seconds = training.advance(compiled, data, count)
                 rate, now = seconds / count, time.monotonic()
                 if training.finished or now - shown > _SHOWN_SECONDS:

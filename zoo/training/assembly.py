@@ -6,6 +6,8 @@ be called here, also what only the graph of a step calls: then the run's `config
 
 import contextlib
 import dataclasses
+import math
+import os
 from collections.abc import Callable, Iterator
 
 import keras
@@ -54,6 +56,7 @@ def assemble(settings: Settings, folder: runs.RunFolder) -> Parts:
     """
     dataset = data.load(settings.dataset)
     tested = _tested(settings, dataset)
+    _require_memory(settings, dataset)
     strategy = strategy_for(settings.devices)
     model = bound(settings, dataset, strategy)
     sampler = settings.sampler(dataset, settings.batch_size)
@@ -122,6 +125,17 @@ def _check_code(model: Model) -> None:
         raise UserError(
             f"{name}.encode gives codes of shape {['B', *codes.shape[1:]]}; by its latent_dim they "
             f"are to be {['B', *model.latent_shape]}"
+        )
+
+
+def _require_memory(settings: Settings, dataset: Dataset) -> None:
+    """A batch of float32 images must find room: TensorFlow ends the process where it does not."""
+    needed = 4 * settings.batch_size * math.prod(dataset.images.shape[1:])
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise UserError(
+            f"{settings.prefix}.batch_size is {settings.batch_size}: its images take "
+            f"{needed / 1e9:.0f} GB and this machine has {there / 1e9:.0f} GB; give less"
         )
 
 

@@ -80,7 +80,7 @@ def export_run(run_dir: str, out: pathlib.Path) -> dict:
     """
     folder = runs.RunFolder(pathlib.Path(run_dir))
     config.parse([str(folder.require_config())])
-    model, dataset, step = restore(Settings(), folder)
+    model, dataset, step = restore(config.made(Settings), folder)
     scores = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
     text = folder.config.read_text()
     return export(model, out, text, card(dataset, text, {**folder.facts(), "steps": step}, scores))

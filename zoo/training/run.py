@@ -60,7 +60,7 @@ def train(
         if folder.done:
             logging.info("%s is finished", folder.path)
             return folder.facts()
-        _require_same_data(folder, parts)
+        require_same_data(folder, parts)
         if other := machine.difference(folder.facts().get("machine")):
             logging.warning("%s", other)
         for binding in config.unused():
@@ -98,7 +98,7 @@ def described(settings: Settings, parts: Parts) -> dict:
     }
 
 
-def _require_same_data(folder: runs.RunFolder, parts: Parts) -> None:
+def require_same_data(folder: runs.RunFolder, parts: Parts) -> None:
     """Refuses to go on with other images than those that the run began with."""
     before, now = folder.facts().get("dataset_fingerprint"), parts.dataset.fingerprint
     if before not in (None, now):
