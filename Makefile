@@ -6,7 +6,7 @@ ARGS ?=
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test lint benchmark clean
+.PHONY: train test lint benchmark faults clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/python -m zoo.train --gin_file=gin/beta_vae.gin --run_dir=$(RUN) $(ARGS)
@@ -18,8 +18,11 @@ test: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --editable '.[benchmark]'
-	for name in train_throughput metrics jacobian slots datasets; do \
+	for name in train_throughput metrics jacobian slots datasets scale; do \
 		$(VENV)/bin/python -m benchmarks.$$name; done
+
+faults: $(INSTALLED)
+	$(VENV)/bin/python -m tests.faults
 
 $(INSTALLED): setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)

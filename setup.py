@@ -28,7 +28,7 @@ setup(
     },
     install_requires=[
         "absl-py>=2.0",
-        "filelock>=3.13",
+        "filelock>=3.30",
         "gin-config>=0.5",
         "h5py>=3.10",
         "importlib_resources>=6.0",
@@ -40,6 +40,7 @@ setup(
         "numpy>=1.26",
         "pillow>=10.3",
         "platformdirs>=4.0",
+        "psutil>=5.9",
         "requests>=2.31",
         "rich>=13.7",
         "scikit-learn>=1.4",
@@ -51,6 +52,7 @@ setup(
         "tensorflow-probability[tf]>=0.25",
         "tqdm>=4.66",
         "typeguard>=4.3",
+        "urllib3>=2.3",
         "wrapt>=1.15",
     ],
     extras_require={
@@ -63,8 +65,11 @@ setup(
             "ruff>=0.12",
             "setuptools>=77",
         ],
+        "portable": ["jax>=0.6.2"],
         "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],
         "benchmark": ["torch>=2.4"],
+        "ray": ["ray>=2.40"],
+        "slurm": ["submitit>=1.5"],
     },
 )

@@ -41,6 +41,7 @@ _OTHERS = {
     "generative": ("inception_features",),
     "interventional": ("represent",),
     "suite": ("evaluate", "evaluate_arrays"),
+    "own": ("score",),
     "comparison": ("compare", "median_interval"),
     "errors": ("FailingDecoderError", "InputError", "UndefinedScoreError"),
 }

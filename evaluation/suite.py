@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from zoo import evaluation
 from zoo.errors import UserError
 from zoo.evaluation import checks, facts, intervals
 from zoo.evaluation.array_inputs import ArrayInputs
@@ -194,7 +193,7 @@ def _scored(
     Numbers of every pixel, which would take megabytes, are left out of the parts. The chance level
     is None where it has none, or where it is undefined.
     """
-    function, known = getattr(evaluation, name), facts.of(name)
+    function, known = facts.function(name), facts.of(name)
     needed, settings = inputs.arguments(known)
     settings = {**settings, **options}
     parts = function(*needed, **settings)
@@ -265,7 +264,7 @@ def names_of(
 
 def _check_options(name: str, options: Mapping) -> None:
     known = facts.of(name)
-    signature = inspect.signature(getattr(evaluation, name))
+    signature = inspect.signature(facts.function(name))
     try:
         signature.bind(*known.needs, **{**dict.fromkeys(known.settings), **options})
     except TypeError as error:

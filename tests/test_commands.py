@@ -125,7 +125,7 @@ def test_evaluate_an_exported_folder_on_a_named_data_set(run, capsys, tmp_path):
 
 
 def test_export_of_the_newest_checkpoint(run, tmp_path, capsys):
-    export_command.main([f"--run={run}", f"--out={tmp_path / 'exported'}"])
+    export_command.main([f"--run={run}", f"--out={tmp_path / 'exported'}", "--trust"])
     assert str(tmp_path / "exported") in capsys.readouterr().out
     first, second = zoo.load(run), zoo.load(tmp_path / "exported")
     images = np.random.default_rng(0).integers(0, 2, (4, 16, 16, 1), np.uint8)
@@ -133,7 +133,7 @@ def test_export_of_the_newest_checkpoint(run, tmp_path, capsys):
     assert second.card["steps"] == 60
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "export"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "export", "import_loop"])
 def test_help_needs_no_tensorflow(name):
     code = (
         f"import sys\nfrom zoo import {name}\n"

@@ -33,6 +33,21 @@ ELSEWHERE = {
         ".ci/run",
         "zoo.reproduce --table=zietlow/3.3",
     ),
+    "python -m zoo.sweep --gin_file=gin/beta_vae.gin --set='BetaVAE.beta=1,2,4,8' --seeds=5 "
+    "--out=runs/beta": (".ci/run", "zoo.sweep --gin_file=gin/beta_vae.gin --set="),
+    "python -m zoo.reproduce --table=zietlow/3.3 --jobs=4 --for=8h": (
+        ".ci/run",
+        "--table=zietlow/3.3",
+    ),
+    "python -m zoo.reproduce --table=zietlow/3.3 --engine=ray --address=head-node:6379": (
+        "tests/scheduling/test_ray.py",
+        "on_ray.Ray(",
+    ),
+    "python -m zoo.reproduce --table=zietlow/3.3 --engine=slurm --jobs=20 "
+    "--slurm=partition=gpu --slurm=gpus_per_node=1": (
+        "tests/scheduling/test_slurm.py",
+        "on_slurm.Slurm(",
+    ),
 }
 
 

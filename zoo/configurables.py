@@ -9,9 +9,11 @@ import zoo.models.additive
 import zoo.models.annealed_vae
 import zoo.models.autoencoder
 import zoo.models.dip_vae
+import zoo.models.domain_priors
 import zoo.models.factor_vae
 import zoo.models.hessian_penalty
 import zoo.models.jacobian_penalty
+import zoo.models.jacobian_sparsity
 import zoo.models.likelihoods
 import zoo.models.objectives
 import zoo.models.pcl
@@ -25,11 +27,13 @@ import zoo.models.weak_gan
 import zoo.networks.convolutional
 import zoo.networks.dense
 import zoo.networks.discriminators
+import zoo.networks.flows
 import zoo.networks.maxout
 import zoo.networks.pair_discriminators
 import zoo.networks.slot_decoders
 import zoo.networks.slot_encoders
 import zoo.networks.spectral
+import zoo.networks.style_gan
 import zoo.optim.optimizers
 import zoo.optim.schedules
 import zoo.perturbation.settings

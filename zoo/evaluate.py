@@ -48,6 +48,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="also print the mean of each score over 5 permutations of the factors",
     )
+    cli.add_imports(parser)
     parser.add_argument("--out", help="also write the scores to this file: JSON, or CSV for .csv")
     parser.add_argument("--html", help="also write a page of the scores and their matrices")
     options = parser.parse_args(argv)
@@ -69,6 +70,7 @@ def main(options: argparse.Namespace) -> None:
     """Scores, prints the table, keeps the scores."""
     if not options.codes:
         cli.import_tensorflow()
+    cli.do_imports(options.imports)
 
     from zoo import scoring
 

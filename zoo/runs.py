@@ -2,19 +2,28 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 from collections.abc import Iterator
 
-import filelock
+from absl import logging
 
-from zoo import config
+from zoo import config, gin_files, locks
 from zoo.errors import UserError
-from zoo.files import atomic
+from zoo.files import atomic, read_json, remove_leftovers
 
 
 class RunError(UserError):
     """A run folder that cannot be used."""
+
+
+class InUse(RunError):
+    """A run folder that another process holds the lock of."""
+
+
+# What a manifest must hold where it holds it, as later parts of a run read it.
+_KINDS = {"machine": dict, "dataset": str, "dataset_fingerprint": str, "timings": dict}
 
 
 class RunFolder:
@@ -23,7 +32,9 @@ class RunFolder:
     Attributes:
         path: the folder.
         config, manifest, metrics, scores: its files of these names.
+        marker: the file that says that the run has finished.
         checkpoints, images, saved_model, report: its subfolders.
+        lock: what `opened` holds.
     """
 
     def __init__(self, path: pathlib.Path):
@@ -36,16 +47,23 @@ class RunFolder:
         self.images = path / "images"
         self.saved_model = path / "saved_model"
         self.report = path / "report"
-        self._done = path / "DONE"
+        self.marker = path / "DONE"
+        self.lock: locks.Lock | None = None
 
     @property
     def done(self) -> bool:
         """Whether the run has finished."""
-        return self._done.exists()
+        return self.marker.exists()
 
     def finish(self) -> None:
         """Writes the done marker, the last file of a run."""
-        write_text(self._done, "")
+        self.require_own()
+        write_text(self.marker, "")
+
+    def require_own(self) -> None:
+        """Raises a LockError where another process has taken the locked folder meanwhile."""
+        if self.lock:
+            self.lock.check()
 
     def claim(self, operative: str) -> None:
         """Binds the folder to a configuration.
@@ -54,7 +72,7 @@ class RunFolder:
             RunError: it holds a run of another configuration; the message shows the difference.
         """
         if self.config.exists():
-            changed = config.differences(self.config.read_text(), operative)
+            changed = config.differences(gin_files.read(self.config), operative)
             if changed:
                 raise RunError(
                     f"{self.path} holds a run of another configuration ({'; '.join(changed)}); "
@@ -63,12 +81,44 @@ class RunFolder:
         else:
             write_text(self.config, operative)
 
+    def require_config(self) -> pathlib.Path:
+        """The gin file of the run.
+
+        Raises:
+            RunError: there is none.
+        """
+        if not os.path.isfile(self.config):
+            raise RunError(f"{self.path} is not the folder of a run: it holds no config.gin")
+        return self.config
+
+    def scored(self) -> dict[str, dict]:
+        """What `scores.json` holds, a row a score; nothing where there is none.
+
+        Raises:
+            RunError: a row is no row.
+        """
+        found = read_json(self.scores, missing={})
+        for name, row in found.items():
+            if not isinstance(row, dict):
+                raise RunError(
+                    f"{self.scores} is damaged: its {name} is {row!r}; delete it and score again "
+                    f"with python -m zoo.evaluate --run={self.path}"
+                )
+        return found
+
     def facts(self) -> dict:
         """What the manifest holds; nothing where there is none."""
-        return json.loads(self.manifest.read_text()) if self.manifest.exists() else {}
+        found = read_json(self.manifest, missing={})
+        for key, kind in _KINDS.items():
+            if not isinstance(found.get(key, kind()), kind):
+                raise RunError(
+                    f"{self.manifest} is damaged: its {key} is {found[key]!r}; restore it"
+                )
+        return found
 
     def describe(self, **facts) -> dict:
         """Adds facts to the manifest and returns all of it."""
+        self.require_own()
         known = {**self.facts(), **facts}
         write_text(self.manifest, json.dumps(known, indent=1) + "\n")
         return known
@@ -78,37 +128,66 @@ class RunFolder:
 def opened(path: str | pathlib.Path) -> Iterator[RunFolder]:
     """Locks a run folder, made if absent, for as long as the context lasts.
 
+    What killed processes left there of half-written files is removed.
+
     Raises:
         RunError: another process has it, or it cannot be made.
     """
     folder = RunFolder(pathlib.Path(path))
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder.path / ".lock")
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise RunError(
-            f"{path} is in use by another process; wait for it or choose another --run_dir"
-        ) from None
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise RunError(
-            f"{path} cannot be used as a run folder ({error.strerror}); choose another --run_dir"
-        ) from None
-    with lock:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            folder.lock = stack.enter_context(locks.held(folder.path))
+        except locks.LockError as error:
+            raise InUse(f"{error}; wait for it or choose another --run_dir") from None
+        except (OSError, ValueError) as error:
+            # A ValueError is a character that no path can hold.
+            why = getattr(error, "strerror", None) or error
+            raise RunError(
+                f"{path} cannot be used as a run folder ({why}); choose another --run_dir"
+            ) from None
+        _require_layout(folder)
+        for place in (folder.path, folder.images, folder.report):
+            remove_leftovers(place)
         yield folder
 
 
+def _require_layout(folder: RunFolder) -> None:
+    """Raises a RunError where a run cannot write what it will have to, after hours of training."""
+    for place in (folder.checkpoints, folder.images, folder.report, folder.path / "tensorboard"):
+        if os.path.lexists(place) and not place.is_dir():
+            raise RunError(f"{place} is a file, and a run has a folder there; move it away")
+        if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
+            raise RunError(f"{place} cannot be written to; change its rights, or take a copy")
+    for place in (folder.config, folder.manifest, folder.metrics, folder.scores, folder.marker):
+        if os.path.lexists(place) and not place.is_file():
+            raise RunError(f"{place} is no file, and a run has one there; move it away")
+
+
 def records(path: pathlib.Path) -> list[dict]:
-    """The records of a `metrics.jsonl`; what a crash left of a line is passed over."""
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and isinstance(record.get("step"), int | float):
-            found.append(record)
-    return found
+    """The records of a `metrics.jsonl`.
+
+    What a crash left of the last line is passed over; of other damaged lines a warning tells.
+    """
+    lines = path.read_bytes().split(b"\n") if path.is_file() else [b""]
+    found = [_record(line) for line in lines]
+    # What comes after the last line break is no line, or the beginning of one.
+    damaged = [number for number, record in enumerate(found[:-1], 1) if record is None]
+    if damaged:
+        logging.warning(
+            "%s: %d of its lines cannot be read and are passed over (the first: line %d)",
+            *(path, len(damaged), damaged[0]),
+        )
+    return [record for record in found if record is not None]
+
+
+def _record(line: bytes) -> dict | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    valid = isinstance(record, dict) and isinstance(record.get("step"), int | float)
+    return record if valid else None
 
 
 def require_space(path: pathlib.Path, needed: int) -> None:

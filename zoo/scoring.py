@@ -125,7 +125,7 @@ def broken(table: Mapping[str, Mapping]) -> list[str]:
 def keep(run_dir: pathlib.Path, table: Mapping[str, Mapping]) -> None:
     """Adds a table to a run: its scores.json, the card of its model, and its report."""
     with runs.opened(run_dir) as folder:
-        before = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
+        before = folder.scored()
         runs.write_text(folder.scores, text({**before, **flat(table)}))
         if folder.saved_model.is_dir():
             card = package.read_card(folder.saved_model)

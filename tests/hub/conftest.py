@@ -1,6 +1,8 @@
 """A small package, a registry that holds it, and a web server that misbehaves on request."""
 
+import contextlib
 import dataclasses
+import gzip
 import http.server
 import pathlib
 import re
@@ -23,7 +25,9 @@ class Web:
     Attributes:
         root: the directory it serves.
         mode: ok, no_range, cut (breaks off after 600 kB), short (half a file, consistently),
-            corrupt, endless, late, stuck (sends a half and waits), other_range, or an HTTP status.
+            corrupt, endless, late, stuck (sends a half and waits), drip (a byte now and then),
+            bomb (compressed, and far larger than it says), elsewhere (redirects to another file),
+            other_range, or an HTTP status.
         requests: (path, Range header or None) of every request.
         released: lets `late` and `stuck` go on.
     """
@@ -47,6 +51,13 @@ class Web:
             self.released.wait(20)
             return
         body = path.read_bytes()
+        if mode == "elsewhere" and not handler.path.endswith("card.json"):
+            handler.send_response(302)
+            handler.send_header("Location", f"/{NAME}/{VERSION}/card.json")
+            handler.end_headers()
+            return
+        if mode == "bomb":
+            body = gzip.compress(bytes(len(body) + (1 << 24)))
         if mode == "corrupt":
             body = bytes(255 - byte for byte in body)
         if mode == "short":
@@ -60,9 +71,18 @@ class Web:
             shown = start - 1 if mode == "other_range" else start
             handler.send_header("Content-Range", f"bytes {shown}-{len(body) - 1}/{len(body)}")
         body = body[start:]
+        if mode == "bomb":
+            handler.send_header("Content-Encoding", "gzip")
         if mode != "endless":
             handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
+        if mode == "drip":
+            with contextlib.suppress(OSError):
+                for k in range(len(body)):
+                    handler.wfile.write(body[k : k + 1])
+                    handler.wfile.flush()
+                    if self.released.wait(0.05):
+                        return
         half = 600_000 if mode == "cut" else (len(body) + 1) // 2
         handler.wfile.write(body[:half])
         handler.wfile.flush()

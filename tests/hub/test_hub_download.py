@@ -75,6 +75,9 @@ def test_a_local_mirror(entry, published, monkeypatch):
         ("endless", "not what the registry recorded"),
         ("late", "no answer within 0.5 s"),
         ("stuck", "no answer within 0.5 s"),
+        ("drip", "no answer within 0.5 s"),
+        ("bomb", "not what the registry recorded"),
+        ("elsewhere", "bytes instead of"),
         (404, "HTTP 404"),
         (403, "HTTP 403"),
         (503, "HTTP 503"),
@@ -91,6 +94,7 @@ def test_a_bad_server_gives_the_whole_model_or_none(
     assert "\n" not in line and f"{NAME} {VERSION}" in line and web.address in line
     assert said in line
     assert not cached(tmp_path).exists()
+    web.released.set()
     good = serve(published)
     monkeypatch.setenv("ZOO_MIRRORS", f"{web.address},{good.address}")
     package.check(download.fetch(NAME), entry.files)
@@ -169,6 +173,36 @@ def test_a_damaged_cache_is_fetched_again_with_a_line(
         return
     with pytest.raises(download.FetchError, match="the cache: .*ZOO_OFFLINE"):
         download.fetch(NAME)
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("relative", [BIG, "variables", "saved_model.pb", "."])
+def test_a_link_out_of_the_cache_is_replaced_and_not_written_through(
+    relative, there, entry, tmp_path
+):
+    path, outside = download.fetch(NAME) / relative, tmp_path / "outside"
+    shutil.move(path, outside)
+    path.symlink_to(outside)
+    if there:
+        # A sound copy outside would be a sound cache, were it not outside.
+        (outside / "strange" if outside.is_dir() else outside).write_text("not the model's")
+    else:
+        (shutil.rmtree if outside.is_dir() else os.unlink)(outside)
+    for _ in range(2):
+        package.check(download.fetch(NAME), entry.files)
+    assert not path.is_symlink()
+    if there and outside.is_file():
+        assert outside.read_text() == "not the model's"
+
+
+def test_a_folder_for_a_file_and_a_file_for_a_folder_are_replaced(entry, tmp_path):
+    folder = download.fetch(NAME)
+    (folder / "saved_model.pb").unlink()
+    (folder / "saved_model.pb").mkdir()
+    package.check(download.fetch(NAME), entry.files)
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+    package.check(download.fetch(NAME), entry.files)
 
 
 def test_offline_asks_no_server(entry, published, serve, monkeypatch):

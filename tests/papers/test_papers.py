@@ -21,6 +21,7 @@ SOURCES = {
     "interaction_asymmetry": "Brady, von Kuegelgen, Lachapelle",
     "seams": 'Allen, "Unpicking Data at the Seams"',
     "slow_disentanglement": "Klindt et al. 2021",
+    "synergy": "Li, Fan et al. 2025",
     "weak_disentangle": "Shu et al. 2020",
     "zietlow": "Zietlow 2022",
 }

@@ -22,6 +22,8 @@ from zoo.hub import package, registry
 
 # Seconds to connect and to wait for the next bytes; how often one file is asked of one mirror.
 TIMEOUT = (10.0, 30.0)
+# Bytes a second; a server that sends less, if only a byte now and then, has stalled.
+SLOWEST = 1000
 ATTEMPTS = 3
 PAUSE = 1.0
 
@@ -74,9 +76,9 @@ def fetch(name: str, version: str | None = None) -> pathlib.Path:
             # Looked at again: another process may have completed it meanwhile.
             fault = _fault(target, entry)
             if fault is not None:
-                if target.exists():
+                if os.path.lexists(target):
                     logging.warning("%s; fetching it again", fault)
-                    shutil.rmtree(stage, ignore_errors=True)
+                    _remove(stage)
                     os.replace(target, stage)
                 _assemble(stage, entry, f"the cache: {fault}")
                 os.replace(stage, target)
@@ -112,9 +114,7 @@ def _locked(path: pathlib.Path, entry: registry.Entry) -> Iterator[None]:
 
 def _assemble(stage: pathlib.Path, entry: registry.Entry, reason: str) -> None:
     """Completes `stage`; `reason` tells why the cache was not enough."""
-    stage.mkdir(exist_ok=True)
-    for stray in set(package.contents(stage)) - set(entry.files):
-        (stage / stray).unlink()
+    _clear(stage, entry)
     reasons = [reason]
     for mirror in [*mirrors(), str(registry.STORE)]:
         shown = "the bundled store" if mirror == str(registry.STORE) else _shown(mirror)
@@ -135,6 +135,24 @@ def _assemble(stage: pathlib.Path, entry: registry.Entry, reason: str) -> None:
     if not package.contents(stage):
         shutil.rmtree(stage)
     raise FetchError(f"cannot get {entry.name} {entry.version}; {'; '.join(reasons)}")
+
+
+def _clear(stage: pathlib.Path, entry: registry.Entry) -> None:
+    """Leaves in `stage` nothing but files of the model, none of them reached through a link."""
+    if stage.is_symlink() or not stage.is_dir():
+        _remove(stage)
+    stage.mkdir(exist_ok=True)
+    for path in [*stage.rglob("*")]:
+        named = path.relative_to(stage).as_posix() in entry.files
+        if path.is_symlink() or (path.is_dir() if named else path.is_file()):
+            _remove(path)
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _complete(stage: pathlib.Path, entry: registry.Entry, mirror: str) -> None:
@@ -237,12 +255,38 @@ def _receive(session: Any, address: str, target: pathlib.Path, size: int) -> Non
             total=size, initial=held, unit="B", unit_scale=True, desc=target.name, disable=None
         )
         with bar, open(target, "ab" if held else "wb") as file:
-            for chunk in response.iter_content(1 << 16):
+            for chunk in _chunks(response):
                 file.write(chunk)
                 bar.update(len(chunk))
                 # A server may send without end.
                 if file.tell() > size:
                     break
+
+
+def _chunks(response: Any) -> Iterator[bytes]:
+    """The content of a response as it comes.
+
+    Raises:
+        requests.Timeout: less than `SLOWEST` has come, on the average of the last `TIMEOUT`.
+    """
+    import requests
+    import urllib3
+
+    since, come = time.monotonic(), 0
+    try:
+        # Not `iter_content`, which waits for its chunk to be full however slowly it fills.
+        while chunk := response.raw.read1(1 << 16, decode_content=True):
+            yield chunk
+            come += len(chunk)
+            passed = time.monotonic() - since
+            if passed > TIMEOUT[1]:
+                if come < SLOWEST * passed:
+                    raise requests.Timeout(f"{come} bytes in {passed:.0f} s")
+                since, come = time.monotonic(), 0
+    except urllib3.exceptions.TimeoutError as error:
+        raise requests.Timeout(error) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from error
 
 
 def _is_address(mirror: str) -> bool:

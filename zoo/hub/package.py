@@ -7,7 +7,6 @@
 Hidden files (any part of the path begins with a dot) do not belong to the package.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -16,27 +15,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.errors import UserError
-from zoo.files import atomic
+from zoo.files import FileError, atomic, digest, read_json
 
 CARD = "card.json"
 
 # No dot begins a part, so no path climbs, is absolute, or names a hidden file.
 _RELATIVE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+# What is read of a card, where it is there.
+_KINDS = {"name": str, "dataset": str, "test_dataset": str, "scores": dict, "input": dict}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class PackageError(UserError):
     """An exported model is incomplete, altered, or cannot be had."""
-
-
-def digest(path: str | os.PathLike) -> dict[str, Any]:
-    """`{"sha256": hexadecimal digest, "size": bytes}` of a file."""
-    sha256, size = hashlib.sha256(), 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            sha256.update(block)
-            size += len(block)
-    return {"sha256": sha256.hexdigest(), "size": size}
 
 
 def inside(directory: str | os.PathLike, relative: str) -> pathlib.Path:
@@ -149,14 +140,15 @@ def read_card(directory: str | os.PathLike) -> dict[str, Any]:
         PackageError: there is no card, or it is malformed.
     """
     path = pathlib.Path(directory) / CARD
+    if not path.exists():
+        raise PackageError(f"{path} is missing: not an exported model, or half of one")
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PackageError(f"{path} is missing: not an exported model, or half of one") from None
-    except (OSError, ValueError) as error:
-        raise PackageError(f"{path} cannot be read: {error}") from error
-    if not isinstance(card, dict):
-        raise PackageError(f"{path} is not a card")
+        card = read_json(path)
+    except FileError as error:
+        raise PackageError(str(error)) from None
+    for key, kind in _KINDS.items():
+        if not isinstance(card.get(key, kind()), kind):
+            raise PackageError(f"{path} is no card of a model: its {key} is {card[key]!r}")
     table(card.get("files"), str(path))
     return card
 

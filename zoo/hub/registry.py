@@ -21,7 +21,7 @@ import filelock
 
 from zoo.data import cache
 from zoo.errors import UserError
-from zoo.files import atomic
+from zoo.files import FileError, atomic, read_json
 from zoo.hub import package
 
 PATH = pathlib.Path(__file__).with_name("registry.json")
@@ -30,7 +30,9 @@ STORE = pathlib.Path(__file__).with_name("store")
 # A part of a name holds a letter and a version none, so that a version's folder is never the
 # folder of another name.
 _NAME = re.compile(r"[0-9]*[a-z][a-z0-9_-]*(/[0-9]*[a-z][a-z0-9_-]*)*")
-_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
+_VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,9}")
+# Characters of a name in a message.
+_SHOWN = 200
 
 
 class RegistryError(UserError):
@@ -100,6 +102,10 @@ def find(name: str, version: str | None = None) -> Entry:
     fields = dict(models[name][version])
     fields["files"] = package.table(fields.get("files"), f"registry entry {name} {version}")
     known_fields = {field.name for field in dataclasses.fields(Entry)} - {"name", "version"}
+    for key in ("description", "licence", "command"):
+        fields[key] = fields.get(key) or ""
+        if not isinstance(fields[key], str):
+            raise RegistryError(f"registry entry {name} {version}: its {key} is no text")
     return Entry(name, version, **{k: v for k, v in fields.items() if k in known_fields})
 
 
@@ -108,7 +114,7 @@ def nearest(name: str) -> str:
     known = names()
     if not known:
         return "no model is registered"
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+    near = difflib.get_close_matches(name[:_SHOWN], known, n=1, cutoff=0.0)[0]
     return f"the nearest is {near!r} (all: {', '.join(known)})"
 
 
@@ -172,19 +178,30 @@ def register(
 
 
 def _read() -> dict[str, dict[str, Any]]:
+    """The models of the registry, whose form is checked: names, versions and an object of each."""
     try:
-        models = json.loads(PATH.read_text(encoding="utf-8"))["models"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RegistryError(f"the registry {PATH} cannot be read: {error}") from error
+        models = read_json(PATH).get("models")
+    except FileError as error:
+        raise RegistryError(f"the registry {PATH} cannot be read: {error}") from None
+    levels = [("models", models)]
+    levels += [(name, known) for name, known in models.items()] if _is_object(models) else []
+    for where, value in levels:
+        if not _is_object(value) or not all(map(_is_object, value.values())):
+            raise RegistryError(f"the registry {PATH} is malformed: {where} holds no objects")
     for name, known in models.items():
         for version in known:
             _check_name(name, version)
     return models
 
 
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
 def _versions(models: Mapping[str, Any], name: str) -> list[str]:
     if not models.get(name):
-        raise RegistryError(f"no pretrained model is named {name!r}; {nearest(str(name))}")
+        shown = str(name)[:_SHOWN]
+        raise RegistryError(f"no pretrained model is named {shown!r}; {nearest(shown)}")
     return sorted(models[name], key=lambda version: [int(n) for n in version.split(".")])
 
 

@@ -2,11 +2,15 @@
 
 import dataclasses
 import functools
+import os
 from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
+from zoo.data.dataset import Dataset
+from zoo.errors import SettingError
+from zoo.models import recipes
 from zoo.models.noise import standard_normal
 
 Batch = Mapping[str, tf.Tensor]
@@ -35,7 +39,43 @@ class Model(keras.Model):
 
     Models of one player implement `losses_on` and are done. Others say in `rounds` who learns from
     which loss.
+
+    As any Keras model it is called, saved by `save("x.keras")`, and loaded by
+    `keras.saving.load_model` once its module has been imported; see `recipes` for its config.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        """Makes the class known to Keras, which loads no other, by its module and name."""
+        super().__init_subclass__(**kwargs)
+        base = cls.__bases__[0]
+        # Not the copies that gin makes of it.
+        if (base.__module__, base.__qualname__) != (cls.__module__, cls.__qualname__):
+            keras.saving.register_keras_serializable(cls.__module__)(cls)
+
+    def __new__(cls, *args, **kwargs):
+        """Notes what the model is made of, for `get_config`."""
+        model = super().__new__(cls, *args, **kwargs)
+        recipes.record(model, args, kwargs)
+        return model
+
+    def save(self, filepath: str | os.PathLike, *args, **kwargs) -> None:
+        """As Keras saves models, but nothing is written where the config cannot be."""
+        self.get_config()
+        super().save(filepath, *args, **kwargs)
+
+    def get_config(self) -> dict:
+        """What the model was made of, for Keras.
+
+        Raises:
+            SettingError: an argument that no file can hold.
+        """
+        return recipes.written(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping, custom_objects: Mapping | None = None) -> "Model":
+        """A model made of what `get_config` gave, with new weights."""
+        del custom_objects
+        return recipes.made(cls, config)
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """The losses of every example of a batch.
@@ -49,7 +89,10 @@ class Model(keras.Model):
             Tensors `[B]` or `[B, ...]` float32 by name; the one called `loss` `[B]` is minimised,
             the others are logged as means over examples.
         """
-        raise NotImplementedError
+        raise SettingError(
+            f"{type(self).__name__} has no losses_on(batch, seed, step); define it: a dict of "
+            "losses of every example, [B], of which 'loss' is minimised"
+        )
 
     def validation_losses_on(
         self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
@@ -60,6 +103,10 @@ class Model(keras.Model):
         on the code) leave it out here.
         """
         return self.losses_on(batch, seed, step)
+
+    def check(self, dataset: Dataset) -> None:
+        """Raises a SettingError where this model cannot be trained on a data set."""
+        del dataset
 
     @property
     def kind(self) -> str:
@@ -123,6 +170,7 @@ class Model(keras.Model):
             with tf.GradientTape(len(players) > 1, watch_accessed_variables=False) as tape:
                 tape.watch([v.value for player in players for v in player.variables])
                 losses = self.losses_of(number, batch, seed, step)
+                self._check_losses(losses, players)
                 goals = [
                     tf.reduce_mean(tf.add_n([losses[name] for name in player.losses])) / replicas
                     for player in players
@@ -140,6 +188,21 @@ class Model(keras.Model):
         if turn is None:
             return {name: value for n in numbers for name, value in play(n).items()}
         return tf.switch_case(turn, [functools.partial(play, n) for n in numbers])
+
+    def _check_losses(self, losses: Mapping[str, tf.Tensor], players: Sequence[Player]) -> None:
+        """Raises a SettingError where the losses of a step are none of every example."""
+        for name in (name for player in players for name in player.losses):
+            if name not in losses:
+                raise SettingError(
+                    f"{type(self).__name__}.losses_on gives {', '.join(losses) or 'nothing'}; let "
+                    f"{name!r} be among them"
+                )
+        for name, value in losses.items():
+            if not value.shape.rank:
+                raise SettingError(
+                    f"{type(self).__name__}.losses_on gives one number as {name!r}; give a loss of "
+                    "every example, [B]"
+                )
 
 
 class Encoder(Model):
@@ -162,6 +225,10 @@ class Encoder(Model):
         """The representation of images: `[B, ...]` float32 to `[B, D]` (the posterior mean)."""
         raise NotImplementedError
 
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """What the model as a function gives: the codes of images."""
+        return self.encode(images)
+
     def posterior(self, images: tf.Tensor):
         """The posterior of images, a TFP distribution over `[D]`, or None where there is none."""
         return None
@@ -174,6 +241,29 @@ class Autoencoder(Encoder):
         """Mean images of latents: `[B, D]` to `[B, ...]` float32, in [0, 1] for images."""
         raise NotImplementedError
 
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """What the model as a function gives: images encoded and decoded."""
+        return self.decode(self.encode(images))
+
     def draw_prior(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """`count` latents of the prior, `[count, D]`, from a stateless seed `[2]`: N(0, I)."""
         return standard_normal(tf.stack([count, *self.latent_shape]), seed)
+
+
+def flat_features(network: keras.Model, name: str) -> keras.Model:
+    """The network, whose outputs are vectors `[B, F]`.
+
+    Args:
+        network: from observations.
+        name: of the setting that made it.
+
+    Raises:
+        SettingError: its outputs have another rank.
+    """
+    shape = tuple(network.output_shape)
+    if len(shape) != 2:
+        raise SettingError(
+            f"{name} gives features of shape {['B', *shape[1:]]}; let it give vectors [B, F]: end "
+            "it with keras.layers.Flatten()"
+        )
+    return network

@@ -38,7 +38,7 @@ class Run:
     Attributes:
         name: its folder; two runs of one name are the same run.
         gin_file: as `zoo.train` takes it.
-        bindings: further bindings.
+        bindings: further bindings; `{seed}` in one is the seed, for data that it draws.
         cpu: the budget for two CPU cores; the paper's where it suits them as it is.
         seeds: of the paper's budget.
         evaluations: scores on further data sets.
@@ -69,7 +69,8 @@ class Run:
         """The gin file and all bindings of one seed."""
         chosen = self.budget(budget)
         bindings = (*self.bindings, *chosen.bindings, f"train.seed = {seed}")
-        return chosen.gin_file or self.gin_file, bindings
+        filled = tuple(binding.replace("{seed}", str(seed)) for binding in bindings)
+        return chosen.gin_file or self.gin_file, filled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +130,23 @@ class Claim:
 
     def __str__(self) -> str:
         return f"{self.column}: {self.lower} < {self.higher}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Headline:
+    """A claim that a work is known for, with the one outcome that decides it.
+
+    Attributes:
+        text: the claim, one line.
+        table: where its runs are.
+        orders: what must be seen, all of it.
+        margin: what counts as no difference, in units of the columns.
+    """
+
+    text: str
+    table: str
+    orders: tuple[Claim, ...]
+    margin: float = 0.05
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """Which restarts are the most and the least disentangled."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Sequence
 
-from zoo import config, runs
+from zoo import config, files, gin_files, runs
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 
@@ -134,14 +133,14 @@ def read(path: pathlib.Path, dataset: Dataset) -> Restart:
     folder = runs.RunFolder(path)
     if not folder.done:
         raise UserError(f"{path} is no finished run; train it to its end with python -m zoo.train")
-    manifest = json.loads(folder.manifest.read_text())
+    manifest = folder.facts()
     trained_on = (manifest["dataset"], manifest["dataset_fingerprint"])
     if trained_on[1] != dataset.fingerprint:
         raise UserError(
             f"{path} was trained on {trained_on[0]} ({trained_on[1]}), not on {dataset.name} "
             f"({dataset.fingerprint}); all runs must be of the data set that is perturbed"
         )
-    scores = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
+    scores = folder.scored()
     mig = scores.get("mig", {}).get("score")
     if mig is None:
         raise UserError(
@@ -164,10 +163,11 @@ def require_one_setting(paths: Sequence[pathlib.Path]) -> None:
         UserError: one differs from the first in another binding.
     """
     first, *others = (runs.RunFolder(path) for path in paths)
+    wanted = gin_files.read(first.config)
     for other in others:
         changed = [
             line
-            for line in config.differences(first.config.read_text(), other.config.read_text())
+            for line in config.differences(wanted, gin_files.read(other.config))
             if not line.startswith(f"{_SEED}:")
         ]
         if changed:
@@ -224,7 +224,7 @@ def kept(path: pathlib.Path, restarts: Sequence[Restart], ensemble: int) -> Choi
     Raises:
         UserError: the runs or their scores have changed.
     """
-    facts = json.loads(path.read_text())
+    facts = files.read_json(path)
     groups = _groups(restarts, ensemble)
     if _by_name(facts["runs"]) != _by_name(_listed(restarts, path.parent)):
         raise UserError(

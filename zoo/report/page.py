@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jinja2
 import numpy as np
+from absl import logging
 from markupsafe import Markup
 from PIL import Image
 
@@ -46,6 +47,15 @@ class Picture(NamedTuple):
     width: int
 
 
+class Table(NamedTuple):
+    """A table of texts: a heading, a caption, the heads of its columns, its rows."""
+
+    title: str
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
 def write(
     folder: str | os.PathLike,
     *,
@@ -57,6 +67,8 @@ def write(
     figures: Mapping[str, bytes | np.ndarray | str] | None = None,
     load: str | None = None,
     name: str = "index.html",
+    table: Table | None = None,
+    charts_by_title: Mapping[str, Sequence[str]] | None = None,
 ) -> pathlib.Path:
     """Writes `folder/index.html`, a self-contained page. What is empty or missing is left out.
 
@@ -73,6 +85,8 @@ def write(
             text of `zoo.drawing.charts`, which is trusted.
         load: the path of the run as a user would type it; names it in the code that loads it.
         name: of the file, another one for a page that is not alone in its folder.
+        table: a table of texts, above all else.
+        charts_by_title: sections of charts as SVG text, which is trusted, below it.
 
     Returns:
         The path of the page.
@@ -82,6 +96,7 @@ def write(
     axes = (contents.factor_names(summary, scores), contents.latent_names(metrics, scores))
     maps = contents.heat_maps(scores, *axes)
     beside = contents.score_columns(scores)
+    sections = {**(charts_by_title or {}), "Training": list(charts.curves(metrics).values())}
     manifest = json.dumps(dict(summary), indent=2, ensure_ascii=False, default=str)
     page = _template().render(
         light=palette.LIGHT,
@@ -90,7 +105,8 @@ def write(
         facts=contents.facts(summary),
         tiles=contents.key_figures(summary, metrics, scores),
         pictures=[_picture(*figure) for figure in (figures or {}).items()],
-        curves=[_inline(svg) for svg in charts.curves(metrics).values()],
+        table=table,
+        charts={title: [_inline(svg) for svg in drawn] for title, drawn in sections.items()},
         maps=[Picture("", "", _inline(svg), _width(svg)) for svg in maps],
         beside=list(beside.values()),
         interval_label=LABEL if "interval" in beside else "",
@@ -119,9 +135,10 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
         UserError: there is no such folder, or one of its JSON files is damaged.
     """
     run = pathlib.Path(run_dir)
-    if not run.is_dir():
+    if not os.path.isdir(run):
         raise UserError(f"there is no run folder {run}")
-    manifest = _read_json(run / "manifest.json")
+    folder = runs.RunFolder(run)
+    manifest = folder.facts()
     config = run / "config.gin"
     images = sorted(run.glob("images/*.png"), key=lambda path: path.stem)
     images.sort(key=lambda p: [*CAPTIONS, p.stem].index(p.stem))
@@ -134,7 +151,7 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
         summary=manifest,
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
         metrics=runs.records(run / "metrics.jsonl"),
-        scores=_read_json(run / "scores.json"),
+        scores=folder.scored(),
         figures=pictures,
         load=run.as_posix() if (run / "saved_model").is_dir() else None,
     )
@@ -146,29 +163,31 @@ def _dto_against_ds(folder: pathlib.Path) -> str | None:
     Of many runs only the newest are read: each of hundreds of seeds would read all others.
     """
     points = []
-    newest = sorted(folder.glob("*/scores.json"), key=lambda path: -path.stat().st_mtime)
+    newest = sorted(folder.glob("*/scores.json"), key=_modified, reverse=True)
     for path in sorted(newest[:_NEIGHBOURS]):
-        scores = {name: contents.parts_of(row) for name, row in _read_json(path).items()}
-        pair = [scores.get(k, {}).get("score") for k in ("dto", "disentanglement_score")]
-        if None not in pair:
-            group = _read_json(path.with_name("manifest.json")).get("name") or path.parent.name
-            points.append((*pair, str(group)))
+        try:
+            run = runs.RunFolder(path.parent)
+            scores, name = run.scored(), run.facts().get("name")
+        except (UserError, OSError) as error:
+            # A run depends on no other.
+            logging.warning("the report leaves out a neighbouring run: %s", error)
+            continue
+        rows = (scores.get(k) for k in ("dto", "disentanglement_score"))
+        pair = [contents.parts_of(row).get("score") for row in rows if row is not None]
+        if len(pair) == 2 and all(isinstance(score, int | float) for score in pair):
+            points.append((*pair, str(name or path.parent.name)))
     if len(points) < 2:
         return None
     dto, ds, groups = zip(*points, strict=True)
     return charts.scatter(dto, ds, title="DtO against DS", groups=groups)
 
 
-def _read_json(path: pathlib.Path) -> dict:
-    if not path.is_file():
-        return {}
+def _modified(path: pathlib.Path) -> float:
+    """When a file was written; 0 for one that has gone since it was listed."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); remove it or make it anew") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold a JSON object, not a {type(content).__name__}")
-    return content
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _template() -> jinja2.Template:

@@ -1,10 +1,9 @@
 """What a training gives: scores, the SavedModel with its card, the report."""
 
-import json
 import pathlib
 from collections.abc import Mapping
 
-from zoo import config, data, evaluation, runs, scoring
+from zoo import config, data, evaluation, gin_files, runs, scoring
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 from zoo.hub.export import export
@@ -26,7 +25,7 @@ def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: 
         )
         runs.write_text(folder.scores, scoring.text(scoring.flat(scores)))
         metrics.write_scores(folder, settings.steps, scoring.headline(scores))
-        text = folder.config.read_text()
+        text = gin_files.read(folder.config)
         export(model, folder.saved_model, text, card(dataset, text, manifest, scores))
     page.write_from_run(folder.path)
 
@@ -69,20 +68,23 @@ def restore(settings: Settings, folder: runs.RunFolder) -> tuple[Model, Dataset,
     return assembly.exportable(settings, dataset, model), dataset, step
 
 
-def export_run(run_dir: str, out: pathlib.Path) -> dict:
+def export_run(run_dir: str, out: pathlib.Path, trust: bool = False) -> dict:
     """Exports a run's newest checkpoint, in float32, with the scores the run has so far.
+
+    Args:
+        run_dir: the folder of the run.
+        out: the folder to write.
+        trust: whether its config may import modules, as `zoo.config.parse` takes it.
 
     Returns:
         The card of the exported model.
 
     Raises:
-        UserError: the folder is no run, or holds no checkpoint.
+        UserError: the folder is no run, holds no checkpoint, or its config is not trusted.
     """
     folder = runs.RunFolder(pathlib.Path(run_dir))
-    if not folder.config.exists():
-        raise UserError(f"{run_dir} is not the folder of a run: it holds no config.gin")
-    config.parse([str(folder.config)])
-    model, dataset, step = restore(Settings(), folder)
-    scores = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
-    text = folder.config.read_text()
+    config.parse([str(folder.require_config())], trust=trust)
+    model, dataset, step = restore(config.made(Settings), folder)
+    scores = folder.scored()
+    text = gin_files.read(folder.config)
     return export(model, out, text, card(dataset, text, {**folder.facts(), "steps": step}, scores))

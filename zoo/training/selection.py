@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from zoo import evaluation, runs
+from zoo import evaluation, files, runs
 from zoo.data import sampling
 from zoo.data.dataset import Dataset
 from zoo.errors import SettingError, UserError
@@ -164,7 +164,12 @@ class Selection:
 
 def _value(record: pathlib.Path) -> float:
     """The mean score of the best checkpoint so far; minus infinity where there is none."""
-    return json.loads(record.read_text())["value"] if record.exists() else -np.inf
+    value = files.read_json(record, missing={"value": -np.inf}).get("value")
+    if not isinstance(value, int | float):
+        raise files.FileError(
+            f"{record} is damaged: it holds no value; delete its folder, and the run selects anew"
+        )
+    return value
 
 
 def restore_best(folder: runs.RunFolder, model: Model) -> int:

@@ -7,10 +7,10 @@ from typing import ClassVar
 import gin
 import keras
 
-from zoo import config, machine, runs
-from zoo.data import sampling
+from zoo import config, gin_files, machine, runs
+from zoo.data import catalog, sampling
 from zoo.errors import UserError
-from zoo.evaluation import suite
+from zoo.evaluation import facts, suite
 from zoo.models.base import Model
 from zoo.training import selection
 from zoo.training.loop import COMPILED
@@ -19,6 +19,8 @@ _POSITIVE = (
     *("steps", "batch_size", "log_every", "checkpoint_every"),
     *("pictures_every", "select_every", "select_images"),
 )
+# Steps, seeds and numbers of images are int32 in the graph of a step.
+_LARGEST = 2**31 - 1
 
 
 @gin.configurable("train")
@@ -88,6 +90,9 @@ class Settings:
     def __post_init__(self):
         for key in _POSITIVE:
             self.require(key, "at least 1", getattr(self, key) >= 1)
+        for key in (*_POSITIVE, "seed"):
+            self.require(key, f"at most {_LARGEST}", getattr(self, key) <= _LARGEST)
+        self.require("seed", "at least 0", self.seed >= 0)
         for key, choices in (
             ("precision", machine.PRECISIONS),
             ("devices", ("auto", "one")),
@@ -119,11 +124,21 @@ class Settings:
         Raises:
             UserError: this machine cannot compute in it.
         """
-        before = folder.config.read_text() if folder.config.exists() else ""
+        before = gin_files.read(folder.config) if folder.config.exists() else ""
         return machine.precision(
             self.precision, config.recorded(before, f"{self.prefix}.precision")
         )
 
     def operative(self) -> str:
-        """The gin text of all that has been used so far, with the precision of these settings."""
-        return config.operative({f"{self.prefix}.precision": self.precision})
+        """The gin text of all that has been used so far, with the precision of these settings.
+
+        It imports the modules of data sets and scores of a user's own, too.
+        """
+        used = {
+            *suite.names_of(self.scores),
+            *(selection.parse(self.select) if self.select else ()),
+        }
+        sets = (self.dataset, self.test_dataset, self.validation_dataset)
+        modules = [catalog.module_of(name) for name in sets if name]
+        modules += [facts.OWN[name].__module__ for name in used if name in facts.OWN]
+        return config.operative({f"{self.prefix}.precision": self.precision}, filter(None, modules))
