@@ -33,6 +33,7 @@ import zoo.networks.pair_discriminators
 import zoo.networks.slot_decoders
 import zoo.networks.slot_encoders
 import zoo.networks.spectral
+import zoo.networks.style_gan
 import zoo.optim.optimizers
 import zoo.optim.schedules
 import zoo.perturbation.settings
