@@ -98,6 +98,8 @@ def test_a_file_included_twice_is_no_circle(tmp_path):
         (f"mlp_encoder.units = (1{40 * '0'},)", "a.gin:1: mlp_encoder.units is of 41 digits"),
         ("train.steps = %none", "none"),
         ("train.model = @Adam", "a.gin:1: train.model is @Adam, a class; it takes "),
+        ("train.model = @mlp_decoder", "train.model is @mlp_decoder, a function; it takes "),
+        ("Adam.learning_rate = True", "a.gin:1: Adam.learning_rate is True, a truth value; it tak"),
         ("VAE.encoder = @a/VAE", "a.gin:1: VAE.encoder is @a/VAE itself, without end"),
         ("train.steps = [3, @VAE]", "a.gin:1: train.steps is [3, @VAE] (list); it takes int"),
         ("mlp_encoder.units = 1e999", "a.gin:1: mlp_encoder.units is inf (float); it takes "),

@@ -115,6 +115,9 @@ def _problem(value, wanted) -> str | None:
         return _problem_of_reference(value, wanted)
     if (large := _largest(value)) >= _LARGEST:
         return f"is of {len(str(large))} digits, more than a number of 64 bits has"
+    # To Python, and to typeguard, a truth value is a number.
+    if isinstance(value, bool) and not _takes(wanted, lambda atom: atom in (bool, object)):
+        return f"is {value}, a truth value; it takes {_shown(wanted)}"
     import typeguard
 
     called: list = []
@@ -184,11 +187,7 @@ def _makes(target, wanted) -> bool:
     results = _results(wanted)
     if not inspect.isclass(made) or not results:
         return True
-    # A function may say less of its result than there is to say; a class says all.
-    return any(
-        issubclass(made, result) or (made is not target and issubclass(result, made))
-        for result in results
-    )
+    return any(issubclass(made, result) for result in results)
 
 
 def _results(wanted) -> list[type]:

@@ -105,6 +105,34 @@ def two_at_once(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -
         yield None if right else f"exit codes {codes}, or other weights"
 
 
+def flat(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
+    """Memory and open files over 5,000 steps: after a fifth of them they do not grow."""
+    for seed in seeds:
+        seen = _FORKS.Queue()
+        process = _FORKS.Process(target=_watched, args=(run, folder / f"long{seed}", seen))
+        process.start()
+        found = seen.get(timeout=900)
+        process.join()
+        (memory, files), (memory_after, files_after) = found[len(found) // 5], found[-1]
+        grown = files_after > files or memory_after > 1.05 * memory
+        yield f"{memory} bytes, {files} files; then {found[-1]}" if grown else None
+
+
+def _watched(run: pathlib.Path, place: pathlib.Path, seen) -> None:
+    import psutil
+
+    import zoo
+
+    found, me = [], psutil.Process()
+
+    def look(step, values, model) -> None:
+        found.append((me.memory_info().rss, me.num_fds()))
+
+    bindings = {"train.steps": 5000, "train.log_every": 50, "train.checkpoint_every": 500}
+    zoo.fit(run.parent / "toy.gin", {**bindings, "train.pictures_every": 1000}, place, [look])
+    seen.put(found)
+
+
 def _arguments(run: pathlib.Path, family: str) -> list[str]:
     bindings = [f"--gin_bindings={line}" for line in (*SHORT, *FAMILIES[family])]
     return [f"--gin_file={run.parent / 'toy.gin'}", *bindings]
@@ -170,5 +198,6 @@ PROMISES: dict[str, tuple[Callable, int, int]] = {
     "SIGKILL at a random moment: the same weights and losses in the end": (killed, 50, 0),
     "SIGTERM at a random moment: exit 143, then the same": (told_to_end, 10, 0),
     "file size limit: exit 2, then the same": (out_of_room, 20, 0),
+    "memory and open files over 5,000 steps: flat": (flat, 1, 0),
     "two trainings in one folder: one trains, one says so": (two_at_once, 5, 0),
 }

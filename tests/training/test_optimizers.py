@@ -65,3 +65,7 @@ def test_adagrad_of_either_framework(start, epsilon):
             np.testing.assert_allclose(np.abs(expected - weights)[1:], RATE, rtol=1e-6)
     np.testing.assert_allclose(variable, expected, rtol=1e-5)
     assert variable[0] == np.float32(weights[0])
+
+
+def test_a_whole_number_is_a_rate():
+    assert float(Adam(1).learning_rate) == 1.0

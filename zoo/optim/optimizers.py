@@ -41,9 +41,9 @@ class Adam(keras.optimizers.Adam):
         epsilon: float = 1e-8,
         l2: float = 0.0,
     ):
-        if callable(learning_rate):
-            learning_rate = _Scheduled(learning_rate)
-        super().__init__(learning_rate, beta_1, beta_2, epsilon)
+        # Keras takes no whole number.
+        rate = _Scheduled(learning_rate) if callable(learning_rate) else float(learning_rate)
+        super().__init__(rate, beta_1, beta_2, epsilon)
         if l2 < 0:
             raise SettingError(f"Adam.l2 is {l2}; give a number that is not negative")
         self.l2 = l2
