@@ -16,6 +16,8 @@ import pytest
 from zoo.hub import download, package, registry
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
+# 4 kB that become 4 MB, more than any file of the package.
+BOMB = gzip.compress(bytes(1 << 22))
 
 
 @dataclasses.dataclass
@@ -57,7 +59,7 @@ class Web:
             handler.end_headers()
             return
         if mode == "bomb":
-            body = gzip.compress(bytes(len(body) + (1 << 24)))
+            body = BOMB
         if mode == "corrupt":
             body = bytes(255 - byte for byte in body)
         if mode == "short":
