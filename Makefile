@@ -18,7 +18,7 @@ test: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --editable '.[benchmark]'
-	for name in train_throughput metrics jacobian slots datasets; do \
+	for name in train_throughput metrics jacobian slots datasets scale; do \
 		$(VENV)/bin/python -m benchmarks.$$name; done
 
 faults: $(INSTALLED)

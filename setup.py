@@ -69,5 +69,7 @@ setup(
         "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],
         "benchmark": ["torch>=2.4"],
+        "ray": ["ray>=2.40"],
+        "slurm": ["submitit>=1.5"],
     },
 )

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pathlib
 import re
+import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -32,8 +33,8 @@ FAMILIES = {
 }
 # The same contract, one config a data set, but no builder: these are TFDS's own, by TFDS's names.
 WRAPPED = "zoo.data.tfds_wrapped"
-# What users register.
-_OWN: dict[str, Callable[[], Dataset]] = {}
+# What users register: what makes it, and the module that did.
+_OWN: dict[str, tuple[Callable[[], Dataset], str]] = {}
 _OWN_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 # What may follow a name, and which data sets take it.
@@ -103,7 +104,12 @@ def register(
 
     if not callable(images):
         make()
-    _OWN[name] = make
+    _OWN[name] = make, sys._getframe(1).f_globals.get("__name__", "__main__")
+
+
+def module_of(name: str) -> str | None:
+    """The module that registered a data set, whatever split of it is named; None of ours."""
+    return _OWN[name.partition("[")[0]][1] if name.partition("[")[0] in _OWN else None
 
 
 def load(
@@ -132,17 +138,10 @@ def load(
         if split is not None:
             raise SettingError(f"two splits of {name}: {written!r} in its name, and {split!r}")
         split = written
-    options = {}
-    for key in _OPTIONS:
-        name, _, value = name.partition(f"/{key}=")
-        options |= {key: value} if value else {}
-    if name in _OWN and not options:
-        dataset = _OWN[name]()
+    if name in _OWN:
+        dataset = _OWN[name][0]()
     else:
-        module, family, config = _find(name)
-        for key in options:
-            if key not in inspect.signature(module.load).parameters:
-                raise SettingError(f"{name} takes no {key}; {_OPTIONS[key]}")
+        module, family, config, options = _find(name)
         root = pathlib.Path(directory) if directory else cache.directory() / "data"
         dataset = module.load(config, root / family, **options)
     if split is None:
@@ -160,8 +159,20 @@ def members(dataset: Dataset) -> dict[str, np.ndarray]:
     return splits.random(len(dataset)) if own is None else splits.labelled(own)
 
 
-def _find(name: str) -> tuple[ModuleType, str, str]:
-    """The module, the folder and the config that a name stands for."""
+def _find(name: str) -> tuple[ModuleType, str, str, dict[str, str]]:
+    """The module, the folder, the config and the options that a name stands for."""
+    options = {}
+    for key in _OPTIONS:
+        name, _, value = name.partition(f"/{key}=")
+        options |= {key: value} if value else {}
+    module, family, config = _config(name)
+    for key in options:
+        if key not in inspect.signature(module.load).parameters:
+            raise SettingError(f"{name} takes no {key}; {_OPTIONS[key]}")
+    return module, family, config, options
+
+
+def _config(name: str) -> tuple[ModuleType, str, str]:
     family, _, config = name.partition("/")
     if family in FAMILIES:
         module = importlib.import_module(FAMILIES[family])
@@ -173,5 +184,6 @@ def _find(name: str) -> tuple[ModuleType, str, str]:
         return wrapped, name, name
     near = difflib.get_close_matches(name, names(), n=1, cutoff=0.0)
     raise SettingError(
-        f"no data set is named {name!r}; the nearest is {near[0]!r} (all: {', '.join(names())})"
+        f"no data set is named {name!r}; the nearest is {near[0]!r} (zoo.data.names() has all; one "
+        "of your own is there once its module is imported, by the gin file or by --import)"
     )

@@ -10,6 +10,8 @@ _SCORES = {
     "quantised": ("info_m", "info_c", "info_e"),
     "predictability": ("sap", "explicitness", "disentanglement_score"),
     "importance": ("dci",),
+    "capacity": ("dci_es",),
+    "few_labels": ("downstream",),
     "interventional": ("irs", "factor_vae_score", "beta_vae_score"),
     "matching": ("mcc", "lms_spearman", "lms_tree", "slot_identifiability_score"),
     "weak_matching": ("weak_mcc", "within_domain_mcc"),
@@ -29,6 +31,7 @@ _SCORES = {
     "regime": ("polarized_regime", "polarized_share"),
     "likelihood": ("reconstruction_split", "deterministic_elbo", "curvature_diagonality"),
     "generative": ("reconstruction_rmse", "fid", "frechet_distance"),
+    "kernel_distance": ("kid",),
 }
 # What is no score: what scores are computed from, suites, errors.
 _OTHERS = {
@@ -39,6 +42,7 @@ _OTHERS = {
     "interventional": ("represent",),
     "suite": ("evaluate", "evaluate_arrays"),
     "own": ("score",),
+    "comparison": ("compare", "median_interval"),
     "errors": ("FailingDecoderError", "InputError", "UndefinedScoreError"),
 }
 MODULE_OF_SCORE = {name: module for module, names in _SCORES.items() for name in names}

@@ -170,6 +170,21 @@ class Inputs:
         points = self._latent_points(self._rows[1][: self._num_jacobian])
         return jacobian(decoder, points, reduction="triangular")
 
+    @property
+    def mixing_graph(self) -> np.ndarray:
+        """Which output depends on which latent, `[outputs, K]`: of the first test image."""
+        return np.asarray(self._extra("mixing_graph", "mixing graphs")[self._rows[1][0]])
+
+    @Remembered
+    def mean_absolute_jacobian(self) -> np.ndarray:
+        """The mean of absolute derivatives of the decoder at test images, `[outputs, D]`."""
+        decoder, _ = self.decoder, self.mixing_graph
+        from zoo.evaluation.jacobians import jacobian
+
+        points = self._latent_points(self._rows[1][: self._num_jacobian])
+        found = np.abs(jacobian(decoder, points)).mean(0)
+        return found.reshape(-1, np.prod(points.shape[1:]))
+
     @Remembered
     def slot_jacobian(self) -> np.ndarray:
         """How strongly pixels depend on slots, `[n, H, W, slots]`, of the first test images."""

@@ -10,6 +10,7 @@ from zoo.evaluation.errors import InputError
 
 @facts.score(
     needs=("codes", "latents"),
+    subsampled=0.9,
     source="Hyvärinen & Morioka 2016",
     higher_is_better=True,
     range=(0, 1),
@@ -85,6 +86,7 @@ def mcc(
 
 @facts.score(
     needs=("codes", "latents"),
+    subsampled=0.9,
     source="Lachapelle et al. 2023",
     higher_is_better=True,
     range=(0, 1),

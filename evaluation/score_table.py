@@ -11,7 +11,7 @@ import pathlib
 import re
 import sys
 
-from zoo.evaluation import facts, index
+from zoo.evaluation import citations, facts, index
 
 _MARKED = re.compile(r"(<!-- scores: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _BETTER = {True: "higher", False: "lower", None: "neither"}
@@ -49,7 +49,7 @@ def _row(known: facts.Facts) -> tuple[str, ...]:
         f"{low} to {high}{chance}",
         _BETTER[known.higher_is_better],
         ", ".join(known.suites),
-        known.source,
+        citations.link(known.source),
     )
 
 

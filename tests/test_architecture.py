@@ -25,7 +25,8 @@ ROOMS = (
     ("zoo.perturbation",),
     ("zoo.portable",),
     ("zoo.configurables",),
-    ("zoo.fitting", "zoo.papers"),
+    ("zoo.fitting", "zoo.sweeps"),
+    ("zoo.papers",),
 )
 # Rooms of one floor that may import one another.
 BESIDE = {

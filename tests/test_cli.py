@@ -14,8 +14,8 @@ from zoo import cli
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 COMMANDS = [
-    *("train", "evaluate", "export", "perturb", "reproduce", "hub"),
-    *("data.preview", "data.render_clevr"),
+    *("train", "evaluate", "export", "perturb", "reproduce", "sweep", "hub"),
+    *("data.preview", "data.render_clevr", "sweeps.agreement"),
 ]
 # A command that says something of every kind.
 TALK = """

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+import traceback
 
 import gin
 import keras
@@ -206,3 +207,94 @@ def test_bad_input(arguments, message, toy_gin):
     with pytest.raises(UserError, match=message):
         zoo.fit(**{"gin_file": toy_gin, "run_dir": "run", **arguments})
     assert not pathlib.Path("run").exists()
+
+
+MODELS = """
+import gin
+import keras
+import tensorflow as tf
+
+from zoo.models.base import Autoencoder
+
+
+class Flat(Autoencoder):
+    def __init__(self, observation_shape, latent_dim=2):
+        super().__init__()
+        self.observation_shape, self.latent_dim = observation_shape, latent_dim
+        self.layer = keras.layers.Dense(2)
+        self.layer.build((None, 256))
+        self.built = True
+
+    def encode(self, images):
+        return self.layer(tf.reshape(images, [-1, 256]))
+
+    def decode(self, latents):
+        return tf.zeros([1, 16, 16, 1])
+
+
+@gin.register
+class Lossless(Flat):
+    pass
+
+
+@gin.register
+class Misnamed(Flat):
+    def losses_on(self, batch, seed, step):
+        return {"error": self.encode(batch["image"])[:, 0]}
+
+
+@gin.register
+class Scalar(Flat):
+    def losses_on(self, batch, seed, step):
+        return {"loss": tf.reduce_mean(self.encode(batch["image"]))}
+
+
+@gin.register
+class Square(Flat):
+    def encode(self, images):
+        return tf.reshape(self.layer(tf.reshape(images, [-1, 256])), [-1, 2, 1])
+
+    def losses_on(self, batch, seed, step):
+        return {"loss": self.encode(batch["image"])[:, 0, 0]}
+
+
+@gin.register
+class Failing(Flat):
+    def losses_on(self, batch, seed, step):
+        raise ValueError("hers")  # her line
+
+
+@gin.configurable
+def dense(observation_shape):
+    return keras.Sequential([keras.Input(observation_shape), keras.layers.Dense(2)])
+
+
+@gin.configurable
+def square(observation_shape):
+    return keras.Sequential([keras.Input(observation_shape), keras.layers.Conv2D(2, 3)])
+"""
+
+
+def test_mistakes_in_a_model_of_hers_are_a_line_before_the_training(toy_gin, monkeypatch):
+    pathlib.Path("her_models.py").write_text(MODELS)
+    for binding, message in (
+        ("train.model = @Lossless", r"Lossless has no losses_on\(batch, seed, step\); define it"),
+        ("train.model = @Misnamed", "Misnamed.losses_on gives error; let 'loss' be among them"),
+        ("train.model = @Scalar", "Scalar.losses_on gives one number as 'loss'; give a loss of ev"),
+        (
+            "train.model = @Square",
+            r"Square.encode gives codes of shape \['B', 2, 1\]; .*\['B', 2\]",
+        ),
+        ("train.model = @dense", "makes a Sequential, which is no zoo.models.base.Model"),
+        (
+            "VAE.encoder = @square",
+            r"VAE.encoder gives features of shape \['B', 14, 14, 2\]; let it",
+        ),
+    ):
+        with pytest.raises(UserError, match=message):
+            zoo.fit(toy_gin, ["import her_models", binding], "run")
+    with pytest.raises(ValueError, match="hers") as caught:
+        zoo.fit(toy_gin, ["import her_models", "train.model = @Failing"], "run")
+    assert not isinstance(caught.value, UserError)
+    assert "# her line" in "".join(traceback.format_exception(caught.value))
+    assert not pathlib.Path("run/config.gin").exists()

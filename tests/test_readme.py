@@ -28,10 +28,35 @@ ELSEWHERE = {
         "tests/test_evaluate_arrays.py",
         '[f"--codes={file}"',
     ),
+    **dict.fromkeys(
+        (
+            "python -m zoo.export --loop --gin_file=gin/linear_vae.gin "
+            "--run_dir=runs/linear_vae --out=job",
+            "python job/run_loop.py job --minutes=10",
+            "python -m zoo.import_loop job --run_dir=runs/linear_vae",
+            "python -m zoo.train --gin_file=gin/linear_vae.gin --run_dir=runs/linear_vae",
+        ),
+        ("tests/portable/test_loops.py", "test_the_commands_of_the_readme"),
+    ),
     "python -m zoo.reproduce --list": (".ci/run", "zoo.reproduce --list"),
     "python -m zoo.reproduce --table=zietlow/3.3 --budget=cpu --rows='*synth_lin' --seeds=3": (
         ".ci/run",
         "zoo.reproduce --table=zietlow/3.3",
+    ),
+    "python -m zoo.sweep --gin_file=gin/beta_vae.gin --set='BetaVAE.beta=1,2,4,8' --seeds=5 "
+    "--out=runs/beta": (".ci/run", "zoo.sweep --gin_file=gin/beta_vae.gin --set="),
+    "python -m zoo.reproduce --table=zietlow/3.3 --jobs=4 --for=8h": (
+        ".ci/run",
+        "--table=zietlow/3.3",
+    ),
+    "python -m zoo.reproduce --table=zietlow/3.3 --engine=ray --address=head-node:6379": (
+        "tests/scheduling/test_ray.py",
+        "on_ray.Ray(",
+    ),
+    "python -m zoo.reproduce --table=zietlow/3.3 --engine=slurm --jobs=20 "
+    "--slurm=partition=gpu --slurm=gpus_per_node=1": (
+        "tests/scheduling/test_slurm.py",
+        "on_slurm.Slurm(",
     ),
 }
 

@@ -1,5 +1,6 @@
 """The wheel holds everything a user needs outside a checkout."""
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -106,3 +107,43 @@ def test_a_bare_name_is_refused(name):
     )
     last = answer.stderr.strip().splitlines()[-1]
     assert last == f"ImportError: this package is zoo.{name}: `from zoo import {name}`"
+
+
+EXAMPLES = {
+    "own_model": ["runs/own_objective: MCC", "runs/own_model: MCC", "step 200: loss"],
+    "own_data": ["Dataset 'own/shapes': 72 observations 16 x 16 x 1 uint8", "'mig': "],
+    "own_score": ["separation: "],
+}
+
+
+@pytest.fixture(scope="module")
+def user(wheel, tmp_path_factory):
+    """An empty folder with the examples, and what runs Python there with the wheel."""
+    folder = tmp_path_factory.mktemp("user")
+    for name in EXAMPLES:
+        shutil.copy(ROOT / "examples" / f"{name}.py", folder)
+    environment = {**os.environ, "PYTHONPATH": str(wheel), "ZOO_CACHE": str(folder / "cache")}
+
+    def run(*arguments: str) -> str:
+        answer = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert "ERROR" not in answer.stderr and "Warning" not in answer.stderr, answer.stderr
+        return answer.stdout + answer.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_of_own_parts_run_and_commands_take_their_runs(user, name):
+    printed = user(f"{name}.py")
+    for text in EXAMPLES[name]:
+        assert text in printed
+    folder = {"own_model": "runs/own_objective"}.get(name, f"runs/{name}")
+    again = user("-m", "zoo.train", f"--gin_file={folder}/config.gin", f"--run_dir={folder}")
+    assert f"{folder} is finished" in again

@@ -132,16 +132,15 @@ def gin_arguments(
     return options
 
 
-def add_imports(parser: Parser) -> None:
-    """Adds `--import`, of modules with data sets and scores of a user's own."""
+def add_imports(parser: Parser, what: str = "data sets or scores") -> None:
+    """Adds `--import`, of modules with parts of a user's own."""
     parser.add_argument(
         "--import",
         dest="imports",
         action="append",
         default=[],
         metavar="MODULE",
-        help="a module of yours that registers data sets or scores, also from the working "
-        "directory; repeatable",
+        help=f"a module of yours with {what}, also from the working directory; repeatable",
     )
 
 

@@ -27,12 +27,15 @@ __all__ = [
     "apart",
     "as_bindings",
     "bindings_of",
+    "bound",
     "defaults",
     "differences",
     "find",
+    "import_module",
     "made",
     "operative",
     "parse",
+    "read",
     "recorded",
     "shipped",
     "unused",
@@ -203,7 +206,7 @@ def _ending(name: str) -> tuple[str, ...]:
     return tuple(name.split(".")[-2:])
 
 
-def operative(settled: Mapping[str, object] | None = None) -> str:
+def operative(settled: Mapping[str, object] | None = None, modules: Iterable[str] = ()) -> str:
     """The configuration that the run uses, defaults included, as gin text.
 
     It imports the modules of others whose classes and functions it names, so that it can be read
@@ -211,31 +214,33 @@ def operative(settled: Mapping[str, object] | None = None) -> str:
 
     Args:
         settled: what was decided where the configuration left it open, by name of the binding.
+        modules: what else it imports, unless a gin file does.
     """
     text = gin.operative_config_str(max_line_length=90)
     for name, value in (settled or {}).items():
         text = re.sub(rf"^{re.escape(name)} = .*$", f"{name} = {value!r}", text, flags=re.M)
-    return _imports(gin.config._OPERATIVE_CONFIG, ("zoo", "gin", "keras", "__main__")) + text
+    besides = ("zoo", "gin", "keras", "__main__")
+    return _imports(gin.config._OPERATIVE_CONFIG, besides, modules) + text
 
 
-def _imports(configuration: Mapping, besides: Sequence[str]) -> str:
-    """Import statements of the modules of the configurables that a configuration has.
+def _imports(configuration: Mapping, besides: Sequence[str], more: Iterable[str] = ()) -> str:
+    """Import statements of the modules of the configurables that a configuration has, and of more.
 
     Not those of what gin files import, which gin adds itself, nor those of some packages.
     """
     used = {gin.config._REGISTRY[selector] for _, selector in configuration}
     used |= {reference.configurable for reference in gin.config.iterate_references(configuration)}
     imported = {statement.module for statement in gin.config._IMPORTS}
-    modules = {_module_of(configurable.wrapped) for configurable in used} - imported
+    modules = {_by_its_name(configurable.wrapped.__module__) for configurable in used}
+    modules = {*modules, *map(_by_its_name, more)} - imported
     found = [m for m in sorted(modules) if m.partition(".")[0] not in besides and _exists(m)]
     lines = "".join(f"import {module}\n" for module in found)
     return lines + "\n" if lines and not imported else lines
 
 
-def _module_of(definition: Callable) -> str:
-    """The module of a class or function; of a script that is running the name it has for others."""
+def _by_its_name(module: str) -> str:
+    """A module's name; of a script that is running the one that it has for others."""
     script = getattr(sys.modules["__main__"], "__file__", None)
-    module = definition.__module__
     return pathlib.Path(script).stem if module == "__main__" and script else module
 
 

@@ -25,6 +25,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--write", action="store_true", help="only write the table")
     parser.add_argument("--results", metavar="FILE", help="write all tables that have runs here")
     parser.add_argument("--out", default="reproductions", help="the folder of all runs and tables")
+    cli.add_imports(parser, "tables (TABLES, a tuple of zoo.papers.spec.Table)")
     command.add_flags(parser)
     options = parser.parse_args(argv)
     if not (options.list or options.table or options.results):
@@ -38,6 +39,9 @@ def main(options: argparse.Namespace) -> None:
     from zoo.errors import UserError
     from zoo.papers import catalog, documents, status, tasks
 
+    cli.do_imports(options.imports)
+    for module in options.imports:
+        catalog.add(module)
     if options.list:
         status.show_tables(catalog.tables().values())
         return
@@ -49,7 +53,7 @@ def main(options: argparse.Namespace) -> None:
         budget = catalog.check_budget(options.budget)
         found = tasks.of_rows(rows, budget, out, options.seeds)
         if options.status:
-            status.show_status(found)
+            command.show_status(found, options.json)
             return
         if options.index is not None:
             if not 0 <= options.index < len(found):

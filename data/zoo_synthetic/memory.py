@@ -215,7 +215,8 @@ def load(config: str, directory: pathlib.Path, seed: str = "0") -> Dataset:
     """Loads a set of synthetic vectors; `source(config)` has their mixing and its Jacobian.
 
     `images` are the observations, `[N, D]` float32. `extras` are `split` `[N]` (numbers in
-    `splits.NAMES`) and, with several domains, `domain` `[N]`.
+    `splits.NAMES`) and, of sets with domains, `domain` `[N]` and `mixing_graph` `[N, D, n]`, which
+    observation depends on which source, the same in every row.
 
     Args:
         config: a key of `CONFIGS`.
@@ -231,6 +232,9 @@ def load(config: str, directory: pathlib.Path, seed: str = "0") -> Dataset:
     extras = {"split": drawn["split"]}
     if chosen.domains is not None:
         extras["domain"] = drawn["domain"]
+        pattern = chosen.mixing.pattern
+        # One an image, as all extras are, at the price of one.
+        extras["mixing_graph"] = np.broadcast_to(pattern, (len(drawn["domain"]), *pattern.shape))
     return Dataset(
         name=f"zoo_synthetic/{config}" + (f"/seed={number}" if number else ""),
         images=DenseImages(drawn["observations"], maximum=1.0),

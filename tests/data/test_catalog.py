@@ -84,7 +84,7 @@ def test_every_name_is_its_own_and_described():
     assert len(set(names)) == len(names)
     assert {*tfds_wrapped.CONFIGS} < {*names}
     for name in names:
-        module, _, config = catalog._find(name)
+        module, _, config, _ = catalog._find(name)
         assert module.CONFIGS[config] and "\n" not in module.CONFIGS[config]
 
 

@@ -15,7 +15,7 @@ import pytest
 from zoo import evaluation
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
-from zoo.evaluation import facts, index, score_table
+from zoo.evaluation import citations, facts, index, score_table
 from zoo.evaluation.inputs import Inputs
 
 ROOT = pathlib.Path(evaluation.__file__).resolve().parent.parent
@@ -165,3 +165,12 @@ def test_properties():
     assert facts.of("attention_ari").is_share and not facts.of("reconstruction_rmse").is_share
     assert facts.of("modularity").parts_over("latent") == ["per_code"]
     assert facts.of("dci").parts_over("latent", "factor") == ["importance"]
+
+
+def test_every_source_is_linked_or_known_to_be_elsewhere():
+    sources = {facts.of(name).source for name in facts.names()}
+    assert sources == set(citations.ARXIV) | citations.ELSEWHERE
+    assert all(re.fullmatch(r"\d{4}\.\d{4,5}", number) for number in citations.ARXIV.values())
+    assert len(set(citations.ARXIV.values())) == len(citations.ARXIV)
+    linked = "[Chen et al. 2018](https://arxiv.org/abs/1802.04942)"
+    assert linked in score_table.every() and "| Jaccard 1912 |" in score_table.every()

@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from zoo import evaluation
+from zoo import data, evaluation
+from zoo.data.zoo_synthetic import memory
 
 
 def test_a_graph_by_hand():
@@ -61,6 +63,31 @@ def test_dead_surplus_and_missing_latents():
     assert missing["score"] == pytest.approx(2 * 4 / 10)
     nothing = evaluation.mixing_graph_f1(np.zeros((4, 3)), graph)
     assert (nothing["score"], nothing["precision"], nothing["shd"]) == (0, 0, 6)
+
+
+def test_a_set_that_knows_its_graph_is_enough():
+    """The true mixing as the decoder, with its latents in another order and scale."""
+    dataset = data.load("zoo_synthetic/shared_pair_2[test]")
+    source = memory.source("shared_pair_2")
+    order, scale = [2, 0, 3, 1], np.array([1.0, 5, 0.2, 1], np.float32)
+    latents = dict(zip(map(bytes, dataset.images[:]), dataset.latents, strict=True))
+    decode = source.mixing.tensorflow()
+
+    class Model:
+        def encode(self, images):
+            return np.stack([latents[bytes(x)] for x in np.asarray(images)])[:, order] * scale
+
+        def decode(self, codes):
+            return decode(tf.gather(codes / scale, np.argsort(order), axis=1))
+
+    row = evaluation.evaluate(Model(), dataset, "mixing_graph_f1", num_jacobian=50)
+    row = row["mixing_graph_f1"]
+    assert row["score"] == 1 and row["parts"]["shd"] == 0, row
+    assert np.argsort(order).tolist() == list(row["parts"]["matching"])
+
+    images = data.load("zoo_synthetic/linear[test]")
+    table = evaluation.evaluate(Model(), images, "mixing_graph_f1")
+    assert table["mixing_graph_f1"]["reason"] == "the data set has no mixing graphs"
 
 
 @pytest.mark.parametrize(

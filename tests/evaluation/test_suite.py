@@ -394,7 +394,8 @@ def test_latents_and_masks_of_another_length_are_named():
         ({"num_test": -5}, "num_test is -5"),
         ({"num_jacobian": 2.5}, "num_jacobian is 2.5"),
         ({"batch_size": 0}, "batch_size is 0"),
-        ({"seed": [0, 1, 2]}, r"seed is \[0, 1, 2\]: it must be a whole number"),
+        ({"seed": [0, 1, 0]}, r"seed is \[0, 1, 0\]: give one, or a list of different ones"),
+        ({"bootstrap": 3}, "bootstrap is 3: it must be at least 10, or 0"),
         ({"seed": -1}, "seed is -1"),
     ],
 )

@@ -108,6 +108,8 @@ def test_csv(written):
     assert rows[0]["seeds"] == "0 1 2" and rows[0]["paper_mean"] == "0.5"
     np.testing.assert_array_equal(np.array(rows[0]["values"].split(), float), [0.50, 0.80, 0.95])
     assert float(rows[0]["mean"]) == pytest.approx(0.75)
+    assert float(rows[0]["median"]) == 0.8
+    assert float(rows[0]["median_low"]) == 0.5 and float(rows[0]["median_high"]) == 0.95
     assert rows[2]["budget"] == "cpu" and rows[2]["steps"] == "4"
     assert rows[3]["values"] == "nan nan" and rows[4]["mean"] == ""
 

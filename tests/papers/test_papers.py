@@ -10,6 +10,7 @@ import pytest
 from gin import config_parser
 
 import zoo
+import zoo.configurables
 from zoo import config
 from zoo.papers import catalog, gin_text
 
@@ -21,6 +22,7 @@ SOURCES = {
     "interaction_asymmetry": "Brady, von Kuegelgen, Lachapelle",
     "seams": 'Allen, "Unpicking Data at the Seams"',
     "slow_disentanglement": "Klindt et al. 2021",
+    "synergy": "Li, Fan et al. 2025",
     "weak_disentangle": "Shu et al. 2020",
     "zietlow": "Zietlow 2022",
 }

@@ -66,6 +66,8 @@ SHAPES = {
     "zoo_synthetic/gaussian": (5,),
     "zoo_synthetic/linear": (3,),
     "zoo_synthetic/nonlinear_aligned": (6,),
+    # The sets of a graph.
+    "zoo_synthetic": (4,),
 }
 
 

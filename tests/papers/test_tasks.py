@@ -8,7 +8,7 @@ import pytest
 import toy_tables as toy
 
 from zoo import reproduce
-from zoo.papers import tasks
+from zoo.papers import gin_text, tasks
 from zoo.papers.spec import Budget, Evaluation, Row
 from zoo.scheduling.jobs import Job, Step
 from zoo.scheduling.tries import LIMIT, Tries
@@ -198,3 +198,26 @@ def test_bad_input_is_one_line(arguments, part, toy_tables, fails, tmp_path):
         arguments = [*arguments, f"--out={tmp_path}"]
     assert part in fails(reproduce.main, *arguments)
     assert list(pathlib.Path(tmp_path).iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text, seed",
+    [
+        ("a.b = 1\ntrain.seed = 3", "3"),
+        ("train.seed = 3\na.b = 1\ntrain.seed = 4", "4"),
+        ("train.seed = (1 # two lines\n)\na.b = 1\n", "1"),
+        ("a.b = '''\ntrain.seed = 5\n'''\ntrain.seed = 6", "6"),
+    ],
+)
+def test_texts_that_differ_by_their_seed_alone(text, seed):
+    found = gin_text.of_text(text)
+    assert found["train.seed"] == seed
+    found["a.b"] = "changed"
+    assert gin_text.of_text(text)["a.b"] != "changed"
+
+
+def test_an_included_seed_is_overridden_in_the_order_of_the_text(tmp_path):
+    (tmp_path / "other.gin").write_text("train.seed = 7\n")
+    line = f"include '{tmp_path / 'other.gin'}'"
+    assert gin_text.of_text(f"{line}\ntrain.seed = 3")["train.seed"] == "3"
+    assert gin_text.of_text(f"train.seed = 3\n{line}")["train.seed"] == "7"

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import SettingError
-from zoo.models.base import Autoencoder, Batch
+from zoo.models.base import Autoencoder, Batch, flat_features
 from zoo.models.likelihoods import Bernoulli
 from zoo.networks.convolutional import conv_decoder, conv_encoder
 
@@ -39,7 +39,7 @@ class AE(Autoencoder):
         if latent_dim < 1:
             raise SettingError(f"AE.latent_dim is {latent_dim}; give at least 1")
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
-        self.encoder = encoder(observation_shape)
+        self.encoder = flat_features(encoder(observation_shape), f"{type(self).__name__}.encoder")
         self.code_head = keras.layers.Dense(latent_dim, name="code")
         self.decoder = decoder(latent_dim, observation_shape)
         self.likelihood = likelihood()

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from zoo.data.dataset import Dataset
+from zoo.errors import SettingError
 from zoo.models import recipes
 from zoo.models.noise import standard_normal
 
@@ -87,7 +89,10 @@ class Model(keras.Model):
             Tensors `[B]` or `[B, ...]` float32 by name; the one called `loss` `[B]` is minimised,
             the others are logged as means over examples.
         """
-        raise NotImplementedError
+        raise SettingError(
+            f"{type(self).__name__} has no losses_on(batch, seed, step); define it: a dict of "
+            "losses of every example, [B], of which 'loss' is minimised"
+        )
 
     def validation_losses_on(
         self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
@@ -98,6 +103,10 @@ class Model(keras.Model):
         on the code) leave it out here.
         """
         return self.losses_on(batch, seed, step)
+
+    def check(self, dataset: Dataset) -> None:
+        """Raises a SettingError where this model cannot be trained on a data set."""
+        del dataset
 
     @property
     def kind(self) -> str:
@@ -161,6 +170,7 @@ class Model(keras.Model):
             with tf.GradientTape(len(players) > 1, watch_accessed_variables=False) as tape:
                 tape.watch([v.value for player in players for v in player.variables])
                 losses = self.losses_of(number, batch, seed, step)
+                self._check_losses(losses, players)
                 goals = [
                     tf.reduce_mean(tf.add_n([losses[name] for name in player.losses])) / replicas
                     for player in players
@@ -178,6 +188,21 @@ class Model(keras.Model):
         if turn is None:
             return {name: value for n in numbers for name, value in play(n).items()}
         return tf.switch_case(turn, [functools.partial(play, n) for n in numbers])
+
+    def _check_losses(self, losses: Mapping[str, tf.Tensor], players: Sequence[Player]) -> None:
+        """Raises a SettingError where the losses of a step are none of every example."""
+        for name in (name for player in players for name in player.losses):
+            if name not in losses:
+                raise SettingError(
+                    f"{type(self).__name__}.losses_on gives {', '.join(losses) or 'nothing'}; let "
+                    f"{name!r} be among them"
+                )
+        for name, value in losses.items():
+            if not value.shape.rank:
+                raise SettingError(
+                    f"{type(self).__name__}.losses_on gives one number as {name!r}; give a loss of "
+                    "every example, [B]"
+                )
 
 
 class Encoder(Model):
@@ -223,3 +248,22 @@ class Autoencoder(Encoder):
     def draw_prior(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """`count` latents of the prior, `[count, D]`, from a stateless seed `[2]`: N(0, I)."""
         return standard_normal(tf.stack([count, *self.latent_shape]), seed)
+
+
+def flat_features(network: keras.Model, name: str) -> keras.Model:
+    """The network, whose outputs are vectors `[B, F]`.
+
+    Args:
+        network: from observations.
+        name: of the setting that made it.
+
+    Raises:
+        SettingError: its outputs have another rank.
+    """
+    shape = tuple(network.output_shape)
+    if len(shape) != 2:
+        raise SettingError(
+            f"{name} gives features of shape {['B', *shape[1:]]}; let it give vectors [B, F]: end "
+            "it with keras.layers.Flatten()"
+        )
+    return network

@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.data.dataset import Dataset
 from zoo.errors import SettingError
 from zoo.evaluation.regime import ACTIVE_VARIANCE
-from zoo.models.base import Autoencoder, Batch, Player
+from zoo.models.base import Autoencoder, Batch, Player, flat_features
 from zoo.models.jacobian_penalty import JacobianOrthogonality
 from zoo.models.jacobian_sparsity import JacobianSparsity
 from zoo.models.likelihoods import Bernoulli
@@ -63,7 +64,7 @@ class VAE(Autoencoder):
         if latent_dim < 1:
             raise SettingError(f"VAE.latent_dim is {latent_dim}; give at least 1")
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
-        self.encoder = encoder(observation_shape)
+        self.encoder = flat_features(encoder(observation_shape), f"{type(self).__name__}.encoder")
         self.mean_head = keras.layers.Dense(latent_dim, name="mean")
         self.log_variance_head = keras.layers.Dense(latent_dim, name="log_variance")
         self.decoder = decoder(latent_dim, observation_shape)
@@ -90,6 +91,19 @@ class VAE(Autoencoder):
             if type(part) is not usual
         ]
         return ", ".join([type(self.objective).__name__, *unusual])
+
+    def check(self, dataset: Dataset) -> None:
+        """See `Model.check`: a prior of the domain must have those of the data set, if several."""
+        domains, found = getattr(self.prior, "domains", 1), dataset.extras.get("domain")
+        if domains == 1 or found is None:
+            return
+        count = int(np.max(found)) + 1
+        if count != domains:
+            name = type(self.prior).__name__
+            raise SettingError(
+                f"{name}.domains is {domains} and {dataset.name} has {count}; give {count}, or 1 "
+                "for a prior that does not depend on the domain"
+            )
 
     def posterior(self, images: tf.Tensor) -> tfd.Distribution:
         """`q(z|x)`: `[B, ...]` images to B distributions over `[D]`."""

@@ -3,6 +3,7 @@
 import difflib
 import fnmatch
 import importlib
+import sys
 from collections.abc import Sequence
 
 from zoo.errors import UserError
@@ -14,13 +15,40 @@ PAPERS = (
     "zoo.papers.additive_decoders.tables",
     "zoo.papers.interaction_asymmetry.tables",
     "zoo.papers.seams.tables",
+    "zoo.papers.synergy.tables",
+    "zoo.papers.disentanglement_lib.tables",
 )
+# Modules of users.
+_OWN: list[str] = []
 
 
 def tables() -> dict[str, Table]:
     """All tables by name."""
-    found = [t for module in PAPERS for t in importlib.import_module(module).TABLES]
+    found = [t for module in (*PAPERS, *_OWN) for t in importlib.import_module(module).TABLES]
     return {table.name: table for table in found}
+
+
+def add(module: str) -> None:
+    """Adds the tables of a user's module that has been imported: its `TABLES`, if it has any.
+
+    Raises:
+        UserError: they are no tables, or one has the name of another.
+    """
+    if module in _OWN or not hasattr(sys.modules[module], "TABLES"):
+        return
+    known = set(tables())
+    for table in sys.modules[module].TABLES:
+        if not isinstance(table, Table):
+            raise UserError(
+                f"{module}.TABLES holds a {type(table).__name__}; give zoo.papers.spec.Table"
+            )
+        if table.name in known or "/" not in table.name:
+            raise UserError(
+                f"{module}.TABLES: a table cannot be named {table.name!r}; give '<work>/<number>', "
+                "which no other has"
+            )
+        known.add(table.name)
+    _OWN.append(module)
 
 
 def headlines() -> dict[str, tuple[Headline, ...]]:

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import re
 from collections.abc import Sequence
 
 import gin
@@ -12,6 +13,15 @@ from zoo import config, gin_files
 
 def of_text(text: str) -> dict[str, str]:
     """`scope/name.parameter` -> value of a gin text; the last wins, includes are followed."""
+    # Texts of thousands of runs differ by their seeds: those of one table are parsed once.
+    seeds = _SEED.findall(text)
+    if len(seeds) == 1 and "include" not in text:
+        return {**_parsed(_SEED.sub("", text)), "train.seed": seeds[0]}
+    return dict(_parsed(text))
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str) -> dict[str, str]:
     found = {}
     for statement in config_parser.ConfigParser(text, _Delegate(skip_unknown=True)):
         if isinstance(statement, config_parser.IncludeStatement):
@@ -41,6 +51,9 @@ def differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
 @functools.cache
 def _found(gin_file: str) -> dict[str, str]:
     return of_file(config.find(gin_file))
+
+
+_SEED = re.compile(r"^train\.seed = (\d+)$", re.M)
 
 
 class _Reference:

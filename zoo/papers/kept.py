@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zoo.errors import UserError
+from zoo.evaluation import median_interval
 from zoo.papers.spec import BUDGETS, Column, Row, Table
 
 
@@ -139,13 +140,15 @@ def united(fresh: Result, earlier: Result | None) -> Result:
 def as_csv(table: Table, found: Mapping[str, Sequence[Result]]) -> str:
     """One line a row, column and budget, with the numbers of all seeds.
 
-    `values` are those of `seeds` without `discarded`, `nan` where a run has no such number.
+    `values` are those of `seeds` without `discarded`, `nan` where a run has no such number. The
+    median has a 95 % interval over seeds, that of `zoo.evaluation.median_interval`.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     facts = [field.name for field in dataclasses.fields(Facts)]
-    numbers = ("paper_mean", "paper_std", "mean", "std", "seeds", "discarded", "values")
-    writer.writerow(("table", "row", "column", "budget", *numbers, *facts))
+    numbers = ("paper_mean", "paper_std", "mean", "std", "median", "median_low", "median_high")
+    runs = ("seeds", "discarded", "values")
+    writer.writerow(("table", "row", "column", "budget", *numbers, *runs, *facts))
     for row in table.rows:
         for result in found[row.name] or [None]:
             for column in table.columns:
@@ -162,13 +165,14 @@ def _written(result: Result | None, column: Column, row: Row) -> list:
     mean, std = row.paper.get(column.name) or ("", "")
     paper = ["" if mean is None else mean, "" if std is None else std]
     if result is None:
-        return ["", *paper, *[""] * (5 + len(dataclasses.fields(Facts)))]
+        return ["", *paper, *[""] * (8 + len(dataclasses.fields(Facts)))]
     numbers, values = result.numbers[column.name], result.values[column.name]
     left = [seed for seed in result.seeds if seed not in set(result.discarded)]
     return [
         result.budget,
         *paper,
         *([values.mean(), deviation(values)] if len(values) else ["", ""]),
+        *(median_interval(values) if len(values) and np.isfinite(values).all() else [""] * 3),
         " ".join(map(str, result.seeds)),
         " ".join(map(str, result.discarded)),
         " ".join(repr(float(numbers.get(seed, math.nan))) for seed in left),

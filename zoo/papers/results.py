@@ -1,6 +1,7 @@
 """Numbers of rows: from the folders of runs, without TensorFlow, and from what is kept of them."""
 
 import pathlib
+import re
 from collections.abc import Sequence
 
 from zoo import files, runs
@@ -123,11 +124,16 @@ def facts(run: Run, budget: str, manifests: Sequence[dict]) -> Facts:
         optimiser=departures.optimisers(run, budget),
         images_share=last["steps"] * last["batch_size"] / departures.images(run, PAPER),
         differences="; ".join(departures.differences(run, budget, precisions)),
-        dataset=last.get("dataset", ""),
-        test_dataset=last.get("test_dataset", ""),
+        dataset=_of_any_seed(last.get("dataset", "")),
+        test_dataset=_of_any_seed(last.get("test_dataset", "")),
         finished=max(manifest.get("finished", "") for manifest in manifests),
         processor=" and ".join(processors),
     )
+
+
+def _of_any_seed(dataset: str) -> str:
+    """The name of a data set without the seed that draws it, which differs from run to run."""
+    return re.sub(r"/seed=\d+", "/seed={seed}", dataset)
 
 
 def _is_discarded(table: Table, task: Task) -> bool:

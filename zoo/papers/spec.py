@@ -38,7 +38,7 @@ class Run:
     Attributes:
         name: its folder; two runs of one name are the same run.
         gin_file: as `zoo.train` takes it.
-        bindings: further bindings.
+        bindings: further bindings; `{seed}` in one is the seed, for data that it draws.
         cpu: the budget for two CPU cores; the paper's where it suits them as it is.
         seeds: of the paper's budget.
         evaluations: scores on further data sets.
@@ -69,7 +69,8 @@ class Run:
         """The gin file and all bindings of one seed."""
         chosen = self.budget(budget)
         bindings = (*self.bindings, *chosen.bindings, f"train.seed = {seed}")
-        return chosen.gin_file or self.gin_file, bindings
+        filled = tuple(binding.replace("{seed}", str(seed)) for binding in bindings)
+        return chosen.gin_file or self.gin_file, filled
 
 
 @dataclasses.dataclass(frozen=True)

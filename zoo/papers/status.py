@@ -1,10 +1,8 @@
-"""Tables and the state of runs, printed."""
+"""Tables, printed."""
 
-import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from zoo.papers.spec import BUDGETS, Table
-from zoo.papers.tasks import Task
 
 
 def show_tables(tables: Iterable[Table]) -> None:
@@ -17,15 +15,6 @@ def show_tables(tables: Iterable[Table]) -> None:
                 continue
             budgets = (f"{name}: {_budget(row.run, name)}" for name in BUDGETS)
             print(f"  {row.name}: {row.run.gin_file}; {'; '.join(budgets)}")
-
-
-def show_status(tasks: Sequence[Task]) -> None:
-    """Prints every run by number with its state, then how many are in each."""
-    states = [task.state() for task in tasks]
-    for k, (task, state) in enumerate(zip(tasks, states, strict=True)):
-        print(f"{k:4d}  {task}: {state}")
-    counts = collections.Counter(state.split()[0] for state in states)
-    print(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
 
 
 def _budget(run, name: str) -> str:

@@ -4,7 +4,7 @@
 | --- | --- |
 | `run_loop.py` | trains it: `zoo.portable.runner`, which needs JAX and numpy alone |
 | `program.bin` | the loop, a portable artifact of StableHLO |
-| `state.npz` | what the model and its optimisers hold, by name |
+| `state.npz` | what the model and its optimisers hold, by number |
 | `data.npz` | the tables of the data set, compressed |
 | `config.gin` | the operative configuration of the run |
 | `job.json` | what it is of: package, data set, steps, seed, sizes; the sha256 of the other files |

@@ -26,7 +26,7 @@ class Program:
 
     Attributes:
         artifact: the program, a portable artifact of StableHLO.
-        state: what the model and its optimisers hold, by name.
+        state: what the model and its optimisers hold, by number.
         data: the tables of the data set by name, and constants that the graph uses.
         losses: the shapes of the losses by name.
     """

@@ -16,8 +16,9 @@ from zoo.evaluation import facts as evaluation_facts
 
 # Heat maps and tables of more rows or columns than this are left to `scores.json`.
 LARGEST = 64
-ACRONYMS = {"ari", "auc", "dci", "dcimig", "dto", "ds", "fid", "ima", "irs", "j", "jemmig", "jis",
-            "kl", "lms", "mcc", "med", "mig", "rmse", "sap", "udr", "vae"}  # fmt: skip
+ACRONYMS = {"ari", "auc", "dci", "dcimig", "dto", "ds", "es", "fid", "ima", "irs", "j", "jemmig",
+            "jis", "kid", "kl", "lms", "mcc", "med", "mig", "rmse", "sap", "udr",
+            "vae"}  # fmt: skip
 # The axes of what is drawn as a spectrum.
 _SPECTRA = (("rank",), ("sample", "rank"))
 # The axes of what is drawn as a heat map.

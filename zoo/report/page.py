@@ -47,6 +47,15 @@ class Picture(NamedTuple):
     width: int
 
 
+class Table(NamedTuple):
+    """A table of texts: a heading, a caption, the heads of its columns, its rows."""
+
+    title: str
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
 def write(
     folder: str | os.PathLike,
     *,
@@ -58,6 +67,8 @@ def write(
     figures: Mapping[str, bytes | np.ndarray | str] | None = None,
     load: str | None = None,
     name: str = "index.html",
+    table: Table | None = None,
+    charts_by_title: Mapping[str, Sequence[str]] | None = None,
 ) -> pathlib.Path:
     """Writes `folder/index.html`, a self-contained page. What is empty or missing is left out.
 
@@ -74,6 +85,8 @@ def write(
             text of `zoo.drawing.charts`, which is trusted.
         load: the path of the run as a user would type it; names it in the code that loads it.
         name: of the file, another one for a page that is not alone in its folder.
+        table: a table of texts, above all else.
+        charts_by_title: sections of charts as SVG text, which is trusted, below it.
 
     Returns:
         The path of the page.
@@ -83,6 +96,7 @@ def write(
     axes = (contents.factor_names(summary, scores), contents.latent_names(metrics, scores))
     maps = contents.heat_maps(scores, *axes)
     beside = contents.score_columns(scores)
+    sections = {**(charts_by_title or {}), "Training": list(charts.curves(metrics).values())}
     manifest = json.dumps(dict(summary), indent=2, ensure_ascii=False, default=str)
     page = _template().render(
         light=palette.LIGHT,
@@ -91,7 +105,8 @@ def write(
         facts=contents.facts(summary),
         tiles=contents.key_figures(summary, metrics, scores),
         pictures=[_picture(*figure) for figure in (figures or {}).items()],
-        curves=[_inline(svg) for svg in charts.curves(metrics).values()],
+        table=table,
+        charts={title: [_inline(svg) for svg in drawn] for title, drawn in sections.items()},
         maps=[Picture("", "", _inline(svg), _width(svg)) for svg in maps],
         beside=list(beside.values()),
         interval_label=LABEL if "interval" in beside else "",

@@ -1,8 +1,11 @@
 """What commands that make many runs share: their flags, and the call that they lead to."""
 
 import argparse
+import collections
 import dataclasses
+import json
 import os
+import pathlib
 import re
 import sys
 import time
@@ -15,7 +18,7 @@ from zoo.scheduling.jobs import Job
 from zoo.scheduling.progress import Progress
 from zoo.scheduling.tries import LIMIT, Tries
 
-ENGINES = ("local",)
+ENGINES = ("local", "ray", "slurm")
 # Exit codes of a command: runs failed, or are left to others or to the next time.
 RUN_FAILED, RUNS_LEFT = 1, 75
 _UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -40,8 +43,18 @@ def duration(text: str) -> float:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that `run` takes."""
     parser.add_argument("--engine", choices=ENGINES, default="local", help="who runs them (local)")
+    parser.add_argument("--address", help="of a Ray cluster, such as host:6379 (one made here)")
     parser.add_argument(
-        "--jobs", type=positive, help="runs at a time (all cores, or one a GPU where there are)"
+        "--slurm",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of each Slurm job, such as partition=gpu or timeout_min=600; repeatable",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        help="runs at a time (one a GPU, or a core where there is none; with slurm, one)",
     )
     parser.add_argument("--threads", type=positive, help="of each run (the cores, shared evenly)")
     parser.add_argument(
@@ -53,6 +66,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retry", action="store_true", help=f"try again what failed {LIMIT} times")
     parser.add_argument("--json", action="store_true", help="progress as lines of JSON")
     parser.add_argument("--status", action="store_true", help="only say how far the runs are")
+
+
+def require_engine(options: argparse.Namespace) -> None:
+    """Raises a UserError where flags ask for an engine that cannot be, before anything is done."""
+    _engine(options, [])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +113,7 @@ def run(
         for job in table:
             if job.state() == jobs.FAILED:
                 Tries.of(job.folder).forget()
-    engine, threads = _engine(options, len(table))
+    engine, threads = _engine(options, table)
     deadline = None if options.time is None else time.time() + options.time
     work = Work(jobs.dump(table), deadline, threads=threads)
     progress = Progress(options.json)
@@ -115,8 +133,47 @@ def run(
     return Outcome(RUN_FAILED if lines else 0, tuple(lines))
 
 
-def _engine(options: argparse.Namespace, count: int) -> tuple[driver.Engine, int | None]:
-    """The engine, and how many threads each of its workers is to have."""
+def show_status(table: Sequence, as_json: bool = False) -> None:
+    """Prints every run by number with its state, then how many are in each; or the latter as JSON.
+
+    Args:
+        table: what has a name, by `str`, and a `state`.
+        as_json: one line.
+    """
+    states = [entry.state() for entry in table]
+    counts = collections.Counter(state.split()[0] for state in states)
+    if as_json:
+        print(json.dumps(dict(sorted(counts.items()))))
+        return
+    lines = (f"{k:4d}  {e}: {s}" for k, (e, s) in enumerate(zip(table, states, strict=True)))
+    print("\n".join([*lines, ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))]))
+
+
+def _engine(options: argparse.Namespace, table: Sequence[Job]) -> tuple[driver.Engine, int | None]:
+    """The engine, and how many threads each of its workers is to have; None leaves it to Slurm."""
+    if options.engine != "ray" and options.address:
+        raise UserError("--address is of --engine=ray")
+    if options.engine != "slurm" and options.slurm:
+        raise UserError("--slurm is of --engine=slurm")
+    if options.engine == "local":
+        return _local(options, len(table))
+    if options.devices:
+        raise UserError(f"--devices is of --engine=local; {options.engine} assigns GPUs itself")
+    if options.engine == "ray":
+        from zoo.scheduling.on_ray import Ray
+
+        threads = options.threads or 1
+        return Ray(options.address, options.jobs, len(table), threads), threads
+    from zoo.scheduling.on_slurm import Slurm
+
+    parameters = dict(map(_parameter, options.slurm))
+    if options.threads:
+        parameters.setdefault("cpus_per_task", options.threads)
+    folder = pathlib.Path(options.out) / "slurm"
+    return Slurm(folder, max(1, min(options.jobs or 1, len(table))), parameters), options.threads
+
+
+def _local(options: argparse.Namespace, count: int) -> tuple[driver.Engine, int]:
     gpus = local.gpus()
     if options.devices == "none":
         devices, gpus = local.NO_GPU, ()
@@ -131,3 +188,11 @@ def _engine(options: argparse.Namespace, count: int) -> tuple[driver.Engine, int
     own = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     threads = options.threads or int(own if own.isdecimal() else 0)
     return local.Local(workers, devices), threads or max(1, local.cores() // workers)
+
+
+def _parameter(text: str) -> tuple[str, str | int]:
+    """A `--slurm`, with whole numbers as such."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier() or not value:
+        raise UserError(f"--slurm={text!r}: give key=value, such as partition=gpu")
+    return name, int(value) if value.isdecimal() else value

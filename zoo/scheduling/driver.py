@@ -22,8 +22,11 @@ class Engine(Protocol):
     def alive(self) -> bool:
         """Whether any worker is still at the table, or may come to it."""
 
-    def stop(self) -> None:
-        """Ends the workers, with their runs saved, and waits for that."""
+    def stop(self, finished: bool) -> None:
+        """Ends the workers, with their runs saved, and waits for that.
+
+        An engine whose workers need no driver may leave them, unless the table is finished.
+        """
 
 
 def drive(table: Sequence[Job], engine: Engine, work: Work, progress: Progress) -> dict[str, str]:
@@ -47,23 +50,29 @@ def drive(table: Sequence[Job], engine: Engine, work: Work, progress: Progress) 
     left = [job for job in table if states[job.name] in (LEFT, RUNNING)]
     if not left:
         return states
-    with _signals_raise(), contextlib.ExitStack() as after:
-        after.callback(engine.stop)
-        engine.start(work)
-        while True:
-            # Asked first: what a worker did before it ended is seen after that.
-            alive = engine.alive()
-            begun = time.monotonic()
-            states |= {job.name: job.state() for job in left}
-            left = [job for job in left if states[job.name] in (LEFT, RUNNING)]
-            progress.show(states)
-            if not alive:
-                return states
-            if not left:
-                # A worker that has just done the last run ends by itself.
-                _wait(lambda: not engine.alive(), _TIDYING)
-                return states
-            time.sleep(max(_SHORTEST_PAUSE, 10 * (time.monotonic() - begun)))
+    with _signals_raise():
+        try:
+            engine.start(work)
+            while left and _watch(engine, left, states, progress):
+                left = [job for job in left if states[job.name] in (LEFT, RUNNING)]
+        finally:
+            engine.stop(not left)
+    return states
+
+
+def _watch(engine: Engine, left: Sequence[Job], states: dict, progress: Progress) -> bool:
+    """Brings states up to date after a pause; gives whether workers are still there."""
+    begun = time.monotonic()
+    # Asked first: what a worker did before it ended is seen after that.
+    alive = engine.alive()
+    states |= {job.name: job.state() for job in left}
+    progress.show(states)
+    if not any(states[job.name] in (LEFT, RUNNING) for job in left):
+        # A worker that has just done the last run ends by itself.
+        _wait(lambda: not engine.alive(), _TIDYING)
+    elif alive:
+        time.sleep(max(_SHORTEST_PAUSE, 10 * (time.monotonic() - begun)))
+    return alive
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> None:

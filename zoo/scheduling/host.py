@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 
 from zoo.scheduling import worker
@@ -46,14 +47,14 @@ class Host:
     def __init__(self, work: Work, environment: Mapping[str, str] | None = None):
         self._work = work
         self._environment = {**os.environ, **_threads(work.threads), **(environment or {})}
-        self._environment["PYTHONPATH"] = os.pathsep.join(filter(None, ["", *sys.path]))
+        self._environment["PYTHONPATH"] = search_path()
         self._process: subprocess.Popen | None = None
         self._stopped = threading.Event()
 
     def run(self) -> int:
         """Works until all runs are done or set aside (0), some are left (75), or fails (1)."""
         died = 0
-        while not self._stopped.is_set():
+        while not (self._stopped.is_set() or self._late()):
             ready, code = self._run_process()
             if code in (worker.FINISHED, worker.UNFINISHED, 1):
                 return code
@@ -75,6 +76,9 @@ class Host:
             process.wait(_SAVING)
         except subprocess.TimeoutExpired:
             process.kill()
+
+    def _late(self) -> bool:
+        return self._work.deadline is not None and time.time() >= self._work.deadline
 
     @property
     def pid(self) -> int | None:
@@ -101,6 +105,11 @@ class Host:
             ready = process.stdout.readline()
             # Standard input stays open: the worker ends once it is closed.
             return bool(ready), process.wait()
+
+
+def search_path() -> str:
+    """`PYTHONPATH` for a process that is to find what this one does."""
+    return os.pathsep.join(filter(None, sys.path))
 
 
 def _threads(number: int | None) -> dict[str, str]:

@@ -40,8 +40,9 @@ class Local:
         """Whether any worker is still at the table."""
         return any(thread.is_alive() for thread in self._threads)
 
-    def stop(self) -> None:
+    def stop(self, finished: bool) -> None:
         """Ends the workers, with their runs saved."""
+        del finished
         stoppers = [threading.Thread(target=host.stop) for host in self._hosts]
         for thread in stoppers:
             thread.start()

@@ -214,10 +214,20 @@ def _read_line() -> bytes:
 
 def main() -> None:
     """Works at the table on standard input, a line of JSON: `jobs`, `lease`, `deadline`."""
+    try:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _on_signal)
+        finished = _work_as_told()
+    except Spoilt:
+        sys.exit(RENEW)
+    except SystemExit as stop:
+        sys.exit(UNFINISHED if stop.code in _STOPPED else stop.code)
+    sys.exit(FINISHED if finished else UNFINISHED)
+
+
+def _work_as_told() -> bool:
     from absl import flags
 
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _on_signal)
     flags.FLAGS.mark_as_parsed()
     told = json.loads(_read_line())
     threading.Thread(target=_watch_parent, daemon=True).start()
@@ -228,13 +238,7 @@ def main() -> None:
         timer = threading.Timer(max(0.0, told["deadline"] - time.time()), _stop)
         timer.daemon = True
         timer.start()
-    try:
-        finished = work(jobs.load(told["jobs"]), told["lease"])
-    except Spoilt:
-        sys.exit(RENEW)
-    except SystemExit as stop:
-        sys.exit(UNFINISHED if stop.code in _STOPPED else stop.code)
-    sys.exit(FINISHED if finished else UNFINISHED)
+    return work(jobs.load(told["jobs"]), told["lease"])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from zoo import data, runs
 from zoo.data import sampling
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
-from zoo.models.base import Model
+from zoo.models.base import Encoder, Model
 from zoo.training import selection
 from zoo.training.loop import COMPILED, Loop, strategy_for
 from zoo.training.settings import Settings
@@ -59,10 +59,12 @@ def assemble(settings: Settings, folder: runs.RunFolder) -> Parts:
     _require_memory(settings, dataset)
     strategy = strategy_for(settings.devices)
     model = bound(settings, dataset, strategy)
+    model.check(dataset)
     sampler = settings.sampler(dataset, settings.batch_size)
     compiled = COMPILED[settings.compiled]
     loop = Loop(model, sampler, sampling.tensors(dataset), settings.seed, strategy, compiled)
     loop.trace()
+    _check_code(model)
     probe = settings.probe(model, tested) if settings.probe else dict
     return Parts(dataset, tested, model, loop, probe, _selection(settings, folder, model, dataset))
 
@@ -84,7 +86,13 @@ def built(
     keras.utils.set_random_seed(settings.seed)
     scope = (strategy or tf.distribute.get_strategy()).scope()
     with _policy(precision or settings.precision), scope:
-        return settings.model(dataset.images.shape[1:])
+        model = settings.model(dataset.images.shape[1:])
+    if not isinstance(model, Model):
+        raise UserError(
+            f"{settings.prefix}.model makes a {type(model).__name__}, which is no "
+            "zoo.models.base.Model; let its class be one (Autoencoder, Encoder or Model)"
+        )
+    return model
 
 
 def bound(
@@ -112,6 +120,23 @@ def _require_memory(settings: Settings, dataset: Dataset) -> None:
         raise UserError(
             f"{settings.prefix}.batch_size is {settings.batch_size}: its images take "
             f"{needed / 1e9:.0f} GB and this machine has {there / 1e9:.0f} GB; give less"
+        )
+
+
+def _check_code(model: Model) -> None:
+    """Says before the training what the export would find after it."""
+    if not isinstance(model, Encoder):
+        return
+    name = type(model).__name__
+    for attribute in ("observation_shape", "latent_dim"):
+        if not hasattr(model, attribute):
+            raise UserError(f"{name} has no {attribute}; set it in __init__")
+    images = tf.TensorSpec([None, *model.observation_shape])
+    codes = tf.function(model.encode).get_concrete_function(images).structured_outputs
+    if not codes.shape.is_compatible_with([None, *model.latent_shape]):
+        raise UserError(
+            f"{name}.encode gives codes of shape {['B', *codes.shape[1:]]}; by its latent_dim they "
+            f"are to be {['B', *model.latent_shape]}"
         )
 
 

@@ -51,8 +51,8 @@ class Pure:
 
     Attributes:
         function: a `tf.function`.
-        variables: all that training changes, and what else the model holds, by unique names: of
-            the model, then of its optimisers.
+        variables: all that training changes, and what else the model holds, by number: of the
+            model, then of its optimisers.
         tables: the tensors of the data set by name.
         seed: the run's.
         losses: the shapes of the losses by name, in alphabetical order.
@@ -220,10 +220,13 @@ def means(totals: Mapping[str, tf.Tensor], steps: int) -> dict[str, np.ndarray]:
 
 
 def state_of(model: Model) -> dict[str, tf.Variable]:
-    """All variables of a model and its optimisers, numbered, as paths may repeat."""
+    """All variables of a model and its optimisers, by number.
+
+    Their paths would not do: Keras counts the layers of a process in them.
+    """
     every = [*model.variables, *(v for each in model.optimizers for v in each.variables)]
     distinct = list({id(variable): variable for variable in every}.values())
-    return {f"{k:03d}/{variable.path}": variable.value for k, variable in enumerate(distinct)}
+    return {f"{k:03d}": variable.value for k, variable in enumerate(distinct)}
 
 
 def _untraced(error: BaseException) -> BaseException:

@@ -8,9 +8,9 @@ import gin
 import keras
 
 from zoo import config, gin_files, machine, runs
-from zoo.data import sampling
+from zoo.data import catalog, sampling
 from zoo.errors import UserError
-from zoo.evaluation import suite
+from zoo.evaluation import facts, suite
 from zoo.models.base import Model
 from zoo.training import selection
 from zoo.training.loop import COMPILED
@@ -130,5 +130,15 @@ class Settings:
         )
 
     def operative(self) -> str:
-        """The gin text of all that has been used so far, with the precision of these settings."""
-        return config.operative({f"{self.prefix}.precision": self.precision})
+        """The gin text of all that has been used so far, with the precision of these settings.
+
+        It imports the modules of data sets and scores of a user's own, too.
+        """
+        used = {
+            *suite.names_of(self.scores),
+            *(selection.parse(self.select) if self.select else ()),
+        }
+        sets = (self.dataset, self.test_dataset, self.validation_dataset)
+        modules = [catalog.module_of(name) for name in sets if name]
+        modules += [facts.OWN[name].__module__ for name in used if name in facts.OWN]
+        return config.operative({f"{self.prefix}.precision": self.precision}, filter(None, modules))

@@ -1,0 +1,49 @@
+"""Where the works that define scores can be read."""
+
+# arXiv numbers by `source` as scores state it.
+ARXIV = {
+    "Allen 2024": "2410.22559",
+    "Bińkowski et al. 2018": "1801.01401",
+    "Brady et al. 2023": "2305.14229",
+    "Brady et al. 2025": "2411.07784",
+    "Cao et al. 2022": "2206.04756",
+    "Chen et al. 2018": "1802.04942",
+    "Do & Tran 2020": "1908.09961",
+    "Duan et al. 2020": "1905.12614",
+    "Eastwood et al. 2023": "2210.00364",
+    "Gresele et al. 2021": "2106.05200",
+    "Heusel et al. 2017": "1706.08500",
+    "Hsu et al. 2023": "2305.18378",
+    "Hyvärinen & Morioka 2016": "1605.06336",
+    "Khemakhem et al. 2020": "2002.11537",
+    "Kim & Mnih 2018": "1802.05983",
+    "Kumar et al. 2018": "1711.00848",
+    "Lachapelle et al. 2022": "2107.10098",
+    "Lachapelle et al. 2023": "2307.02598",
+    "Li et al. 2020": "2002.10549",
+    "Locatello et al. 2019": "1811.12359",
+    "Peebles et al. 2020": "2008.10599",
+    "Pont-Tuset et al. 2017": "1503.00848",
+    "Ridgeway & Mozer 2018": "1802.05312",
+    "Rolinek et al. 2019": "1812.06775",
+    "Sepliarskaia et al. 2019": "1910.05587",
+    "Suter et al. 2019": "1811.00007",
+    "Zimmermann et al. 2021": "2102.08850",
+    "von Kügelgen et al. 2021": "2106.04619",
+}
+# Works that are not there: journals, conferences, a dissertation.
+ELSEWHERE = {
+    "Dowson & Landau 1982",
+    "Eastwood & Williams 2018",
+    "Higgins et al. 2017",
+    "Hotelling 1936",
+    "Hubert & Arabie 1985",
+    "Jaccard 1912",
+    "Zietlow 2022",
+}
+
+
+def link(source: str) -> str:
+    """A source in Markdown, linked to its text where it is on arXiv."""
+    number = ARXIV.get(source)
+    return f"[{source}](https://arxiv.org/abs/{number})" if number else source

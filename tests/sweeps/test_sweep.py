@@ -1,0 +1,204 @@
+"""Sweeps: the grid, what is refused before anything runs, the tables, the page."""
+
+import csv
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from zoo import sweep as sweep_command
+from zoo.drawing import strengths
+from zoo.errors import UserError
+from zoo.scheduling import jobs
+from zoo.sweeps import check, grid, summary
+
+
+@pytest.fixture
+def sweep(tmp_path, toy_gin):
+    """A sweep of two values and three seeds over the toy training."""
+
+    def make(*axes: str, seeds: int = 3, bindings: tuple = ()) -> grid.Sweep:
+        found = tuple(map(grid.axis, axes or ["BetaVAE.beta=1,16"]))
+        return grid.Sweep((toy_gin,), tuple(bindings), found, seeds, tmp_path / "sweep")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "text, values",
+    [
+        ("BetaVAE.beta=1,2,4", ("1", "2", "4")),
+        ("mlp_encoder.units = (32,), (64, 32)", ("(32,)", "(64, 32)")),
+        ("VAE.prior=@NormalPrior,@LaplacePrior()", ("@NormalPrior", "@LaplacePrior()")),
+        ("""train.dataset='a,b',"c" """, ("'a,b'", '"c"')),
+        ("a/VAE.options={'x': [1, 2]},None", ("{'x': [1, 2]}", "None")),
+    ],
+)
+def test_values_of_an_axis(text, values):
+    assert grid.axis(text).values == values
+
+
+@pytest.mark.parametrize(
+    "text, part",
+    [
+        ("BetaVAE.beta", "name.parameter=value"),
+        ("beta=1,2", "name.parameter=value"),
+        ("BetaVAE.beta=", "a value is empty"),
+        ("BetaVAE.beta=1,,2", "a value is empty"),
+        ("BetaVAE.beta=1,1", "1 is there twice"),
+        ("BetaVAE.beta=1,high", "high is no value; a text needs quotes"),
+    ],
+)
+def test_bad_axes_are_named(text, part):
+    with pytest.raises(UserError, match=re.escape(part)):
+        grid.axis(text)
+
+
+def test_the_grid_is_the_product_and_each_run_has_its_folder(sweep, tmp_path):
+    found = sweep("BetaVAE.beta=1,4", "VAE.latent_dim=2,3", seeds=2)
+    table = found.jobs()
+    folders = [job.folder.relative_to(tmp_path / "sweep").as_posix() for job in table]
+    first = ["beta=1,latent_dim=2", "beta=1,latent_dim=3"]
+    first += ["beta=4,latent_dim=2", "beta=4,latent_dim=3"]
+    assert folders == [f"{name}/seed{seed}" for seed in (0, 1) for name in first]
+    (step,) = table[-1].steps
+    bindings = [a.partition("=")[2] for a in step.arguments if a.startswith("--gin_bindings=")]
+    assert bindings == ["BetaVAE.beta = 4", "VAE.latent_dim = 3", "train.seed = 1"]
+    # Every value once, with as few runs as that takes.
+    assert [p.name for p in found.probes()] == [first[0], first[1], first[2]]
+
+
+def test_parameters_of_one_name_are_told_apart(sweep):
+    found = sweep("mlp_encoder.units=(8,)", "mlp_decoder.units=(8,),(9,)")
+    assert [p.name for p in found.points()] == [
+        "mlp_encoder.units=8,mlp_decoder.units=8",
+        "mlp_encoder.units=8,mlp_decoder.units=9",
+    ]
+
+
+def test_a_folder_is_one_sweeps(sweep, tmp_path):
+    sweep().claim()
+    sweep("BetaVAE.beta=1,16,32", seeds=5).claim()
+    for other in (sweep("VAE.latent_dim=1,2"), sweep(bindings=("train.steps = 3",))):
+        with pytest.raises(UserError, match="holds another sweep"):
+            other.claim()
+    (tmp_path / "sweep" / "sweep.json").write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        sweep().claim()
+    (tmp_path / "sweep" / "sweep.json").rename(tmp_path / "sweep" / "mine.txt")
+    with pytest.raises(UserError, match="holds no sweep"):
+        sweep().claim()
+
+
+@pytest.mark.parametrize(
+    "axis, part",
+    [
+        ("BetaVAE.beta=1,'high'", "beta=high: "),
+        ("BetaVAE.gamma=1", "doesn't have a parameter named 'gamma'"),
+        ("train.batch_size=16,0", "batch_size=0: train.batch_size is 0; give at least 1"),
+        ("AE.latent_dim=3,4", "--set=AE.latent_dim: nothing in these runs uses it"),
+    ],
+)
+def test_values_that_cannot_be_are_found_by_assembling(sweep, axis, part):
+    with pytest.raises(UserError) as found:
+        check.assemble_all(**check.told(sweep(axis)))
+    assert part in str(found.value)
+
+
+def test_values_that_can_be_are_assembled_in_a_process_of_its_own(sweep, tmp_path):
+    check.assemble_all(**check.told(sweep("BetaVAE.beta=1,4", "VAE.latent_dim=2,3")))
+    with pytest.raises(UserError, match="^beta=None: .*BetaVAE.beta is None"):
+        check.check(sweep("BetaVAE.beta=1,None"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 9, 15])
+def test_the_interval_of_the_median_covers_it_as_often_as_is_said(n):
+    ranks = np.arange(1.0, n + 1)
+    low, high, coverage = summary.median_interval(ranks[::-1])
+    # The order statistics by hand: how likely the median is between the k-th and the last but k.
+    k = int(low)
+    assert high == n + 1 - k
+    below = sum(math.comb(n, j) for j in range(k)) / 2**n
+    assert coverage == pytest.approx(1 - 2 * below)
+    if n > 5:
+        assert coverage >= 0.95 and 1 - 2 * scipy.stats.binom.cdf(k, n, 0.5) < 0.95
+    samples = np.random.default_rng(n).exponential(size=(4000, n))
+    bounds = np.array([summary.median_interval(some)[:2] for some in samples])
+    hits = (bounds[:, 0] <= math.log(2)) & (math.log(2) <= bounds[:, 1])
+    assert hits.mean() == pytest.approx(coverage, abs=0.02)
+
+
+@pytest.fixture
+def finished(sweep):
+    """A sweep whose runs are made by hand: MIG is a tenth of beta's number, and grows by seeds."""
+    found = sweep()
+    for k, point in enumerate(found.points()):
+        for seed in range(3):
+            folder = found.folder(point, seed)
+            (folder / "saved_model").mkdir(parents=True)
+            scores = {"mig": {"score": 0.1 * (k + 1) + 0.01 * seed}, "sap": {"score": None}}
+            (folder / "scores.json").write_text(json.dumps(scores))
+            (folder / "DONE").touch()
+    for job in summary.agreements(found):
+        job.folder.mkdir(parents=True)
+        kept = {"udr": {"seed0": 0.5, "seed1": 0.6, "seed2": 0.7}}
+        (job.folder / job.steps[0].product).write_text(json.dumps(kept))
+    return found
+
+
+def test_tables_and_page_have_every_run(finished):
+    assert [job.state() for job in summary.agreements(finished)] == [jobs.DONE] * 2
+    paths = summary.write(finished)
+    assert [path.name for path in paths] == ["sweep.csv", "sweep.md", "index.html"]
+    rows = list(csv.DictReader(paths[0].read_text().splitlines()))
+    assert [(r["BetaVAE.beta"], r["seed"]) for r in rows] == [
+        (b, s) for b in ("1", "16") for s in "012"
+    ]
+    assert [float(r["mig"]) for r in rows] == pytest.approx([0.1, 0.11, 0.12, 0.2, 0.21, 0.22])
+    assert {r["udr"] for r in rows} == {"0.5", "0.6", "0.7"} and "sap" not in rows[0]
+    text = paths[1].read_text()
+    assert "| BetaVAE.beta | seeds | mig | udr |" in text
+    assert "| 16 | 3 | 0.21 [0.2, 0.22] | 0.6 [0.5, 0.7] |" in text
+    assert "with probability 0.75" in text
+    page = paths[2].read_text()
+    assert "<h2>Scores against BetaVAE.beta</h2>" in page and "<h2>UDR against MIG</h2>" in page
+    assert "0.21 [0.2, 0.22]" in page and "beta=16" in page
+
+
+def test_a_damaged_run_is_left_out_of_the_tables(finished):
+    point = finished.points()[0]
+    (finished.folder(point, 0) / "scores.json").write_text("{")
+    assert "| 1 | 3 | 0.115 [0.11, 0.12] |" in summary.write(finished)[1].read_text()
+
+
+@pytest.mark.parametrize("places", [(1.0, 2.0, 100.0), (-1.0, 0.0, 1.0), ("a", "b", "c")])
+def test_the_chart_shows_every_run_and_every_value(places):
+    svg = strengths.chart(places, [[0.1, 0.2], [], [0.3, float("nan")]], title="MIG", x_label="x")
+    for place in places:
+        assert f">{place if isinstance(place, str) else format(place, 'g')}<" in svg.replace(
+            "−", "-"
+        )
+    # The marker is drawn once and used for each of the three runs.
+    assert len(re.findall(r"<use ", svg)) >= 3
+    with pytest.raises(ValueError, match="3 places"):
+        strengths.chart(places, [[0.1]], title="MIG", x_label="x")
+
+
+@pytest.mark.parametrize(
+    "arguments, part",
+    [
+        (["--set=BetaVAE.beta=1,2"], "--gin_file"),
+        (["--gin_file=toy.gin"], "--set"),
+        (["--gin_file=nowhere.gin", "--set=BetaVAE.beta=1"], "nowhere.gin: no such gin file"),
+        (["--gin_file=TOY", "--set=train.seed=1,2"], "seeds are made by --seeds"),
+        (["--gin_file=TOY", "--set=A.b=1", "--set=A.b=2"], "names A.b twice"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, part, fails, tmp_path, toy_gin):
+    arguments = [argument.replace("TOY", toy_gin) for argument in arguments]
+    assert part in fails(sweep_command.main, *arguments, f"--out={tmp_path / 'out'}")
+    assert not (tmp_path / "out").exists()

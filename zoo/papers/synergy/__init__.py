@@ -1,0 +1,1 @@
+"""Li, Fan et al. 2025: sufficient changes and sparse mixing."""

@@ -1,0 +1,53 @@
+"""The trainings of the synergy tables: one gin file, and what rows change of it."""
+
+from zoo.papers.spec import Budget, Run
+
+GIN = "gin/papers/synergy/cg_vae.gin"
+SEEDS = 5
+# The settings of the sweep over alpha choose that of all other tables, so they are run on data of
+# other seeds: 10000, 10001, ...
+OTHER_DATA = "1000"
+
+_NO_SPARSITY = "VAE.jacobian_penalty = None"
+# Row -> what it binds. `domains` is bound before, and the last binding of a name holds.
+KINDS = {
+    "beta_vae": ("VAE.prior = @NormalPrior", _NO_SPARSITY),
+    "ivae": ('DomainFlow.kind = "affine"', _NO_SPARSITY),
+    "sparsity_only": ("FlowPrior.domains = 1",),
+    "domains_only": (_NO_SPARSITY,),
+    "cg_vae": (),
+    "l2": ('JacobianSparsity.penalty = "l2"',),
+    "mcp": ('JacobianSparsity.penalty = "mcp"',),
+    "scad": ('JacobianSparsity.penalty = "scad"',),
+    "as_written": ("JacobianSparsity.as_written = True",),
+    "untrained": ("train.steps = 1", "Adam.learning_rate = 0.0", "train.compiled = 'never'"),
+    "oracle": (
+        "FlowPrior.flow = @KnownSources",
+        'KnownSources.dataset = "{data}"',
+        _NO_SPARSITY,
+    ),
+}
+
+
+def run(kind: str, graph: str, domains: int, suffix: str = "") -> Run:
+    """A row of `KINDS` on a set of `zoo_synthetic`; the data have the seed of the training."""
+    data = f"zoo_synthetic/{graph}_{domains}{suffix}"
+    return _on(f"synergy/{graph}_{domains}{suffix}/{kind}", data, "", domains, KINDS[kind])
+
+
+def at_alpha(alpha: float) -> Run:
+    """CG-VAE on the shared pair over five domains, at an alpha and on data of other seeds."""
+    bindings = (f"alpha/linear_ramp.end = {alpha!r}",)
+    name = f"synergy/shared_pair_5/alpha_{alpha:g}"
+    return _on(name, "zoo_synthetic/shared_pair_5", OTHER_DATA, 5, bindings)
+
+
+def _on(name: str, data: str, prefix: str, domains: int, bindings: tuple[str, ...]) -> Run:
+    data = f"{data}/seed={prefix}{{seed}}"
+    bound = (
+        f'train.dataset = "{data}[train]"',
+        f'train.test_dataset = "{data}[test]"',
+        f"FlowPrior.domains = {domains}",
+        *(binding.replace("{data}", data) for binding in bindings),
+    )
+    return Run(name, GIN, bound, cpu=Budget(seeds=SEEDS), seeds=SEEDS)

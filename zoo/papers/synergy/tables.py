@@ -1,0 +1,189 @@
+"""Li, Fan et al. 2025: does sparsity of the mixing make up for missing domains?
+
+The paper's own numbers could not be had. The orders below were written down before any of these
+runs was made; those of the paper's text are marked so in the notes.
+"""
+
+from zoo.papers.results import last
+from zoo.papers.spec import Claim, Column, Row, Table
+from zoo.papers.synergy import pictures, runs
+
+GRAPHS = ("shared_pair", "banded", "dense_turned")
+DOMAINS = (1, 2, 3, 5, 9)
+# Of the sum of entries, in nats; the paper's range is said to be 0.01 to 0.5, in unknown units.
+ALPHAS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0)
+_MAIN = ("untrained", "beta_vae", "ivae", "sparsity_only", "domains_only", "cg_vae", "oracle")
+_PENALTIES = ("domains_only", "cg_vae", "l2", "mcp", "scad", "as_written")
+
+WITHIN = Column("MCC within domains", ("within_domain_mcc", "score"), decimals=3)
+COLUMNS = (
+    WITHIN,
+    Column("MCC pooled", ("mcc", "score"), decimals=3),
+    Column("graph F1", ("mixing_graph_f1", "score")),
+    Column("SHD", ("mixing_graph_f1", "shd"), decimals=1),
+    Column("RMSE", ("reconstruction_rmse", "score"), decimals=3),
+    Column("KL, nats", ("kl",), "metrics.jsonl", reduce=last, decimals=2),
+)
+_FLOORS = (
+    "Below about .85 a score shows nothing: raw observations and turned true sources score .6 to "
+    ".8 (`facts` of a set, see `data/zoo_synthetic/README.md`)."
+)
+_DATA = "A seed draws graph, mixing, sources and initial weights; rows of one set share its data."
+_OURS = "The paper's numbers and settings could not be had; data, networks and settings are ours."
+
+
+def _less(lower: str, higher: str) -> Claim:
+    return Claim(WITHIN.name, lower, higher)
+
+
+def _rows(graph: str, domains: int, kinds, suffix: str = "") -> list[Row]:
+    return [
+        Row(
+            f"{graph}{suffix}/{domains}/{kind}",
+            runs.run(kind, graph, domains, suffix),
+            group=kind,
+            x=float(domains),
+        )
+        for kind in kinds
+    ]
+
+
+def _domains_table() -> Table:
+    rows = [r for graph in GRAPHS for count in DOMAINS for r in _rows(graph, count, _MAIN)]
+    return Table(
+        "synergy/domains",
+        "MCC against the number of domains, with and without sparsity",
+        COLUMNS,
+        tuple(rows),
+        (
+            _less("shared_pair/5/domains_only", "shared_pair/5/cg_vae"),
+            _less("shared_pair/3/domains_only", "shared_pair/3/cg_vae"),
+            _less("shared_pair/1/cg_vae", "shared_pair/5/cg_vae"),
+            _less("shared_pair/2/ivae", "shared_pair/2/cg_vae"),
+            _less("shared_pair/3/ivae", "shared_pair/3/cg_vae"),
+            _less("shared_pair/2/beta_vae", "shared_pair/2/cg_vae"),
+            _less("shared_pair/3/beta_vae", "shared_pair/3/cg_vae"),
+            _less("dense_turned/5/cg_vae", "dense_turned/5/domains_only"),
+        ),
+        notes=(
+            _OURS,
+            _DATA,
+            _FLOORS,
+            "Predicted: on the shared pair sparsity and changes together beat changes alone at 3 "
+            "and 5 domains (the paper's claim), by less at 9; with one domain no alpha parts the "
+            "pair, as a wrong graph has fewer edges; on the banded graph sparsity alone does as "
+            "well as both (ours); on the dense mixing sparsity hurts (ours).",
+            "The oracle has the true densities, fixed, and no sparsity. At 9 domains it is to "
+            "exceed .95, or the training is at fault; with few domains no prior identifies the "
+            "sources.",
+            "iVAE's encoder takes the observation alone, as all rows' do; the authors' takes the "
+            "domain, too.",
+        ),
+        figure=pictures.against_domains,
+    )
+
+
+def _alpha_table() -> Table:
+    rows = [Row(f"alpha_{alpha:g}", runs.at_alpha(alpha), x=alpha) for alpha in ALPHAS]
+    return Table(
+        "synergy/alpha",
+        "CG-VAE on the shared pair, five domains: the weight of sparsity",
+        COLUMNS,
+        tuple(rows),
+        (_less("alpha_0.001", "alpha_0.1"), _less("alpha_50", "alpha_0.1")),
+        notes=(
+            _OURS,
+            "The data have other seeds than those of the other tables, whose alpha of 0.1 may be "
+            "changed by this table before they are run, and not after.",
+            "Predicted (ours): a rise, then a fall.",
+        ),
+    )
+
+
+def _penalty_table() -> Table:
+    return Table(
+        "synergy/penalty",
+        "CG-VAE on the shared pair, five domains: what is taken of the Jacobian's entries",
+        COLUMNS,
+        tuple(_rows("shared_pair", 5, _PENALTIES)),
+        tuple(
+            _less(f"shared_pair/5/{lower}", "shared_pair/5/cg_vae")
+            for lower in ("domains_only", "l2", "as_written")
+        ),
+        notes=(
+            _OURS,
+            _DATA,
+            "Predicted: |t| beats t^2, which does as no penalty does (the paper's appendix); the "
+            "term as written does as no penalty does, for the code grows (ours).",
+        ),
+    )
+
+
+def _misspecification_table() -> Table:
+    graphs = [f"random_{percent}" for percent in (25, 50, 75, 100)]
+    rows = [r for graph in graphs for r in _rows(graph, 3, ("domains_only", "cg_vae"))]
+    return Table(
+        "synergy/misspecification",
+        "Three domains, random graphs from sparse to full",
+        COLUMNS,
+        tuple(rows),
+        (_less("random_100/3/cg_vae", "random_25/3/cg_vae"),),
+        notes=(
+            _OURS,
+            _DATA,
+            _FLOORS,
+            "Sets of random_25 are often nearly solved by their raw observations.",
+            "Predicted (ours): sparsity helps less the fuller the graph.",
+        ),
+    )
+
+
+def _changes_table() -> Table:
+    kinds = ("domains_only", "cg_vae", "oracle")
+    rows = [
+        r for suffix in ("", "_deviation", "_mean") for r in _rows("shared_pair", 9, kinds, suffix)
+    ]
+    return Table(
+        "synergy/changes",
+        "Shared pair, nine domains: what changes between them",
+        COLUMNS,
+        tuple(rows),
+        (
+            _less("shared_pair_mean/9/domains_only", "shared_pair/9/domains_only"),
+            _less("shared_pair_mean/9/cg_vae", "shared_pair/9/cg_vae"),
+        ),
+        notes=(
+            _OURS,
+            _DATA,
+            "Predicted (ours): where means alone change, sources are found up to a linear map.",
+        ),
+    )
+
+
+def _total_table() -> Table:
+    rows = [
+        r for n in DOMAINS for r in _rows("shared_pair", n, ("domains_only", "cg_vae"), "_total")
+    ]
+    return Table(
+        "synergy/total",
+        "Shared pair: 40,000 training samples in all, whatever the number of domains",
+        COLUMNS,
+        tuple(rows),
+        (_less("shared_pair_total/5/domains_only", "shared_pair_total/5/cg_vae"),),
+        notes=(
+            _OURS,
+            _DATA,
+            "Predicted: as in synergy/domains, where more domains are more data, too.",
+        ),
+        figure=pictures.against_domains,
+    )
+
+
+TABLES = (
+    _domains_table(),
+    _alpha_table(),
+    _penalty_table(),
+    _misspecification_table(),
+    _changes_table(),
+    _total_table(),
+)

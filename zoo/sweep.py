@@ -1,0 +1,71 @@
+"""Trains over values of bindings: `python -m zoo.sweep --gin_file=... --set 'BetaVAE.beta=1,4'`."""
+
+import argparse
+import pathlib
+from collections.abc import Sequence
+
+from zoo import cli
+from zoo.scheduling import command
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = cli.Parser(
+        prog="python -m zoo.sweep",
+        description="Train every value of some bindings with several seeds, and write a table and "
+        "a page of their scores. The same command again passes over finished runs and goes on with "
+        "broken ones; it may have more values and more seeds.",
+    )
+    parser.add_argument(
+        "--gin_file", action="append", required=True, metavar="FILE", help="as of zoo.train"
+    )
+    parser.add_argument(
+        "--gin_bindings", action="append", default=[], metavar="BINDING", help="of all runs"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        required=True,
+        metavar="NAME=VALUE,VALUE",
+        help="the values of a binding; repeatable: all combinations are run",
+    )
+    parser.add_argument("--seeds", type=command.positive, default=5, help="how many of each (5)")
+    parser.add_argument("--out", required=True, help="the folder of all runs, tables and the page")
+    command.add_flags(parser)
+    return parser.parse_args(argv)
+
+
+@cli.command(_parse)
+def main(options: argparse.Namespace) -> None:
+    """Checks, trains what is missing, writes the tables, tells what failed."""
+    from zoo import config
+    from zoo.sweeps import check, grid
+
+    for file in options.gin_file:
+        config.find(file)
+    axes = tuple(map(grid.axis, options.set))
+    grid.require_apart(axes)
+    out = pathlib.Path(options.out)
+    sweep = grid.Sweep(
+        tuple(options.gin_file), tuple(options.gin_bindings), axes, options.seeds, out
+    )
+    sweep.require_same()
+    table = sweep.jobs()
+    if options.status:
+        command.show_status(table, options.json)
+        return
+    command.require_engine(options)
+    if any(job.left() for job in table):
+        check.check(sweep)
+    sweep.claim()
+    outcome = command.run(table, options)
+
+    from zoo.sweeps import summary
+
+    compared = command.run(summary.agreements(sweep), options)
+    for path in summary.write(sweep):
+        print(path)
+    (outcome if outcome.code else compared).end()
+
+
+if __name__ == "__main__":
+    cli.run(main)

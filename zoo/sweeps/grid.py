@@ -1,0 +1,218 @@
+"""The grid of a sweep: values of bindings, seeds, and a folder for each run."""
+
+import ast
+import dataclasses
+import itertools
+import json
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+
+from zoo import runs
+from zoo.errors import UserError
+from zoo.scheduling.jobs import Job, Step
+
+_FILE = "sweep.json"
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """A binding and the values it takes.
+
+    Attributes:
+        name: of the binding, `BetaVAE.beta`.
+        values: as a gin file has them.
+    """
+
+    name: str
+    values: tuple[str, ...]
+
+    @property
+    def short(self) -> str:
+        """The parameter alone."""
+        return self.name.rpartition(".")[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One value of every axis.
+
+    Attributes:
+        name: of its folder, `beta=4`.
+        values: by the names of the axes, as written.
+    """
+
+    name: str
+    values: dict[str, str]
+
+    @property
+    def bindings(self) -> list[str]:
+        """As gin has them."""
+        return [f"{name} = {value}" for name, value in self.values.items()]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Trainings of all values of some bindings.
+
+    Attributes:
+        gin_files: as `zoo.train` takes them.
+        bindings: that all runs have.
+        axes: the bindings that differ.
+        seeds: how many runs, of seeds 0, 1, ..., each point has.
+        out: the folder of all.
+    """
+
+    gin_files: tuple[str, ...]
+    bindings: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    seeds: int
+    out: pathlib.Path
+
+    def points(self) -> list[Point]:
+        """The product of the values."""
+        shorts = [axis.short for axis in self.axes]
+        names = [a.short if shorts.count(a.short) == 1 else a.name for a in self.axes]
+        points = []
+        for values in itertools.product(*(axis.values for axis in self.axes)):
+            pairs = zip(names, values, strict=True)
+            name = ",".join(f"{name}={_as_file(value)}" for name, value in pairs)
+            chosen = zip((axis.name for axis in self.axes), values, strict=True)
+            points.append(Point(name, dict(chosen)))
+        return points
+
+    def folder(self, point: Point, seed: int) -> pathlib.Path:
+        """Of a run."""
+        return self.out / point.name / f"seed{seed}"
+
+    def jobs(self) -> list[Job]:
+        """All runs: the first seed of every point, then the second, and so on."""
+        points = self.points()
+        return [self._job(point, seed) for seed in range(self.seeds) for point in points]
+
+    def probes(self) -> Iterator[Point]:
+        """Few points that have every value once."""
+        points = self.points()
+        seen: set[tuple[str, str]] = set()
+        for point in points:
+            new = set(point.values.items()) - seen
+            if new:
+                seen |= new
+                yield point
+
+    def require_same(self) -> None:
+        """Raises a UserError where the folder holds something else than this sweep.
+
+        It may have had fewer values and seeds.
+        """
+        path = self.out / _FILE
+        if path.exists():
+            before, now = _read(path), self._facts()
+            changed = [
+                f"{key}: {_listed(before.get(key))} -> {_listed(now[key])}"
+                for key in ("gin_files", "bindings", "axes")
+                if _listed(before.get(key)) != _listed(now[key])
+            ]
+            if changed:
+                raise UserError(
+                    f"{self.out} holds another sweep ({'; '.join(changed)}); choose another --out "
+                    "or the same settings"
+                )
+        elif self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+            raise UserError(f"{self.out} is there and holds no sweep; choose another --out")
+
+    def claim(self) -> None:
+        """Binds the folder to this sweep; see `require_same`."""
+        self.require_same()
+        runs.write_text(self.out / _FILE, json.dumps(self._facts(), indent=1) + "\n")
+
+    def _facts(self) -> dict:
+        return {
+            "gin_files": list(self.gin_files),
+            "bindings": list(self.bindings),
+            "axes": {axis.name: list(axis.values) for axis in self.axes},
+            "seeds": self.seeds,
+        }
+
+    def _job(self, point: Point, seed: int) -> Job:
+        folder = self.folder(point, seed)
+        bindings = (*self.bindings, *point.bindings, f"train.seed = {seed}")
+        arguments = (
+            *(f"--gin_file={file}" for file in self.gin_files),
+            f"--run_dir={folder}",
+            *(f"--gin_bindings={binding}" for binding in bindings),
+        )
+        return Job(f"{point.name} seed {seed}", folder, (Step("DONE", "zoo.train", arguments),))
+
+
+def axis(text: str) -> Axis:
+    """The axis of a `--set`, such as `BetaVAE.beta=1,2,4,8`; commas in brackets are the values'.
+
+    Raises:
+        UserError: it is none.
+    """
+    name, equals, values = (part.strip() for part in text.partition("="))
+    if not equals or not re.fullmatch(r"[\w./]*\w\.\w+", name):
+        raise UserError(f"--set={text!r}: give name.parameter=value,value,...")
+    found = _split(values)
+    if not all(found):
+        raise UserError(f"--set={text!r}: a value is empty")
+    for value in found:
+        # gin's references and macros name what only the packages of a run know.
+        if not set("@%") & set(value):
+            try:
+                ast.literal_eval(value)
+            except (ValueError, SyntaxError):
+                raise UserError(
+                    f"--set={text!r}: {value} is no value; a text needs quotes, a reference @"
+                ) from None
+    if twice := [value for value in found if found.count(value) > 1]:
+        raise UserError(f"--set={text!r}: {twice[0]} is there twice")
+    return Axis(name, tuple(found))
+
+
+def require_apart(axes: Sequence[Axis]) -> None:
+    """Raises a UserError where two axes have one name, or one is the seed."""
+    names = [axis.name for axis in axes]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"--set names {twice[0]} twice; give all its values at once")
+    if "train.seed" in names:
+        raise UserError("--set=train.seed: seeds are made by --seeds")
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas that stand in no brackets and no quotes."""
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in _OPENING or letter in _CLOSING:
+            depth += 1 if letter in _OPENING else -1
+        elif letter == "," and not depth:
+            parts.append("")
+            continue
+        parts[-1] += letter
+    return [part.strip() for part in parts]
+
+
+def _as_file(value: str) -> str:
+    """A value as a part of a file's name."""
+    return re.sub(r"[^\w.+-]+", "_", value.strip("'\"")).strip("_") or "_"
+
+
+def _listed(value) -> str:
+    """A list, or the names of an object, in a line."""
+    return ", ".join(map(str, value or ())) or "none"
+
+
+def _read(path: pathlib.Path) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is damaged; choose another --out")
+    return found

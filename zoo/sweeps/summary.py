@@ -1,0 +1,219 @@
+"""What a sweep gives: a table of all runs as CSV, medians as Markdown, and a page with charts."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.stats
+
+from zoo import runs
+from zoo.drawing import charts, strengths
+from zoo.report import page
+from zoo.scheduling.jobs import Job, Step
+from zoo.sweeps.grid import Axis, Point, Sweep
+
+UDR = "udr"
+_COVERAGE = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A finished run: where it stands, and its scores by name."""
+
+    point: Point
+    seed: int
+    scores: dict[str, float]
+
+
+def agreements(sweep: Sweep) -> list[Job]:
+    """The comparisons of the finished seeds of each point, where there are two at least."""
+    found = []
+    for point in sweep.points():
+        folders = [sweep.folder(point, seed) for seed in range(sweep.seeds)]
+        done = [folder for folder in folders if (folder / "DONE").exists()]
+        models = [folder for folder in done if (folder / "saved_model").is_dir()]
+        if len(models) > 1:
+            folder = sweep.out / point.name / UDR
+            product = _agreement(models)
+            arguments = (
+                *(f"--gin_file={file}" for file in sweep.gin_files),
+                *(f"--run={model}" for model in models),
+                f"--out={folder / product}",
+            )
+            step = Step(product, "zoo.sweeps.agreement", arguments)
+            found.append(Job(f"{point.name} UDR", folder, (step,)))
+    return found
+
+
+def read(sweep: Sweep) -> list[Row]:
+    """The finished runs."""
+    rows = []
+    for point in sweep.points():
+        folders = {seed: sweep.folder(point, seed) for seed in range(sweep.seeds)}
+        done = {seed: folder for seed, folder in folders.items() if (folder / "DONE").exists()}
+        product = _agreement([f for f in done.values() if (f / "saved_model").is_dir()])
+        udr = _json(sweep.out / point.name / UDR / product).get("udr") or {}
+        for seed, folder in done.items():
+            scores = {name: row.get("score") for name, row in _json(folder / "scores.json").items()}
+            scores[UDR] = udr.get(folder.name)
+            known = {n: float(s) for n, s in scores.items() if isinstance(s, int | float)}
+            rows.append(Row(point, seed, known))
+    return rows
+
+
+def write(sweep: Sweep) -> list[pathlib.Path]:
+    """Writes `sweep.csv`, `sweep.md` and `index.html` into the folder of a sweep."""
+    rows = read(sweep)
+    found = dict.fromkeys(name for row in rows for name in row.scores)
+    names = sorted(found, key=lambda name: name == UDR)
+    paths = [sweep.out / name for name in ("sweep.csv", "sweep.md", "index.html")]
+    runs.write_text(paths[0], as_csv(sweep, rows, names))
+    runs.write_text(paths[1], markdown(sweep, rows, names))
+    _write_page(sweep, rows, names)
+    return paths
+
+
+def as_csv(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
+    """A line a run: its values, its seed, its scores."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*(axis.name for axis in sweep.axes), "seed", *names])
+    for row in rows:
+        scores = (row.scores.get(name, "") for name in names)
+        writer.writerow([*row.point.values.values(), row.seed, *scores])
+    return text.getvalue()
+
+
+def markdown(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
+    """A line a point: the median over its seeds of each score, with its interval."""
+    heads = [*(axis.name for axis in sweep.axes), "seeds", *names]
+    lines = [_line(heads), _line("---" for _ in heads)]
+    lines += [_line(cells) for cells in _cells(sweep, rows, names)]
+    files, bound = ", ".join(sweep.gin_files), "; ".join(sweep.bindings)
+    return "\n".join(
+        [
+            f"# Sweep of {', '.join(axis.name for axis in sweep.axes)}\n",
+            f"{files}{f' with {bound}' if bound else ''}, {sweep.seeds} seeds a point.\n",
+            *lines,
+            "",
+            legend(sweep),
+            "",
+        ]
+    )
+
+
+def legend(sweep: Sweep) -> str:
+    """What the numbers of the table are."""
+    coverage = median_interval(np.arange(float(sweep.seeds)))[2] if sweep.seeds > 1 else 0.0
+    return (
+        "Median over seeds [interval of the median from order statistics, without assumptions on "
+        f"the distribution; with {sweep.seeds} seeds it covers the median with probability "
+        f"{coverage:.3g}]."
+    )
+
+
+def median_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """The interval of the population's median between two order statistics, and its coverage.
+
+    [x_(k), x_(n+1-k)] covers it with probability 1 - 2 P(B < k), B binomial of n and 1/2, whatever
+    the distribution; k is the largest with 95 % at least, and 1 where even the extremes have less.
+
+    Args:
+        values: `[n]`, n >= 1.
+    """
+    ordered = np.sort(np.asarray(values, float))
+    n = len(ordered)
+    k = max(1, int(scipy.stats.binom.ppf((1 - _COVERAGE) / 2, n, 0.5)))
+    while k > 1 and 1 - 2 * scipy.stats.binom.cdf(k - 1, n, 0.5) < _COVERAGE:
+        k -= 1
+    coverage = max(0.0, 1 - 2 * float(scipy.stats.binom.cdf(k - 1, n, 0.5)))
+    return float(ordered[k - 1]), float(ordered[n - k]), coverage
+
+
+def number(axis: Axis) -> list[float] | None:
+    """The values of an axis as numbers; None where one is none."""
+    try:
+        found = [float(value) for value in axis.values]
+    except ValueError:
+        return None
+    return found if all(map(math.isfinite, found)) else None
+
+
+def _cells(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> list[list[str]]:
+    lines = []
+    for point in sweep.points():
+        here = [row for row in rows if row.point == point]
+        cells = [_shown([r.scores[name] for r in here if name in r.scores]) for name in names]
+        lines.append([*point.values.values(), str(len(here)), *cells])
+    return lines
+
+
+def _shown(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    if len(values) == 1:
+        return f"{values[0]:.3g}"
+    low, high, _ = median_interval(np.array(values))
+    return f"{np.median(values):.3g} [{low:.3g}, {high:.3g}]"
+
+
+def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None:
+    drawn = {}
+    for axis in sweep.axes:
+        places = number(axis) or axis.values
+        drawn[f"Scores against {axis.name}"] = [
+            strengths.chart(
+                places, _by_value(axis, rows, name), title=name.replace("_", " "), x_label=axis.name
+            )
+            for name in names
+        ]
+    pairs = [row for row in rows if UDR in row.scores and "mig" in row.scores]
+    if len(pairs) > 1:
+        drawn["UDR against MIG"] = [
+            charts.scatter(
+                np.array([row.scores["mig"] for row in pairs]),
+                np.array([row.scores[UDR] for row in pairs]),
+                title="A point a run",
+                x_label="MIG",
+                y_label="UDR",
+                groups=[row.point.name for row in pairs],
+            )
+        ]
+    heads = [*(axis.short for axis in sweep.axes), "seeds", *names]
+    summary = {"runs": f"{len(rows)} of {len(sweep.points()) * sweep.seeds}"}
+    page.write(
+        sweep.out,
+        title=f"Sweep of {', '.join(axis.name for axis in sweep.axes)}",
+        summary={**summary, "gin_files": list(sweep.gin_files), "bindings": list(sweep.bindings)},
+        charts_by_title=drawn,
+        table=page.Table("Medians over seeds", legend(sweep), heads, _cells(sweep, rows, names)),
+    )
+
+
+def _by_value(axis: Axis, rows: Sequence[Row], name: str) -> list[list[float]]:
+    """A score of all runs, a list for each value of an axis."""
+    known = [(row.point.values[axis.name], row.scores[name]) for row in rows if name in row.scores]
+    return [[score for value, score in known if value == wanted] for wanted in axis.values]
+
+
+def _agreement(models: Sequence[pathlib.Path]) -> str:
+    """The file of the comparison of just these runs."""
+    return "_".join([UDR, *(model.name.removeprefix("seed") for model in models)][:40]) + ".json"
+
+
+def _json(path: pathlib.Path) -> dict:
+    """A run's file; a damaged one is as good as none here."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _line(cells) -> str:
+    return "| " + " | ".join(cells) + " |"
