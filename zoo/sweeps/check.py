@@ -64,7 +64,7 @@ def assemble_all(gin_files: Sequence[str], bindings: Sequence[str], points: Sequ
         swept |= names
         try:
             config.parse(gin_files, [*bindings, *own])
-            settings = Settings()
+            settings = config.made(Settings)
             precision = machine.precision(settings.precision).name
             settings = dataclasses.replace(settings, precision=precision)
             assembly.assemble(settings, runs.RunFolder(pathlib.Path("nowhere")))
