@@ -173,6 +173,7 @@ def test_runs_that_are_superseded_have_no_command(written, toy_tables, tmp_path)
     assert "- The runs of `good`: an old bug.\n" in text
     assert "--table=toy/first --budget=paper --rows=good" not in text
     assert "--table=toy/first --budget=cpu --rows=small" in text
+    assert "| MIG: small < good | cpu | 2, 3 | - | runs of two definitions |" in text
 
 
 @pytest.mark.parametrize(

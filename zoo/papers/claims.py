@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from zoo.papers import results
 from zoo.papers.kept import Result
 from zoo.papers.spec import BUDGETS, PAPER, Claim, Row, Table
 
@@ -21,7 +22,8 @@ class Verdict:
         budget: of the runs compared.
         counts: how many seeds the lower and the higher row have.
         p: of the one-sided Mann-Whitney U test; None where a row has no seeds.
-        text: `holds`, `not seen` or `too few seeds`.
+        text: `holds`, `not seen`, `too few seeds`, or `runs of two definitions` where those of one
+            row are of an earlier definition of the table.
     """
 
     claim: Claim
@@ -62,7 +64,12 @@ def verdicts(table: Table, found: dict[str, list[Result]]) -> list[Verdict]:
             if all(pair):
                 pairs[tuple(result.budget for result in pair)] = (budget, pair)
         for budget, (a, b) in pairs.values():
-            tested.append(verdict(claim, a.values[claim.column], b.values[claim.column], budget))
+            found_in = a.values[claim.column], b.values[claim.column]
+            if results.of_today(a) == results.of_today(b):
+                tested.append(verdict(claim, *found_in, budget))
+            else:
+                counts = tuple(map(len, found_in))
+                tested.append(Verdict(claim, budget, counts, None, "runs of two definitions"))
         if not pairs:
             counts = [sum(len(r.values[claim.column]) for r in found[n]) for n in names]
             tested.append(Verdict(claim, "-", tuple(counts), None, "too few seeds"))
