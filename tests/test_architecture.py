@@ -25,6 +25,7 @@ ROOMS = (
     ("zoo.perturbation",),
     ("zoo.portable",),
     ("zoo.configurables",),
+    ("zoo.loading",),
     ("zoo.fitting", "zoo.sweeps"),
     ("zoo.papers",),
 )
@@ -60,6 +61,9 @@ def _imported(path: pathlib.Path, modules) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} has a relative import"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
+            # By name, too, or an arrow that runs up would hide there.
+            names = [a.value for a in node.args[:1] if isinstance(a, ast.Constant)]
         for name in names:
             while name and name not in modules:
                 name = name.rpartition(".")[0]

@@ -15,7 +15,7 @@ import importlib
 import pathlib
 
 __version__ = "0.1.0"
-_HOMES = {"fit": "zoo.fitting", "load": "zoo.hub", "names": "zoo.hub"}
+_HOMES = {"fit": "zoo.fitting", "load": "zoo.loading", "names": "zoo.hub"}
 __all__ = sorted(["data", "evaluation", *_HOMES])
 
 

@@ -7,11 +7,9 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import gin
-
 from zoo import cli, config
 from zoo.errors import SettingError
-from zoo.hub import Pretrained, load
+from zoo.loading import Trained, load
 
 
 def fit(
@@ -19,7 +17,7 @@ def fit(
     bindings: Mapping[str, Any] | Sequence[str] = (),
     run_dir: str | os.PathLike | None = None,
     callbacks: Sequence[Callable[[int, Mapping, Any], Any]] = (),
-) -> Pretrained | None:
+) -> Trained | None:
     """Trains a model from a gin file, or goes on with a run, and loads the result.
 
     It is the same run as that of `python -m zoo.train` with these arguments: either goes on where
@@ -72,32 +70,6 @@ def fit(
             raise KeyboardInterrupt(f"{folder} is saved; the same call goes on") from None
     exported = pathlib.Path(folder, "saved_model")
     return load(exported) if exported.is_dir() else None
-
-
-def trainable(pretrained: Pretrained) -> Any:
-    """See `zoo.hub.Pretrained.trainable`."""
-    weights = pretrained.path / "model.weights.h5"
-    text = pretrained.card.get("config") or ""
-    if "train.model" not in config.bindings_of(text) or not weights.is_file():
-        raise SettingError(
-            f"{pretrained!r} is no model that zoo.train exported: its card has no train.model, or "
-            "its folder no model.weights.h5"
-        )
-    cli.import_tensorflow()
-    import keras
-
-    import zoo.configurables  # noqa: F401  registers what the config names
-
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        with config.read(text):
-            make = gin.query_parameter("train.model").scoped_configurable_fn
-            model = make(pretrained.image_shape)
-    finally:
-        keras.config.set_dtype_policy(before)
-    model.load_weights(weights)
-    return model
 
 
 def _check_callback(callback: Callable) -> None:

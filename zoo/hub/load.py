@@ -1,6 +1,5 @@
 """Pretrained models in use: a loaded SavedModel that takes any image array."""
 
-import importlib
 import os
 import pathlib
 from collections.abc import Mapping
@@ -47,26 +46,6 @@ class Pretrained(Endpoints):
     def __repr__(self) -> str:
         """The name, or the path."""
         return f"Pretrained({self.card.get('name') or str(self.path)!r})"
-
-    def trainable(self) -> Any:
-        """The Keras model with these weights, in float32, to be trained further.
-
-        It is made anew at every call, of the config in the card, and belongs to no run. A model of
-        one's own needs its module to be imported first.
-
-            model = zoo.load("beta_vae/dsprites").trainable()
-            model.bind(keras.optimizers.Adam(1e-4))
-            model.update({"image": images}, tf.constant([0, 1]), tf.constant(0), replicas=1)
-
-        Returns:
-            A `zoo.models.base.Model`, which is a `keras.Model`.
-
-        Raises:
-            UserError: it is no model of `zoo.train`, or its config imports a module that has not
-                been imported.
-        """
-        # By name: what makes models stands above this package.
-        return importlib.import_module("zoo.fitting").trainable(self)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -157,7 +136,11 @@ class Pretrained(Endpoints):
         return scaled / maximum if images.dtype.is_integer else scaled
 
 
-def load(name_or_path: str | os.PathLike, version: str | None = None) -> Pretrained:
+def load(
+    name_or_path: str | os.PathLike,
+    version: str | None = None,
+    kind: type[Pretrained] = Pretrained,
+) -> Pretrained:
     """Loads a pretrained model by name, or an exported one by path.
 
     A name of the registry wins over a directory of the same name; write `./` before the latter.
@@ -166,6 +149,7 @@ def load(name_or_path: str | os.PathLike, version: str | None = None) -> Pretrai
     Args:
         name_or_path: a name of `names()`, an exported model's directory, or a run folder.
         version: of a named model; the newest if None.
+        kind: what it becomes.
 
     Raises:
         RegistryError: there is no such name or path; the message names the nearest.
@@ -181,7 +165,7 @@ def load(name_or_path: str | os.PathLike, version: str | None = None) -> Pretrai
     except Exception as error:  # TensorFlow's own, of many kinds
         line = " ".join(str(error).split())
         raise package.PackageError(f"TensorFlow cannot load {path}: {line}") from error
-    return Pretrained(path, card, model)
+    return kind(path, card, model)
 
 
 def _resolve(name_or_path: str | os.PathLike, version: str | None) -> pathlib.Path:
