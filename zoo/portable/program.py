@@ -14,6 +14,7 @@ from zoo.training.loop import Pure
 _VERSION = "1.0.0"
 # Attributes of XLA and TensorFlow, which StableHLO alone does not know.
 _FOREIGN = ("mhlo.", "tf.")
+_REFUSED = "Failed getting HLO text:"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +49,15 @@ def program(pure: Pure) -> Program:
     data = {name: table.numpy() for name, table in pure.tables.items()}
     numbers = [tf.constant(number, tf.int32) for number in (pure.seed, 0, 1)]
     given = ([tf.constant(value) for value in state.values()], list(pure.tables.values()), *numbers)
+    graph = pure.function.get_concrete_function(*given)
     try:
-        graph = pure.function.get_concrete_function(*given)
         text = pure.function.experimental_get_compiler_ir(*given)(stage="stablehlo")
-    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+    except ValueError as error:
         reason = str(error).strip().splitlines()[0]
+        # The only mark that TensorFlow gives XLA's refusals.
+        if not reason.startswith(_REFUSED):
+            raise
+        reason = reason.removeprefix(_REFUSED).strip(" '")
         raise UserError(f"XLA cannot compile this training's loop: {reason}") from error
     # What the graph holds comes after its arguments.
     places = {id(variable.handle): k for k, variable in enumerate(pure.variables.values())}
