@@ -179,7 +179,9 @@ def import_tensorflow(run_dir: str | None = None) -> None:
         from zoo import machine, runs
 
         machine.restore(runs.RunFolder(pathlib.Path(run_dir)).facts().get("machine"))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    workers = "TF_CONFIG" in os.environ
+    # Where another worker is gone, TensorFlow writes a page about what we say in a line.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if workers else "2")
     with tempfile.TemporaryFile() as notes, contextlib.ExitStack() as after:
         sys.stderr.flush()
         stderr = os.dup(2)
@@ -188,7 +190,9 @@ def import_tensorflow(run_dir: str | None = None) -> None:
         os.dup2(notes.fileno(), 2)
         import tensorflow as tf
 
-        tf.config.list_logical_devices()
+        # Workers must meet before TensorFlow looks for devices.
+        if not workers:
+            tf.config.list_logical_devices()
 
 
 def run(main: Callable, argv: Sequence[str] | None = None) -> None:

@@ -33,11 +33,12 @@ class Stopping:
 
     Attributes:
         signal: its name, or None.
+        number: its number, or 0.
     """
 
     def __init__(self):
         self.signal: str | None = None
-        self._number, self._since, self._finishing = 0, 0.0, False
+        self.number, self._since, self._finishing = 0, 0.0, False
 
     @contextlib.contextmanager
     def finishing(self) -> Iterator[None]:
@@ -51,7 +52,7 @@ class Stopping:
         finally:
             self._finishing = False
         if self.signal:
-            raise Stopped(self._number)
+            raise Stopped(self.number)
 
     def handle(self, number: int, frame) -> None:
         """The handler of a signal."""
@@ -62,7 +63,7 @@ class Stopping:
                 os.kill(os.getpid(), number)
             return
         self._since = time.monotonic()
-        self.signal, self._number = signal.Signals(number).name, number
+        self.signal, self.number = signal.Signals(number).name, number
         if self._finishing:
             _say(f"{self.signal}: finishing the step and saving; a second signal ends at once")
         else:

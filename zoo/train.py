@@ -22,11 +22,15 @@ def main(options: argparse.Namespace) -> None:
     cli.import_tensorflow(options.run_dir)
     import zoo.configurables  # noqa: F401  registers what gin files name
     from zoo import config
+    from zoo.training import workers
     from zoo.training.run import train
     from zoo.training.settings import Settings
 
     config.parse(options.gin_file, options.gin_bindings)
-    train(config.made(Settings), options.run_dir, start_over=options.start_over)
+    settings = config.made(Settings)
+    train(settings, options.run_dir, start_over=options.start_over)
+    if not workers.team(settings.devices).chief:
+        return
     print(f"report: {options.run_dir}/report/index.html\nmodel:  zoo.load({options.run_dir!r})")
 
 

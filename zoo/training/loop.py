@@ -9,6 +9,7 @@ import tensorflow as tf
 from zoo.errors import UserError
 from zoo.models.base import Model
 from zoo.networks.transposed import in_training
+from zoo.training import workers
 
 # What `train.compiled` takes, and what it means to `Loop`.
 COMPILED = {"auto": None, "always": True, "update": "update", "never": False}
@@ -21,8 +22,16 @@ def strategy_for(devices: str = "auto") -> tf.distribute.Strategy:
     """A mirrored strategy over all GPUs (or logical CPUs) where there are several, else one device.
 
     Args:
-        devices: `"auto"`, or `"one"` to use a single device whatever is there.
+        devices: `"auto"`, or `"one"` to use a single device whatever is there; `"workers"` for all
+            devices of all processes that `TF_CONFIG` names, `"auto"` where it names one.
+
+    Raises:
+        UserError: `TF_CONFIG` is not as it should be.
     """
+    if devices == workers.DEVICES:
+        if strategy := workers.team(devices).strategy:
+            return strategy
+        devices = "auto"
     for kind in ("GPU", "CPU"):
         found = tf.config.list_logical_devices(kind)
         if devices == "auto" and len(found) > 1:

@@ -3,16 +3,18 @@
 import contextlib
 import dataclasses
 import pathlib
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from absl import logging
 
 from zoo import config, machine, runs, stopping, versions
-from zoo.training import assembly, metrics, selection
+from zoo.training import assembly, metrics, selection, workers
 from zoo.training.assembly import Parts
 from zoo.training.checkpoints import Checkpoints, remove_unfinished
+from zoo.training.loop import state_of
 from zoo.training.publishing import publish as publish_model
 from zoo.training.settings import Settings
 from zoo.training.trainer import Callback, Pictures, Trainer
@@ -39,26 +41,30 @@ def train(
             for `zoo.training.publishing.publish`.
         facts: what the manifest has beside the usual.
         start_over: train from step 0 where the folder has checkpoints and none can be read.
-        callbacks: (step, record, model) -> anything, called with every record of the log.
+        callbacks: (step, record, model) -> anything, called with every record of the log, in every
+            process that trains.
 
     Returns:
-        The run's manifest.
+        The run's manifest; in workers that are not the chief, of the training alone.
 
     Raises:
         UserError: anything the user can mend; nothing is lost.
         Stopped: SIGTERM, SIGHUP or SIGINT came (in the main thread); the step is saved.
     """
-    with stopping.watched() as signals, runs.opened(run_dir) as folder:
+    # First of all: workers meet before TensorFlow has computed anything.
+    team = workers.team(settings.devices)
+    with workers.losing(team), stopping.watched() as signals, _opened(run_dir, team) as folder:
         chosen, name = settings.precision_in(folder), f"{settings.prefix}.precision"
         logging.info("precision: %s (%s); %s sets it", chosen.name, chosen.reason, name)
         if slow := machine.slow(chosen):
             logging.warning("%s; %s = %r takes the faster one", slow, name, machine.AUTO)
-        settings = dataclasses.replace(settings, precision=chosen.name)
+        settings = dataclasses.replace(settings, precision=team.told(chosen.name))
         parts = assembly.assemble(settings, folder)
         text = settings.operative()
         folder.claim(text)
-        if folder.done:
-            logging.info("%s is finished", folder.path)
+        _require_same_start(team, text, parts)
+        if team.told(folder.done):
+            logging.info("%s is finished", run_dir)
             return folder.facts()
         require_same_data(folder, parts)
         if other := machine.difference(folder.facts().get("machine")):
@@ -68,14 +74,26 @@ def train(
         _require_space(folder, parts)
         folder.describe(**described(settings, parts), **(facts or {}))
         metrics.write_settings(folder, text)
-        _train(settings, folder, parts, start_over, signals, callbacks)
+        _train(settings, folder, parts, start_over, signals, callbacks, team)
         manifest = folder.describe(**_timing(folder))
-        if settings.select:
+        if team.chief and settings.select:
             best = selection.restore_best(folder, parts.model)
             manifest = folder.describe(selected_step=best)
-        (publish or publish_model)(settings, folder, parts, manifest)
-        folder.finish()
+        if team.chief:
+            (publish or publish_model)(settings, folder, parts, manifest)
+            folder.finish()
+        # Whoever ended before the chief would be taken for lost.
+        team.told()
         return manifest
+
+
+@contextlib.contextmanager
+def _opened(run_dir: str | pathlib.Path, team: workers.Team) -> Iterator[runs.RunFolder]:
+    """The run's folder; where this process is not the chief, an empty one that is removed."""
+    with contextlib.ExitStack() as stack:
+        if not team.chief:
+            run_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="zoo-worker-"))
+        yield stack.enter_context(runs.opened(run_dir))
 
 
 def described(settings: Settings, parts: Parts) -> dict:
@@ -108,6 +126,19 @@ def require_same_data(folder: runs.RunFolder, parts: Parts) -> None:
         )
 
 
+def _require_same_start(team: workers.Team, text: str, parts: Parts) -> None:
+    """Refuses a process that would train something else than the chief."""
+    chief = team.told({"config": text, "images": parts.dataset.fingerprint})
+    changed = config.differences(chief["config"], text)
+    if chief["images"] != parts.dataset.fingerprint:
+        changed = [*changed, f"other images of {parts.dataset.name}"]
+    if changed:
+        raise workers.WorkersError(
+            f"this worker trains something else than the chief ({'; '.join(changed)}); start all "
+            "with the same command and the same data"
+        )
+
+
 def _require_space(folder: runs.RunFolder, parts: Parts) -> None:
     """A checkpoint holds the weights and about two moments of each."""
     checkpoint = 3 * 4 * sum(int(np.prod(v.shape)) for v in parts.model.variables)
@@ -121,11 +152,14 @@ def _train(
     start_over: bool,
     signals: stopping.Stopping,
     callbacks: Sequence[Callback],
+    team: workers.Team,
 ) -> None:
     remove_unfinished(folder.checkpoints)
     checkpoints = Checkpoints(folder.checkpoints, parts.model, _KEPT_CHECKPOINTS)
-    done = checkpoints.restore(start_over)
-    begun = checkpoints.pending.get("begun", done)
+    done, pending = team.told((checkpoints.restore(start_over), checkpoints.pending))
+    team.equalize(state_of(parts.model).values())
+    # The records of a run that goes on are the chief's.
+    begun = pending.get("begun", done) if team.chief else 0
     with contextlib.closing(metrics.MetricsLog(folder, done, begun)) as log:
         trainer = Trainer(
             model=parts.model,
@@ -142,8 +176,9 @@ def _train(
             stopping=signals,
             require_own=folder.require_own,
             callbacks=callbacks,
+            team=team,
         )
-        trainer.run(done, settings.steps, checkpoints.pending)
+        trainer.run(done, settings.steps, pending)
 
 
 def _timing(folder: runs.RunFolder) -> dict:

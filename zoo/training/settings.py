@@ -14,6 +14,7 @@ from zoo.evaluation import facts, suite
 from zoo.models.base import Model
 from zoo.training import selection
 from zoo.training.loop import COMPILED
+from zoo.training.workers import DEVICES
 
 _POSITIVE = (
     *("steps", "batch_size", "log_every", "checkpoint_every"),
@@ -42,7 +43,8 @@ class Settings:
         log_every: steps between records of the log (averages over those steps).
         checkpoint_every: steps between checkpoints.
         pictures_every: steps between reconstructions and traversals.
-        devices: `auto` (all GPUs) or `one`.
+        devices: `auto` (all GPUs), `one`, or `workers`: those of all processes that the environment
+            variable `TF_CONFIG` names, all started with the same command.
         compiled: what XLA compiles: `auto` (the loop, on a GPU), `always`, `update` (each update by
             itself) or `never`.
         scores: the suite of `zoo.evaluation.evaluate` run at the end, or scores with commas.
@@ -95,7 +97,7 @@ class Settings:
         self.require("seed", "at least 0", self.seed >= 0)
         for key, choices in (
             ("precision", machine.PRECISIONS),
-            ("devices", ("auto", "one")),
+            ("devices", ("auto", "one", DEVICES)),
             ("compiled", tuple(COMPILED)),
         ):
             if getattr(self, key) not in choices:

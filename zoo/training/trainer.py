@@ -21,6 +21,7 @@ from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop, means
 from zoo.training.metrics import MetricsLog
 from zoo.training.selection import Selection
+from zoo.training.workers import ALONE, Team
 
 _SHOWN = ("loss", "reconstruction", "kl", "active_latents")
 
@@ -79,6 +80,7 @@ class Chunk:
         loop: what makes the steps.
         begun: the steps done before the chunk.
         pending: of a chunk that was stopped, what its `pending` gave; then `begun` is its own.
+        team: whose processes all do pieces of the same size, those of the slowest.
 
     Attributes:
         begun: the steps done before it.
@@ -86,8 +88,9 @@ class Chunk:
         seconds: what they took.
     """
 
-    def __init__(self, loop: Loop, begun: int, pending: Mapping | None = None):
+    def __init__(self, loop: Loop, begun: int, pending: Mapping | None = None, team: Team = ALONE):
         self._loop, self._pace, self.seconds, self._totals = loop, 1, 0.0, None
+        self._team = team
         self.begun = self.done = begun
         if pending:
             self.begun, self.seconds = pending["begun"], pending["seconds"]
@@ -99,7 +102,7 @@ class Chunk:
         self._totals = self._loop.advance(self.done, steps, self._totals)
         # Reading one waits for all.
         next(iter(self._totals.values())).numpy()
-        seconds = time.perf_counter() - begun
+        seconds = self._team.greatest(time.perf_counter() - begun)
         self._pace = max(1, min(4 * self._pace, int(steps / seconds)))
         self.done, self.seconds = self.done + steps, self.seconds + seconds
         return steps
@@ -135,6 +138,7 @@ class Trainer:
         stopping: says when to save and end.
         require_own: called before anything is written; raises where the folder is another's now.
         callbacks: called with every record, last.
+        team: the processes that train together; a signal to one is one to all.
     """
 
     model: Model
@@ -151,6 +155,7 @@ class Trainer:
     stopping: Stopping = dataclasses.field(default_factory=Stopping)
     require_own: Callable[[], None] = lambda: None
     callbacks: Sequence[Callback] = ()
+    team: Team = ALONE
 
     def run(self, done: int, steps: int, pending: Mapping | None = None) -> None:
         """Trains from step `done` to `steps`.
@@ -172,13 +177,14 @@ class Trainer:
             desc="training",
             unit="img",
             unit_scale=True,
+            disable=not self.team.chief,
         )
-        saved, chunk = done, Chunk(self.loop, done, pending)
+        saved, chunk = done, Chunk(self.loop, done, pending, self.team)
         with bar, self.stopping.finishing():
             if done == steps:
                 # It came there elsewhere, or was killed before it was published.
                 self.pictures.draw(steps)
-            while chunk.done < steps and not self.stopping.signal:
+            while chunk.done < steps and not self._stopped():
                 stop = self._stop(chunk.begun, steps)
                 bar.update(chunk.advance(stop) * self.batch_size)
                 if chunk.done < stop:
@@ -202,6 +208,13 @@ class Trainer:
                     "stopped by %s at step %d of %d, which is saved; the same command goes on",
                     *(self.stopping.signal, chunk.done, steps),
                 )
+
+    def _stopped(self) -> bool:
+        """Whether a signal came, here or to another process of the team."""
+        number = int(self.team.greatest(self.stopping.number))
+        if number and not self.stopping.signal:
+            self.stopping.handle(number, None)
+        return number > 0
 
     def _stop(self, done: int, steps: int) -> int:
         """Where the chunk ends that begins after `done` steps."""
