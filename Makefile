@@ -17,8 +17,8 @@ test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest
 
 benchmark: $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[benchmark]'
-	for name in train_throughput metrics jacobian slots datasets scale; do \
+	$(VENV)/bin/python -m pip install --quiet --editable '.[benchmark,portable]'
+	for name in train_throughput metrics jacobian slots datasets scale portable; do \
 		$(VENV)/bin/python -m benchmarks.$$name; done
 
 faults: $(INSTALLED)
