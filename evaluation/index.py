@@ -28,7 +28,8 @@ _SCORES = {
     ),
     "regime": ("polarized_regime", "polarized_share"),
     "likelihood": ("reconstruction_split", "deterministic_elbo", "curvature_diagonality"),
-    "generative": ("reconstruction_rmse", "fid", "frechet_distance"),
+    "generative": ("reconstruction_rmse", "fid", "kid", "frechet_distance"),
+    "transfer": ("domain_flip", "reader_fid", "reader_kid"),
 }
 # What is no score: what scores are computed from, suites, errors.
 _OTHERS = {

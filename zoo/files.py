@@ -1,10 +1,18 @@
-"""How this package writes files: at once or not at all."""
+"""Where this package keeps files, and how it writes them: at once or not at all."""
 
 import contextlib
 import os
 import pathlib
 import tempfile
 from collections.abc import Iterator
+
+import platformdirs
+
+
+def cache_directory() -> pathlib.Path:
+    """`$ZOO_CACHE`, or the user's cache directory of this package."""
+    chosen = os.environ.get("ZOO_CACHE")
+    return pathlib.Path(chosen or platformdirs.user_cache_dir("disentanglement-zoo")).expanduser()
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ SOURCES = {
     "disentanglement_lib": "Locatello et al. 2019",
     "interaction_asymmetry": "Brady, von Kuegelgen, Lachapelle",
     "seams": 'Allen, "Unpicking Data at the Seams"',
+    "synergy": "Li et al. 2025",
     "slow_disentanglement": "Klindt et al. 2021",
     "weak_disentangle": "Shu et al. 2020",
     "zietlow": "Zietlow 2022",

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from zoo.hub import endpoints, package
-from zoo.models.base import Encoder
+from zoo.models.base import Encoder, Generator
 
 
 class Exported(tf.Module):
@@ -19,7 +19,7 @@ class Exported(tf.Module):
     `posterior` at most.
     """
 
-    def __init__(self, model: Encoder):
+    def __init__(self, model: Encoder | Generator):
         super().__init__()
         self.model = model
         for endpoint in endpoints.DECLARED.values():
@@ -28,7 +28,7 @@ class Exported(tf.Module):
                 setattr(self, endpoint.name, tf.function(function, specs))
 
 
-def _spec(argument: str, model: Encoder) -> tf.TensorSpec:
+def _spec(argument: str, model: Encoder | Generator) -> tf.TensorSpec:
     shape, dtype = endpoints.ARGUMENTS[argument]
     return tf.TensorSpec(shape(model), dtype, name=argument)
 

@@ -225,10 +225,13 @@ class DomainFlow(keras.layers.Layer):
             self._shared = [self.add_weight(s, start, name=n) for n, s in shapes.items()]
         else:
             self._sizes = [1, 1, *[units] * (3 * layers)]
-        self.hidden_layer = keras.layers.Dense(hidden, activation="silu", name="hidden")
+        # Not in the policy of mixed precision: the functions are in float32.
+        self.hidden_layer = keras.layers.Dense(
+            hidden, activation="silu", dtype="float32", name="hidden"
+        )
         self.hidden_layer.build((None, domains))
         self.last_layer = keras.layers.Dense(
-            latent_dim * sum(self._sizes), kernel_initializer="zeros", name="last"
+            latent_dim * sum(self._sizes), kernel_initializer="zeros", dtype="float32", name="last"
         )
         self.last_layer.build((None, hidden))
         self.built = True

@@ -14,6 +14,7 @@ PAPERS = (
     "zoo.papers.additive_decoders.tables",
     "zoo.papers.interaction_asymmetry.tables",
     "zoo.papers.seams.tables",
+    "zoo.papers.synergy.tables",
 )
 
 

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo import data, runs
@@ -56,12 +57,25 @@ def assemble(settings: Settings, folder: runs.RunFolder) -> Parts:
     tested = _tested(settings, dataset)
     strategy = strategy_for(settings.devices)
     model = bound(settings, dataset, strategy)
+    require_domains(model, dataset)
     sampler = settings.sampler(dataset, settings.batch_size)
     compiled = COMPILED[settings.compiled]
     loop = Loop(model, sampler, sampling.tensors(dataset), settings.seed, strategy, compiled)
     loop.trace()
     probe = settings.probe(model, tested) if settings.probe else dict
     return Parts(dataset, tested, model, loop, probe, _selection(settings, folder, model, dataset))
+
+
+def require_domains(model: Model, dataset: Dataset) -> None:
+    """Raises a UserError where a model of some domains is to learn from another number of them."""
+    wanted, labels = getattr(model, "domains", None), dataset.extras.get("domain")
+    if wanted is None or labels is None:
+        return
+    if (found := len(np.unique(labels))) != wanted:
+        raise UserError(
+            f"{type(model).__name__}.domains is {wanted}, and {dataset.name} has images of {found} "
+            "domains; set it to their number, or choose another data set"
+        )
 
 
 def built(
