@@ -1,6 +1,7 @@
 """Data sets of disentanglement research: renderers, TFDS builders, in-memory tables, samplers.
 
     zoo.data.load("zoo_dsprites/rendered")   a data set in memory; `zoo.data.names()` lists them
+    zoo.data.register("mine", images)        makes arrays one of them
 
 Importing this package registers the builders with `tensorflow_datasets`, as soon as that package
 is imported: `tfds.load("zoo_dsprites/rendered")` works after `import zoo`.
@@ -14,7 +15,7 @@ if __name__ != "zoo.data":
     raise ImportError("this package is zoo.data: `from zoo import data`")
 
 _HOMES = {
-    "catalog": ["load", "names"],
+    "catalog": ["load", "names", "register"],
     "dataset": ["Dataset"],
     "space": ["Factor", "FactorSpace"],
 }

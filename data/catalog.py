@@ -1,21 +1,26 @@
 """Which data sets there are. A data set is added by one line here and a folder of its own."""
 
 import difflib
+import functools
 import importlib
 import inspect
 import pathlib
+import re
+from collections.abc import Callable, Mapping
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from zoo.data import splits
+from zoo.data import from_arrays, splits
 from zoo.data.dataset import Dataset
+from zoo.data.space import FactorSpace
 from zoo.errors import SettingError
 
 # Family name -> module with `CONFIGS` (config name -> one-line description, the default first) and
 # `load(config, directory) -> Dataset`, `directory` being a cache folder of the family's own. A
 # family with splits of its own has them as the extra `split`, `[N]` numbers in `splits.NAMES`. One
-# with perturbed images takes `network` as a third argument.
+# with perturbed images takes `network` as a third argument, one with sets that a seed draws `seed`.
 FAMILIES = {
     "zoo_dsprites": "zoo.data.zoo_dsprites.memory",
     "zoo_shapes3d": "zoo.data.zoo_shapes3d.memory",
@@ -27,12 +32,78 @@ FAMILIES = {
 }
 # The same contract, one config a data set, but no builder: these are TFDS's own, by TFDS's names.
 WRAPPED = "zoo.data.tfds_wrapped"
+# What users register.
+_OWN: dict[str, Callable[[], Dataset]] = {}
+_OWN_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+# What may follow a name, and which data sets take it.
+_OPTIONS = {
+    "network": "those named perturbed do",
+    "seed": "those of zoo_synthetic that are called after a graph do",
+}
 
 
 def names() -> list[str]:
-    """Every name that `load` takes: `family/config`, or the name of one of TFDS's data sets."""
+    """Every name that `load` takes: `family/config`, one of TFDS's data sets, or a user's own."""
     ours = [f"{f}/{c}" for f, m in FAMILIES.items() for c in importlib.import_module(m).CONFIGS]
-    return [*ours, *importlib.import_module(WRAPPED).CONFIGS]
+    return [*ours, *importlib.import_module(WRAPPED).CONFIGS, *_OWN]
+
+
+def register(
+    name: str,
+    images: Any,
+    factors: Any = None,
+    space: FactorSpace | None = None,
+    *,
+    latents: Any = None,
+    extras: Mapping[str, Any] | None = None,
+    maximum: float | None = None,
+    replace: bool = False,
+) -> None:
+    """Gives a name to a data set of one's own, for `load`, gin files and commands.
+
+        zoo.data.register("rooms", images, factors={"hue": hues, "shape": shapes})
+        zoo.data.load("rooms[train]")
+
+    Put it into a module that the gin file imports, and a run can go on from anywhere. Images whose
+    factors fill a grid, one image a combination, are numbered in the grid's order; only of them can
+    pairs be drawn and factors be set.
+
+    Args:
+        name: `name` or `family/config`.
+        images: `[N, H, W, C]` uint8 or bool, or `[N, D]` floats for vectors; or a function of no
+            arguments that gives them, which is called when the data set is first loaded.
+        factors: what varies, discretely: `[N, F]` integers from 0, or `[N]` numbers or words by
+            name. If left out, and `space` is given, images are in its order.
+        space: the values of the factors; made of `factors` if left out.
+        latents: `[N, K]` continuous quantities.
+        extras: further arrays of N entries by name, such as `masks`, `domain`, or `split`, numbers
+            that stand for train, validation and test.
+        maximum: of integers, the value that stands for 1.0: 255 if left out, 1 for bool.
+        replace: whether a data set that was registered by this name makes way.
+
+    Raises:
+        SettingError: a name that exists, or arrays of other shapes or types than these; of images
+            that a function makes it is raised by `load`.
+    """
+    if not _OWN_NAME.fullmatch(name):
+        raise SettingError(
+            f"zoo.data.register: {name!r} is no name; give letters, digits, _, - and ., with a "
+            "slash at most"
+        )
+    shipped = name.partition("/")[0] in FAMILIES or name in importlib.import_module(WRAPPED).CONFIGS
+    if shipped or (name in _OWN and not replace):
+        remedy = "choose another" if shipped else "choose another, or give replace=True"
+        raise SettingError(f"zoo.data.register: there is a data set named {name!r}; {remedy}")
+
+    @functools.cache
+    def make() -> Dataset:
+        made = images() if callable(images) else images
+        return from_arrays.dataset(name, made, factors, space, latents, extras, maximum)
+
+    if not callable(images):
+        make()
+    _OWN[name] = make
 
 
 def load(
@@ -42,8 +113,9 @@ def load(
 
     Args:
         name: `family/config`, or `family` for its default config; `names()` lists them. The
-            network of a perturbed set may follow as in TFDS, `family/config/network=PATH`; then a
-            split in brackets, `family/config[train[:20000]]`; as in `Dataset.name`.
+            network of a perturbed set may follow as in TFDS, `family/config/network=PATH`, or the
+            seed of a set that one draws, `zoo_synthetic/shared_pair_5/seed=3`; then a split in
+            brackets, `family/config[train[:20000]]`; as in `Dataset.name`.
         directory: where prepared tables are cached; the user cache directory if None.
         split: `train`, `validation` or `test`, or a slice of one by number, `train[:20000]`; all
             images if None. A data set without splits of its own is divided by `splits.random`.
@@ -51,7 +123,7 @@ def load(
 
     Raises:
         SettingError: there is no such data set, the message names the nearest; or no such split,
-            or the data set takes no network.
+            or the data set takes no network or no seed.
     """
     from zoo.data import cache
 
@@ -60,13 +132,19 @@ def load(
         if split is not None:
             raise SettingError(f"two splits of {name}: {written!r} in its name, and {split!r}")
         split = written
-    name, _, network = name.partition("/network=")
-    module, family, config = _find(name)
-    options = {"network": network} if network else {}
-    if network and "network" not in inspect.signature(module.load).parameters:
-        raise SettingError(f"{name} takes no network; those named perturbed do")
-    root = pathlib.Path(directory) if directory else cache.directory() / "data"
-    dataset = module.load(config, root / family, **options)
+    options = {}
+    for key in _OPTIONS:
+        name, _, value = name.partition(f"/{key}=")
+        options |= {key: value} if value else {}
+    if name in _OWN and not options:
+        dataset = _OWN[name]()
+    else:
+        module, family, config = _find(name)
+        for key in options:
+            if key not in inspect.signature(module.load).parameters:
+                raise SettingError(f"{name} takes no {key}; {_OPTIONS[key]}")
+        root = pathlib.Path(directory) if directory else cache.directory() / "data"
+        dataset = module.load(config, root / family, **options)
     if split is None:
         return dataset
     try:

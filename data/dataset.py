@@ -72,6 +72,46 @@ class Dataset:
         """The number of images."""
         return len(self.images)
 
+    def __getitem__(self, index) -> dict[str, np.ndarray]:
+        """What is known of some images, as arrays of their own, by name.
+
+        A data set is a sequence of such dicts, which PyTorch's `DataLoader` takes.
+
+        Args:
+            index: an integer, a slice or an integer array: places in this data set.
+
+        Returns:
+            `image` as it is stored, `index` (its id), `factors` `[F]` indices where there is a
+            `space`, `latents` `[K]` where there are some, and every extra. With a slice or an array
+            all have a leading axis.
+
+        Raises:
+            IndexError: there is no such place.
+        """
+        places = np.arange(len(self))[index]
+        found = {"image": self.images[places], "index": self.ids[places]}
+        if self.space is not None:
+            found["factors"] = self.space.factors(self.ids[places])
+        if self.latents is not None:
+            found["latents"] = self.latents[places]
+        found |= {name: values[places] for name, values in self.extras.items()}
+        return {name: np.array(value) for name, value in found.items()}
+
+    def __repr__(self) -> str:
+        """Name, number, shape and type of the images, and what is known of them, a line each."""
+        size = " x ".join(str(length) for length in self.images.shape[1:])
+        lines = [f"Dataset {self.name!r}: {len(self)} observations {size} {self.images.dtype}"]
+        if self.of is not None:
+            lines[0] += f", part of {len(self.whole)}"
+        if self.space is not None:
+            kinds = ((a.name, a.size, ", categorical" * a.categorical) for a in self.space.axes)
+            listed = ", ".join(f"{name} ({size}{kind})" for name, size, kind in kinds)
+            lines.append(f"  factors: {listed}" + "; a grid" * self.space.is_grid)
+        arrays = {} if self.latents is None else {"latents": self.latents}
+        for name, values in {**arrays, **self.extras}.items():
+            lines.append(f"  {name}: {' x '.join(map(str, np.shape(values)))} {values.dtype}")
+        return "\n".join(lines)
+
     @property
     def whole(self) -> "Dataset":
         """The data set that this is a part of, or itself: there ids are places."""

@@ -1,9 +1,9 @@
 """Official data files: downloaded once and verified, or put into the cache by hand."""
 
-import hashlib
 import pathlib
 
 from zoo.errors import SettingError
+from zoo.files import digest
 
 
 def download(manager, url: str, file: str, directory: pathlib.Path) -> pathlib.Path:
@@ -47,9 +47,9 @@ def fetched(checksums: pathlib.Path, file: str, directory: pathlib.Path) -> path
             download_dir=directory / "downloads", url_infos=infos, dataset_name=directory.name
         )
         return download(manager, url, file, directory)
-    digest = _sha256(path)
-    if digest != infos[url].checksum:
-        raise SettingError(f"{path} is not the original file (sha256 {digest}): delete it")
+    sha256 = digest(path)["sha256"]
+    if sha256 != infos[url].checksum:
+        raise SettingError(f"{path} is not the original file (sha256 {sha256}): delete it")
     return path
 
 
@@ -68,11 +68,3 @@ def _unreachable(file: str, directory: pathlib.Path, error: Exception) -> ValueE
         f"{file} could not be downloaded ({type(error).__name__}): use the config `rendered`, "
         f"or put the file into {directory}"
     )
-
-
-def _sha256(path: pathlib.Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -18,10 +18,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from zoo.data import npy
+from zoo.data import npy, tables
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.errors import SettingError, UserError
-from zoo.files import atomic
 
 ENVIRONMENT = "ZOO_PERTURBATION"
 # Part of the digest; the outputs of a network may differ in the last bit with another batch.
@@ -101,11 +100,13 @@ def perturbed(
     _require_network(folder)
     made = hashlib.sha256(f"{base.fingerprint} {epsilon} {_BATCH} {digest(folder)}".encode())
     path = directory / f"perturbed-{made.hexdigest()[:12]}.npy"
-    if not path.exists():
+
+    def make(temporary: pathlib.Path) -> None:
         perturb = _loaded(folder, base)
         _require_space(directory, int(np.prod(base.images.shape)))
-        with atomic(path) as temporary:
-            npy.write(temporary, _blocks(perturb, base, epsilon, folder))
+        npy.write(temporary, _blocks(perturb, base, epsilon, folder))
+
+    tables.kept(make, path)
     return DenseImages(np.load(path, mmap_mode="r"))
 
 

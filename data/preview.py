@@ -48,7 +48,7 @@ def rows(dataset: Dataset, seed: int = 0) -> list[Row]:
     rng = np.random.default_rng(seed)
     if len(dataset.images.shape) == 2:
         return _plots(dataset, rng)
-    if dataset.space is None:
+    if dataset.space is None or not dataset.space.is_grid:
         return _grid(dataset, rng)
     base = rng.integers(dataset.space.sizes)
     return [_varied(dataset, base, i) for i in range(len(base))]
@@ -122,6 +122,7 @@ def _scatter(title: str, symbol: str, points: np.ndarray, colours: np.ndarray) -
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(prog="python -m zoo.data.preview", description="Draws a contact sheet.")
     parser.add_argument("name", help="a data set, for example zoo_shapes3d/rendered")
+    cli.add_imports(parser)
     parser.add_argument("--out", type=pathlib.Path, help="the PNG file (default: by the name)")
     parser.add_argument("--seed", type=int, default=0, help="which images (default: 0)")
     return parser.parse_args(argv)
@@ -130,6 +131,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 @cli.command(_parse)
 def main(options: argparse.Namespace) -> None:
     """Draws a contact sheet and says where it is; see the module."""
+    cli.do_imports(options.imports)
     try:
         dataset = catalog.load(options.name)
         out = options.out or pathlib.Path(dataset.name.replace("/", "-") + ".png")

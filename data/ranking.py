@@ -29,7 +29,7 @@ class RankedPairs:
     batch_size: int
 
     def __post_init__(self):
-        if self.dataset.space is None:
+        if self.dataset.space is None or not self.dataset.space.is_grid:
             raise SettingError(f"{self.dataset.name} has no factor grid to compare images by")
 
     def __call__(self, tables: dict[str, tf.Tensor], seed, step) -> dict[str, tf.Tensor]:

@@ -296,7 +296,8 @@ def _subset(seeds: Sequence[tf.Tensor], batch: int, k: int, allowed: np.ndarray)
 
 def _sizes(dataset: Dataset) -> np.ndarray:
     """`[F]` int32 sizes of the factors of a data set that covers its grid."""
-    if dataset.space is None or len(dataset.space) != len(dataset.whole):
+    space = dataset.space
+    if space is None or not space.is_grid or len(space) != len(dataset.whole):
         raise SettingError(f"{dataset.name} has no complete factor grid to draw pairs from")
     return np.array(dataset.space.sizes, np.int32)
 

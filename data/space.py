@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zoo.errors import SettingError
+
 
 @dataclasses.dataclass(frozen=True)
 class Factor:
@@ -42,6 +44,11 @@ class FactorSpace:
     """
 
     axes: tuple[Factor, ...]
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether ids number combinations: `ListedFactors` number images."""
+        return True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,3 +111,33 @@ class FactorSpace:
         factors = np.asarray(factors)
         columns = [np.asarray(a.values, float)[factors[..., i]] for i, a in enumerate(self.axes)]
         return np.stack(columns, axis=-1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ListedFactors(FactorSpace):
+    """The factors of images that do not fill their grid: some combinations lack, or are repeated.
+
+    An id is the number of an image and no combination, so that factors can be looked up, but not
+    set: scores and samplers that hold factors fixed cannot be had.
+
+    Attributes:
+        rows: `[N, F]` integers, the factor indices of every image.
+    """
+
+    rows: np.ndarray
+
+    @property
+    def is_grid(self) -> bool:
+        """See `FactorSpace.is_grid`."""
+        return False
+
+    def index(self, factors: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Raises a SettingError: not every combination has an image of its own."""
+        raise SettingError(
+            f"{len(self.rows)} images do not fill the grid of {len(self)} factor combinations "
+            f"({', '.join(self.names)}), so that no factor can be set"
+        )
+
+    def factors(self, index: int | Sequence[int] | np.ndarray) -> np.ndarray:
+        """The factor indices of images: `[...]` ids to `[..., F]` int64."""
+        return self.rows[np.asarray(index, np.int64)]

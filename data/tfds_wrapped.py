@@ -1,10 +1,13 @@
 """Data sets of TFDS in memory, under TFDS's names: MNIST, Fashion-MNIST, CelebA and SmallNORB.
 
 TFDS downloads and prepares them; the first `load` copies what is used into one memory-mapped file,
-reading one image at a time, and later ones need neither TFDS nor TensorFlow.
+reading one image at a time, and later ones need neither TFDS nor TensorFlow. Fashion-MNIST is read
+from a system package where TFDS has not prepared it.
 """
 
 import dataclasses
+import functools
+import hashlib
 import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
@@ -12,17 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from zoo.data import npy, splits
+from zoo.data import idx, npy, splits, tables
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
 from zoo.errors import SettingError
-from zoo.files import atomic
 
-# Part of the file names: what an older version kept is read again, not taken for the new.
-VERSION = 1
 SIDE = 64
 CELEB_A_CROP = 148
 _BLOCK = 1024
+_PACKAGES = {"fashion_mnist": "; on Debian and Ubuntu: apt-get install dataset-fashion-mnist"}
 
 SMALLNORB_SPACE = FactorSpace(
     (
@@ -45,6 +46,8 @@ class Wrapped:
         labels: an example of TFDS to its labels by name, all scalars.
         image: an image of TFDS to the image kept, both `[H, W, C]` uint8.
         space: the grid that all images fill; its names are those of labels.
+        files: a split's examples of a system package; None where there is no such package.
+        version: part of the names of the files kept: what an older version kept is read again.
     """
 
     description: str
@@ -52,6 +55,8 @@ class Wrapped:
     labels: Callable[[Mapping], dict[str, np.generic]]
     image: Callable[[np.ndarray], np.ndarray] = lambda image: image
     space: FactorSpace | None = None
+    files: Callable[[str], Iterator[Mapping]] | None = None
+    version: int = 1
 
 
 def celeb_a_crop(image: np.ndarray) -> np.ndarray:
@@ -84,9 +89,11 @@ SETS = {
         _digit,
     ),
     "fashion_mnist": Wrapped(
-        "Fashion-MNIST of TFDS: 70,000 articles of clothing, 28x28x1",
+        "Fashion-MNIST of TFDS or Debian: 70,000 articles of clothing, 28x28x1",
         ("train", "test"),
         _digit,
+        files=idx.examples,
+        version=2,
     ),
     "celeb_a": Wrapped(
         "CelebA of TFDS: 202,599 faces, the central 148x148 brought to 64x64x3",
@@ -111,20 +118,21 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
     Its `extras` are `split` `[N]` (numbers in `splits.NAMES`) and the labels `[N]`: `label` of the
     two MNISTs; the 40 attributes (bool) and `identity` of CelebA; the indices of the five factors
     of SmallNORB. SmallNORB is numbered along its factor grid, on which its splits are separate in
-    `instance`; all else is in TFDS's order, split after split.
+    `instance`. Fashion-MNIST is numbered by the hash of the image, which is the same of either
+    source, and all else in TFDS's order, split after split.
 
     Args:
         config: a key of `SETS`.
         directory: where the copy is kept.
 
     Raises:
-        SettingError: TFDS has not prepared the data set and cannot download it.
+        SettingError: TFDS has not prepared the data set and cannot download it, nor is a system
+            package of it installed.
     """
     chosen = SETS[config]
-    images, labels = directory / f"images-{VERSION}.npy", directory / f"labels-{VERSION}.npz"
-    # The images are written last, so that they stand for both.
-    if not images.exists():
-        _copy(config, chosen, images, labels)
+    images = directory / f"images-{chosen.version}.npy"
+    labels = directory / f"labels-{chosen.version}.npz"
+    tables.kept(functools.partial(_copy, config, chosen), images, labels)
     with np.load(labels) as file:
         extras = {name: file[name] for name in file.files}
     array = np.load(images, mmap_mode="r")
@@ -133,30 +141,48 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
 
 
 def _copy(name: str, chosen: Wrapped, images: pathlib.Path, labels: pathlib.Path) -> None:
-    import tensorflow_datasets as tfds
-
-    builder = _prepared(name)
+    """Writes a data set at the two paths."""
+    examples = _source(name, chosen)
     kept: list[dict[str, np.ndarray]] = []
 
     def blocks() -> Iterator[np.ndarray]:
         for split in chosen.splits:
-            examples = iter(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)))
-            while block := list(itertools.islice(examples, _BLOCK)):
+            some = iter(examples(split))
+            while block := list(itertools.islice(some, _BLOCK)):
                 rows = [chosen.labels(example) for example in block]
                 columns = {key: np.array([row[key] for row in rows]) for key in rows[0]}
                 columns["split"] = np.full(len(rows), splits.NAMES.index(split), np.uint8)
                 kept.append(columns)
                 yield np.stack([chosen.image(example["image"]) for example in block])
 
-    with atomic(images) as temporary:
-        npy.write(temporary, blocks())
-        columns = {key: np.concatenate([block[key] for block in kept]) for key in kept[0]}
-        if chosen.space:
-            order = np.argsort(_ids(chosen.space, columns), kind="stable")
-            columns = {key: values[order] for key, values in columns.items()}
-            npy.write(temporary, [np.load(temporary)[order]])
-        with atomic(labels) as labels_temporary:
-            np.savez(labels_temporary, **columns)
+    npy.write(images, blocks())
+    columns = {key: np.concatenate([block[key] for block in kept]) for key in kept[0]}
+    order = _order(chosen, columns, images)
+    if order is not None:
+        columns = {key: values[order] for key, values in columns.items()}
+        npy.write(images, [np.load(images)[order]])
+    np.savez(labels, **columns)
+
+
+def _order(chosen: Wrapped, columns: Mapping, images: pathlib.Path) -> np.ndarray | None:
+    """In which order the images are kept; None for that in which they were read."""
+    if chosen.space:
+        return np.argsort(_ids(chosen.space, columns), kind="stable")
+    if chosen.files:
+        hashes = [hashlib.sha256(image).digest() for image in np.load(images, mmap_mode="r")]
+        keys = zip(columns["split"], hashes, columns["label"], strict=True)
+        return np.array([number for _, number in sorted(zip(keys, itertools.count()))])
+    return None
+
+
+def _source(name: str, chosen: Wrapped) -> Callable[[str], Iterator[Mapping]]:
+    """A split's name to its examples."""
+    import tensorflow_datasets as tfds
+
+    if chosen.files and idx.FOLDER.is_dir() and not tfds.builder(name).is_prepared():
+        return chosen.files
+    builder = _prepared(name)
+    return lambda split: tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False))
 
 
 def _ids(space: FactorSpace, columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -183,7 +209,7 @@ def _prepared(name: str):
         raise SettingError(
             f"TFDS has no {name} in {root} and could not download it ({type(error).__name__}): run "
             f"tfds.load({name!r}) on a machine with internet and copy the folder {name} to {root}, "
-            "or set TFDS_DATA_DIR to where it is"
+            f"or set TFDS_DATA_DIR to where it is{_PACKAGES.get(name, '')}"
         ) from error
     return builder
 

@@ -34,7 +34,7 @@ class ArrayInputs:
     encoding_seconds = 0.0
 
     def __init__(self, arrays: Mapping[str, Any], seed: int):
-        self.seed = seed
+        self.seed, self._arrays = seed, arrays
         _check_names(arrays)
         self._has_test = any(name.endswith(_TEST) for name in arrays)
         if self._has_test and f"codes{_TEST}" not in arrays:
@@ -51,6 +51,10 @@ class ArrayInputs:
         elif "targets" not in arrays and "latents" in arrays:
             self._given["targets"] = arrays["latents"]
             self._given.setdefault("categorical", False)
+
+    def reseeded(self, seed: int) -> "ArrayInputs":
+        """The same arrays with another seed."""
+        return ArrayInputs(self._arrays, seed)
 
     def arguments(self, known: facts.Facts) -> tuple[list, dict]:
         """The arguments of a score: what it needs, and those settings that are known.

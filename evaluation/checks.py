@@ -138,6 +138,20 @@ def whole(least: int, **numbers) -> None:
             raise InputError(f"{name} is {number}: it must be at least {least}")
 
 
+def seeds(seed) -> tuple[int, ...]:
+    """The seeds that one seed, or a sequence of different ones, stands for.
+
+    Raises:
+        InputError: none, one twice, or what is no whole number from 0.
+    """
+    given = (seed,) if np.ndim(seed) == 0 else tuple(seed)
+    for each in given:
+        whole(0, seed=each)
+    if not given or len(set(given)) < len(given):
+        raise InputError(f"seed is {seed!r}: give one, or a list of different ones")
+    return given
+
+
 def varying(array, name: str, shape: str) -> np.ndarray:
     """As `matrix`, but columns that vary by rounding only are made constant.
 
@@ -160,14 +174,20 @@ def matrix(array, name: str, shape: str) -> np.ndarray:
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise InputError(f"{name} holds {array[row, column]} at row {row}, column {column}")
-    if np.abs(array).max() > _LARGEST:
+    if max(-array.min(), array.max()) > _LARGEST:
         raise InputError(f"{name} holds numbers beyond {_LARGEST:g}: scale them down")
     return array
 
 
 def constant_columns(codes: np.ndarray, rounding: float = _CONSTANT) -> np.ndarray:
     """`[D]` bool: the columns of `[N, D]` that vary by no more than rounding, as dead codes do."""
-    return np.ptp(codes, axis=0) <= rounding * np.abs(codes).max(0)
+    low, high = codes.min(0), codes.max(0)
+    return high - low <= rounding * np.maximum(np.abs(low), np.abs(high))
+
+
+def magnitudes(values: np.ndarray) -> np.ndarray:
+    """`[D]`: the largest absolute values of `[N, D]` columns, without an array of all of them."""
+    return np.maximum(np.abs(values.min(0)), np.abs(values.max(0)))
 
 
 def comparable(codes: np.ndarray, *more: np.ndarray) -> list[np.ndarray]:
@@ -175,5 +195,5 @@ def comparable(codes: np.ndarray, *more: np.ndarray) -> list[np.ndarray]:
 
     Solvers take tiny numbers for zero. A power of two changes no digit, so no score elsewhere.
     """
-    exponent = np.frexp(np.abs(codes).max(0))[1]
+    exponent = np.frexp(magnitudes(codes))[1]
     return [np.ldexp(each, -exponent) for each in (codes, *more)]

@@ -17,7 +17,9 @@ def standardized(values: np.ndarray) -> np.ndarray:
 
 def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """`[D, K]` Pearson correlations of `[N, D]` and `[N, K]`; 0 where a column is constant."""
-    product = standardized(first).T @ standardized(second) / len(first)
+    left = standardized(first)
+    right = left if second is first else standardized(second)
+    product = left.T @ right / len(first)
     return np.clip(product, -1, 1)
 
 
@@ -38,5 +40,5 @@ def r2(truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
 
 def _at_most_one(values: np.ndarray) -> np.ndarray:
     """Divides each column by its largest magnitude: its squares neither overflow nor vanish."""
-    largest = np.abs(values).max(0)
+    largest = checks.magnitudes(values)
     return values / np.where(largest > 0, largest, 1)

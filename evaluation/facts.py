@@ -5,7 +5,6 @@ tests that walk all scores are made of these facts.
 """
 
 import dataclasses
-import functools
 import importlib
 import math
 from collections.abc import Callable, Mapping
@@ -42,6 +41,8 @@ class Facts:
         chance: the value that codes without information are expected to have, where one is known.
         suites: those it belongs to.
         axes: the axes of its parts, `{"mutual_information": ("latent", "factor")}`.
+        subsampled: the share of the rows in a subsample; see `zoo.evaluation.intervals`.
+        no_interval: why no interval over images is known to hold its mean; empty where one is.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Facts:
     chance: float | None
     suites: tuple[str, ...]
     axes: Mapping[str, tuple[str, ...]]
+    subsampled: float
+    no_interval: str
 
     @property
     def interventional(self) -> bool:
@@ -80,6 +83,8 @@ def score(
     suites: tuple[str, ...] = (),
     axes: Mapping[str, str] | None = None,
     chance: float | None = None,
+    subsampled: float = 0.5,
+    no_interval: str = "",
 ) -> Callable[[Function], Function]:
     """Marks a function as a score and states its facts, which become its attribute `facts`.
 
@@ -100,15 +105,27 @@ def score(
             chance=chance,
             suites=suites,
             axes=parts,
+            subsampled=subsampled,
+            no_interval=no_interval,
         )
         return function
 
     return mark
 
 
+# The scores of users, which `zoo.evaluation.score` puts here.
+OWN: dict[str, Callable[..., dict]] = {}
+
+
 def names() -> tuple[str, ...]:
     """The names of all scores."""
-    return tuple(index.MODULE_OF_SCORE)
+    return (*index.MODULE_OF_SCORE, *OWN)
+
+
+def function(name: str) -> Callable[..., dict]:
+    """The score of a name, as `zoo.evaluation` has it, or a user's own."""
+    of(name)
+    return OWN.get(name) or getattr(importlib.import_module("zoo.evaluation"), name)
 
 
 def of(name: str) -> Facts:
@@ -117,17 +134,18 @@ def of(name: str) -> Facts:
     Raises:
         InputError: there is no score of that name.
     """
+    if name in OWN:
+        return OWN[name].facts  # pyright: ignore[reportFunctionMemberAccess]
     if name not in index.MODULE_OF_SCORE:
         raise InputError(f"unknown score {name!r}: choose of {', '.join(names())}")
     module = importlib.import_module(f"zoo.evaluation.{index.MODULE_OF_SCORE[name]}")
     return getattr(module, name).facts
 
 
-@functools.cache
 def suites() -> dict[str, tuple[str, ...]]:
     """The names of the scores of each suite."""
     members: dict[str, list[str]] = {suite: [] for suite in (*FAST, *SLOTS)}
     for name in names():
         for suite in of(name).suites:
-            members[suite].append(name)
+            members.setdefault(suite, []).append(name)
     return {suite: tuple(scores) for suite, scores in members.items()}

@@ -39,6 +39,7 @@ _OTHERS = {
     "generative": ("inception_features",),
     "interventional": ("represent",),
     "suite": ("evaluate", "evaluate_arrays"),
+    "own": ("score",),
     "errors": ("FailingDecoderError", "InputError", "UndefinedScoreError"),
 }
 MODULE_OF_SCORE = {name: module for module, names in _SCORES.items() for name in names}

@@ -75,6 +75,7 @@ def mig(
     range=(0, 1),
     suites=facts.FAST,
     axes={"per_code": "latent", "mutual_information": "latent factor"},
+    subsampled=0.9,
 )
 def modularity(
     codes,

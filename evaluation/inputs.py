@@ -44,6 +44,7 @@ class Inputs:
     ):
         self._others = [Inputs(other, dataset, seed, sizes, batch_size) for other in others]
         self.seed, self._batch_size = seed, batch_size
+        self._given, self._sizes = dataset, sizes
         self._model, self._dataset = model, getattr(dataset, "whole", dataset)
         self._of_part = getattr(dataset, "ids", None)
         self._num_train, self._num_test, self._num_jacobian, self._num_masked = sizes
@@ -56,6 +57,13 @@ class Inputs:
     def encoding_seconds(self) -> float:
         """The time spent on encoding up to now."""
         return self.codes_of.seconds
+
+    def reseeded(self, seed: int) -> "Inputs":
+        """The same with rows drawn by another seed; an image is still encoded once."""
+        other = Inputs(self._model, self._given, seed, self._sizes, self._batch_size)
+        other._others = [each.reseeded(seed) for each in self._others]
+        other.codes_of = self.codes_of
+        return other
 
     def arguments(self, known: facts.Facts) -> tuple[list, dict]:
         """What a score needs and its settings, made if this is the first score to ask for them."""

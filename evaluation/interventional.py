@@ -196,6 +196,7 @@ def beta_vae_score(
     needs=("codes", "factors"),
     source="Suter et al. 2019",
     higher_is_better=True,
+    subsampled=0.9,
     range=(0, 1),
     suites=facts.FULL,
     axes={"per_code": "latent", "matrix": "latent factor", "parents": "latent"},

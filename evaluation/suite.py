@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from zoo import evaluation
 from zoo.errors import UserError
-from zoo.evaluation import checks, facts
+from zoo.evaluation import checks, facts, intervals
 from zoo.evaluation.array_inputs import ArrayInputs
 from zoo.evaluation.chance import level
 from zoo.evaluation.errors import FailingDecoderError, InputError
 from zoo.evaluation.inputs import Inputs
+from zoo.evaluation.seeds import over_seeds
 
 
 def evaluate(
@@ -24,7 +24,7 @@ def evaluate(
     dataset,
     metrics: str | Sequence[str] = "standard",
     *,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     num_train: int = 10_000,
     num_test: int = 5_000,
     num_jacobian: int = 1_000,
@@ -32,6 +32,7 @@ def evaluate(
     batch_size: int = 512,
     options: dict[str, dict] | None = None,
     chance: bool = False,
+    bootstrap: int = 0,
     others: Sequence = (),
 ) -> dict[str, dict]:
     """Scores a representation, and its decoder if there is one, on a data set.
@@ -58,7 +59,8 @@ def evaluate(
             has all that as `whole`, rows are drawn from the images `ids` `[n]` of it.
         metrics: the name of a suite (`fast`, `standard`, `full`, `slots`) or names of scores, as a
             sequence or with commas between.
-        seed: of the sampled rows and of every score that samples.
+        seed: of the sampled rows and of every score that samples. Of several, as `[0, 1, 2]`, the
+            table has the means: see below.
         num_train: rows that scores are fitted on.
         num_test: further rows that predictions are scored on.
         num_jacobian: how many of the test rows have their decoder's Jacobian taken.
@@ -68,34 +70,42 @@ def evaluate(
         options: keyword arguments of single scores, `{"dci": {"predictor": "gbt"}}`.
         chance: whether each score is also computed five times more with factors permuted, or
             codes or latents turned at random: see `zoo.evaluation.chance`.
+        bootstrap: how many times images are resampled for the 95 % interval of each score over
+            images, not over training seeds; 0 for none, else at least 10: see
+            `zoo.evaluation.intervals`. It takes as many times the score's own seconds.
         others: further models, trained alike but for their seeds, that `udr` compares it with.
 
     Returns:
         The table, one row a score in the order asked for: `score` (None where left out), `reason`
         (None where scored), `seconds` of the score, `encoding_seconds` spent on images it was the
         first to ask for, and `parts`, everything else the score returned. With `chance` also that,
-        the mean of the five, None where there is none.
+        the mean of the five, None where there is none. With `bootstrap` also `interval`, its two
+        ends, None where there is none by the `interval_reason`. With several seeds `score`,
+        `chance` and the ends of `interval` are means over them, `per_seed` has the scores,
+        `seed_std` their standard deviation, and `parts` are those of the first.
 
     Raises:
         InputError: an unknown suite or score or option, numbers of rows that are not positive, a
-            seed that is no number, a data set without images.
+            seed that is no number, a `bootstrap` of 1 to 9, a data set without images.
     """
     names = names_of(metrics, options or {})
-    checks.whole(0, seed=seed)
+    first = checks.seeds(seed)[0]
+    intervals.check_times(bootstrap)
     checks.whole(1, num_train=num_train, num_test=num_test, num_jacobian=num_jacobian)
     checks.whole(1, num_masked=num_masked, batch_size=batch_size)
     sizes = num_train, num_test, num_jacobian, num_masked
-    inputs = Inputs(model, dataset, seed, sizes, batch_size, others)
-    return _table(names, inputs, options or {}, chance)
+    inputs = Inputs(model, dataset, first, sizes, batch_size, others)
+    return _of_seeds(seed, names, inputs, options or {}, chance, bootstrap)
 
 
 def evaluate_arrays(
     arrays: Mapping[str, Any],
     metrics: str | Sequence[str] = "standard",
     *,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     options: dict[str, dict] | None = None,
     chance: bool = False,
+    bootstrap: int = 0,
 ) -> dict[str, dict]:
     """Scores arrays, whatever they come from, with the scores of a suite.
 
@@ -109,9 +119,10 @@ def evaluate_arrays(
             `[F]` (which factors have no order), `codes_test` and `factors_test` `[M, ...]`,
             `jacobians` `[n, *output_shape, D]`, `masks` and `predicted_masks` `[n, H, W]`.
         metrics: as in `evaluate`.
-        seed: of the division, and of every score that samples.
+        seed: of the division, and of every score that samples; or several, as in `evaluate`.
         options: as in `evaluate`.
         chance: as in `evaluate`.
+        bootstrap: as in `evaluate`.
 
     Returns:
         The table, as in `evaluate`.
@@ -121,8 +132,9 @@ def evaluate_arrays(
             that differ; part of a test half; a seed that is no number.
     """
     names = names_of(metrics, options or {}, allowed=lambda name: True)
-    checks.whole(0, seed=seed)
-    return _table(names, ArrayInputs(arrays, seed), options or {}, chance)
+    inputs = ArrayInputs(arrays, checks.seeds(seed)[0])
+    intervals.check_times(bootstrap)
+    return _of_seeds(seed, names, inputs, options or {}, chance, bootstrap)
 
 
 def scores_of(arrays: Mapping[str, Any]) -> tuple[str, ...]:
@@ -136,21 +148,30 @@ def scores_of(arrays: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _of_seeds(seed: int | Sequence[int], names: Sequence[str], inputs: Inputs | ArrayInputs, *how):
+    """The table of one seed, or the means of the tables of several."""
+    seeds = checks.seeds(seed)
+    every = [inputs, *map(inputs.reseeded, seeds[1:])]
+    tables = [_table(names, each, *how) for each in every]
+    return tables[0] if np.ndim(seed) == 0 else over_seeds(tables, seeds)
+
+
 def _table(
     names: Sequence[str],
     inputs: Inputs | ArrayInputs,
     options: Mapping[str, Mapping],
     chance: bool,
+    bootstrap: int,
 ) -> dict[str, dict]:
     """The rows of scores."""
     table = {}
     for name in names:
         start, encoded_before = time.perf_counter(), inputs.encoding_seconds
-        row = {"score": None, "reason": None, "parts": {}, **({"chance": None} if chance else {})}
+        row = {"score": None, "reason": None, "parts": {}}
+        row |= {"chance": None} if chance else {}
+        row |= {"interval": None, "interval_reason": None} if bootstrap else {}
         try:
-            parts, by_chance = _scored(name, inputs, options.get(name, {}), chance)
-            row["score"], row["parts"] = float(parts.pop("score")), parts
-            row |= {"chance": by_chance} if chance else {}
+            row |= _scored(name, inputs, options.get(name, {}), chance, bootstrap)
         except FailingDecoderError as error:
             row["reason"], row["parts"] = _defect(error.__cause__ or error, table)
         except UserError as error:
@@ -165,20 +186,29 @@ def _table(
 
 
 def _scored(
-    name: str, inputs: Inputs | ArrayInputs, options: Mapping, chance: bool
-) -> tuple[dict, float | None]:
-    """What a score returns, but for numbers of every pixel, which would take megabytes.
+    name: str, inputs: Inputs | ArrayInputs, options: Mapping, chance: bool, bootstrap: int
+) -> dict:
+    """What a row says of a score: itself, its parts, its chance level and its interval.
 
-    And its chance level, None where it has none, or is not asked for, or is undefined.
+    Numbers of every pixel, which would take megabytes, are left out of the parts. The chance level
+    is None where it has none, or where it is undefined.
     """
-    function, known, by_chance = getattr(evaluation, name), facts.of(name), None
+    function, known = facts.function(name), facts.of(name)
     needed, settings = inputs.arguments(known)
     settings = {**settings, **options}
     parts = function(*needed, **settings)
+    value = float(parts.pop("score"))
+    row = {"score": value, "parts": {k: v for k, v in parts.items() if np.ndim(v) < 3}}
     if chance:
         with contextlib.suppress(InputError):
-            by_chance = level(function, known, needed, settings, inputs.seed)
-    return {part: value for part, value in parts.items() if np.ndim(value) < 3}, by_chance
+            row["chance"] = level(function, known, needed, settings, inputs.seed)
+    if bootstrap:
+        how = settings, value, bootstrap, inputs.seed
+        try:
+            row["interval"] = intervals.interval(function, known, needed, *how)
+        except InputError as error:
+            row["interval_reason"] = str(error)
+    return row
 
 
 def _defect(error: BaseException, table: Mapping[str, Mapping]) -> tuple[str, dict]:
@@ -234,7 +264,7 @@ def names_of(
 
 def _check_options(name: str, options: Mapping) -> None:
     known = facts.of(name)
-    signature = inspect.signature(getattr(evaluation, name))
+    signature = inspect.signature(facts.function(name))
     try:
         signature.bind(*known.needs, **{**dict.fromkeys(known.settings), **options})
     except TypeError as error:

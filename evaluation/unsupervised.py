@@ -14,6 +14,7 @@ from zoo.evaluation.information import histogram_bins, mutual_information
     needs=("codes",),
     source="Locatello et al. 2019",
     higher_is_better=False,
+    subsampled=0.9,
     suites=facts.FAST,
     axes={"correlation": "latent latent"},
 )
@@ -53,6 +54,7 @@ def gaussian_total_correlation(codes) -> dict:
     needs=("codes",),
     source="Locatello et al. 2019",
     higher_is_better=False,
+    subsampled=0.9,
     suites=facts.STANDARD,
 )
 def gaussian_wasserstein_correlation(codes) -> dict:
@@ -87,6 +89,7 @@ def gaussian_wasserstein_correlation(codes) -> dict:
     needs=("codes",),
     source="Locatello et al. 2019",
     higher_is_better=False,
+    subsampled=0.9,
     suites=facts.STANDARD,
     axes={"mutual_information": "latent latent"},
 )

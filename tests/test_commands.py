@@ -133,7 +133,7 @@ def test_export_of_the_newest_checkpoint(run, tmp_path, capsys):
     assert second.card["steps"] == 60
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "export"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "export", "import_loop"])
 def test_help_needs_no_tensorflow(name):
     code = (
         f"import sys\nfrom zoo import {name}\n"

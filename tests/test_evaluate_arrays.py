@@ -222,3 +222,38 @@ def test_chance_levels_are_printed_beside_the_values(tmp_path, capsys):
     for row in rows:
         chance = expected[row["name"]]["chance"]
         assert float(row["chance"]) == chance and f"{chance:.4f}" in printed
+
+
+def test_value_interval_deviation_and_chance_stand_side_by_side_everywhere(tmp_path, capsys):
+    file, out = _file(tmp_path, **_arrays()), tmp_path / "out"
+    how = {"seed": [0, 1], "chance": True, "bootstrap": 12}
+    row = evaluation.evaluate_arrays(_arrays(), "mig,sap,mbo", **how)["sap"]
+    options = [f"--codes={file}", "--metrics=mig,sap,mbo", "--seeds=0,1", "--chance"]
+    options += ["--bootstrap=12", f"--html={out / 'scores.html'}"]
+    for name in ("scores.json", "scores.csv"):
+        evaluate_command.main([*options, f"--out={out / name}"])
+    printed = re.sub(r"\s+", " ", capsys.readouterr().out)
+    low, high = row["interval"]
+    assert f"{row['score']:.4f} │ {low:.4f} to {high:.4f} │ {row['seed_std']:.4f}" in printed
+    assert "95 % over images, not over training seeds" in printed
+    stored = json.loads((out / "scores.json").read_text())["sap"]
+    for key in ("score", "interval", "seed_std", "per_seed", "chance", "interval_reason"):
+        assert stored[key] == row[key], key
+    cells = list(csv.DictReader((out / "scores.csv").read_text().splitlines()))
+    assert float(cells[1]["interval_low"]) == low and float(cells[1]["interval_high"]) == high
+    assert float(cells[1]["chance"]) == row["chance"]
+    assert float(cells[1]["seed_std"]) == row["seed_std"]
+    assert cells[2]["interval_low"] == "" and cells[2]["reason"]
+    page = (out / "scores.html").read_text()
+    assert f">{low:.3f} to {high:.3f}<" in page
+    assert "Intervals: 95 % over images, not over training seeds." in page
+    assert ">95 % interval<" in page and ">Seed std<" in page and ">Chance<" in page
+
+
+@pytest.mark.parametrize(
+    ("option", "message"), [("--seeds=0,x", "whole numbers"), ("--seeds=1,1", "different"),
+                            ("--bootstrap=3", "at least 10")]
+)  # fmt: skip
+def test_wrong_seeds_and_resamplings_end_the_command_in_one_line(tmp_path, capsys, option, message):
+    with pytest.raises((SystemExit, evaluation.InputError), match="2|" + message):
+        evaluate_command.main([f"--codes={_file(tmp_path, **_arrays())}", option])

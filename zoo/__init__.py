@@ -2,10 +2,11 @@
 
     zoo.load("beta_vae/dsprites")    a pretrained model, by name or by the path of a run
     zoo.names()                      the names there are
+    zoo.fit("gin/beta_vae.gin")      trains, as `python -m zoo.train` does, and loads the result
     zoo.data.load("zoo_dsprites/rendered")    a data set in memory (`zoo.data`)
     zoo.evaluation.mig(codes, factors)        a score of arrays or callables (`zoo.evaluation`)
 
-Training and scoring are commands: `python -m zoo.train --help`, `python -m zoo.evaluate --help`.
+Commands do the same: `python -m zoo.train --help`, `python -m zoo.evaluate --help`.
 Importing this package registers its data sets with `tensorflow_datasets` and loads no TensorFlow;
 on processors where TensorFlow leaves oneDNN off although it helps, it turns it on (`zoo.machine`).
 """
@@ -14,7 +15,8 @@ import importlib
 import pathlib
 
 __version__ = "0.1.0"
-__all__ = ["data", "evaluation", "load", "names"]
+_HOMES = {"fit": "zoo.fitting", "load": "zoo.hub", "names": "zoo.hub"}
+__all__ = sorted(["data", "evaluation", *_HOMES])
 
 
 # Before TensorFlow is imported, which reads its settings then.
@@ -33,9 +35,9 @@ importlib.import_module("zoo.data.perturbation").find_in_hub_with(_fetch)
 def __getattr__(name: str):
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "evaluation":
-        return importlib.import_module("zoo.evaluation")
-    return getattr(importlib.import_module("zoo.hub"), name)
+    if name not in _HOMES:
+        return importlib.import_module(f"zoo.{name}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

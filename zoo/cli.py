@@ -30,6 +30,7 @@ from collections.abc import Callable, Sequence
 from absl import app, flags, logging
 from absl.flags import argparse_flags
 
+from zoo import stopping
 from zoo.errors import UserError
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
@@ -82,10 +83,31 @@ def command(parse: Callable[[Sequence[str]], argparse.Namespace]) -> Callable:
     return decorate
 
 
+def add_gin(parser: Parser, when: str = "") -> None:
+    """Adds the arguments `gin_file` and `gin_bindings`; `when` stands before their help."""
+    parser.add_argument(
+        "--gin_file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=f"{when}a gin config, found in the working directory or in the package; repeatable",
+    )
+    parser.add_argument(
+        "--gin_bindings",
+        action="append",
+        default=[],
+        metavar="BINDING",
+        help=f"{when}one more binding, for example 'BetaVAE.beta = 8'; repeatable, wins over the "
+        "files",
+    )
+
+
 def gin_arguments(
     module: str, description: str, example: str, argv: Sequence[str]
 ) -> argparse.Namespace:
-    """Parses what commands take that train by gin files: `gin_file`, `gin_bindings`, `run_dir`.
+    """Parses what commands take that train by gin files.
+
+    These are `gin_file`, `gin_bindings`, `run_dir` and `start_over`.
 
     Args:
         module: of the command.
@@ -94,31 +116,49 @@ def gin_arguments(
         argv: the arguments.
     """
     parser = Parser(prog=f"python -m {module}", description=description)
-    parser.add_argument(
-        "--gin_file",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="a gin config, found in the working directory or in the package; repeatable",
-    )
-    parser.add_argument(
-        "--gin_bindings",
-        action="append",
-        default=[],
-        metavar="BINDING",
-        help="one more binding, for example 'BetaVAE.beta = 8'; repeatable, wins over the files",
-    )
+    add_gin(parser)
     parser.add_argument(
         "--run_dir", help="the folder of the run (default: runs/<name of the gin file>)"
+    )
+    parser.add_argument(
+        "--start_over",
+        action="store_true",
+        help="train from step 0 again where the folder has checkpoints and none can be read",
     )
     options = parser.parse_args(argv)
     if not options.gin_file:
         parser.error(f"give a --gin_file, for example --gin_file={example}")
+    options.run_dir = options.run_dir or default_run_dir(options.gin_file)
+    return options
+
+
+def add_imports(parser: Parser) -> None:
+    """Adds `--import`, of modules with data sets and scores of a user's own."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module of yours that registers data sets or scores, also from the working "
+        "directory; repeatable",
+    )
+
+
+def do_imports(modules: Sequence[str]) -> None:
+    """Imports the modules that were given by `--import`; a ConfigError where there is none."""
     from zoo import config
 
-    files = [config.find(file) for file in options.gin_file]
-    options.run_dir = options.run_dir or f"runs/{pathlib.Path(files[0]).stem}"
-    return options
+    for module in modules:
+        config.import_module(module, "--import: ")
+
+
+def default_run_dir(gin_files: Sequence[str]) -> str:
+    """The folder of a run whose folder is not named; a ConfigError where a gin file is missing."""
+    from zoo import config
+
+    files = [config.find(file) for file in gin_files]
+    return f"runs/{files[0].stem}"
 
 
 def import_tensorflow(run_dir: str | None = None) -> None:
@@ -147,7 +187,8 @@ def run(main: Callable, argv: Sequence[str] | None = None) -> None:
     """Runs a command to the end of the process by `absl.app.run`.
 
     What a user can mend becomes one line and exit code 2; with `ZOO_TRACEBACK=1` its traceback is
-    printed too. Everything else is a defect of ours and stays a traceback.
+    printed too. SIGTERM, SIGHUP and SIGINT end it with 143, 129 and 130 (`zoo.stopping`).
+    Everything else is a defect of ours and stays a traceback.
 
     Args:
         main: what `command` made, or a function of the arguments.
@@ -166,7 +207,8 @@ def run(main: Callable, argv: Sequence[str] | None = None) -> None:
         execute(options)
 
     try:
-        app.run(logged, argv=arguments, flags_parser=parsed)
+        with stopping.watched():
+            app.run(logged, argv=arguments, flags_parser=parsed)
     except UserError as error:
         # Gin appends where it was called from; the first line is ours.
         _fail(str(error).splitlines()[0])
@@ -174,9 +216,12 @@ def run(main: Callable, argv: Sequence[str] | None = None) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         where = f" while writing {error.filename}" if error.filename else ""
-        _fail(f"no space left on the disk{where}; free some and run the same command again")
+        what = "no space left on the disk"
+        if error.errno == errno.EFBIG:
+            what = "the limit on the size of files is reached"
+        _fail(f"{what}{where}; make room and run the same command again")
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("\ninterrupted", file=sys.stderr)
         sys.exit(130)
 
 

@@ -1,82 +1,183 @@
-"""Gin configs: finding, parsing with checks, and the operative config of a run.
+"""Gin configs: parsing with checks, and the operative config of a run.
 
 What gin files can name must have been imported before they are parsed; `zoo.configurables` imports
 all of it. This module knows none of it.
 """
 
 import ast
-import difflib
+import contextlib
+import importlib
+import importlib.util
 import inspect
+import os
 import pathlib
 import re
+import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import gin
 from gin import config_parser
 
-from zoo.errors import UserError
+from zoo.gin_checks import check, function_of, holds_reference, require, suggestion
+from zoo.gin_files import ConfigError, find, opened, place_of, shipped, statements, statements_of
 
-# Where relative paths of gin files are looked up after the working directory: they are in zoo/gin.
-ROOT = pathlib.Path(__file__).parent
+__all__ = [
+    "ConfigError",
+    "apart",
+    "as_bindings",
+    "bindings_of",
+    "defaults",
+    "differences",
+    "find",
+    "made",
+    "operative",
+    "parse",
+    "recorded",
+    "shipped",
+    "unused",
+]
 
-
-# The bindings of the last `parse`, as given on the command line.
+# The bindings of the last `parse`, as given on the command line, and its files.
 _given: list[str] = []
-
-
-class ConfigError(UserError):
-    """A gin file or binding that cannot be used."""
-
-
-def find(path: str) -> pathlib.Path:
-    """The gin file of that name, in the working directory or among the configs of the package.
-
-    Raises:
-        ConfigError: there is none; the message names the nearest.
-    """
-    for candidate in (pathlib.Path(path), ROOT / path):
-        if candidate.is_file():
-            return candidate
-    known = shipped()
-    nearest = difflib.get_close_matches(path, known, n=1, cutoff=0.0)
-    hint = f"; the nearest is {nearest[0]}" if nearest else ""
-    raise ConfigError(f"{path}: no such gin file{hint}")
-
-
-def shipped() -> list[str]:
-    """The gin files that come with the package, as given to `--gin_file`."""
-    return sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "gin").glob("**/*.gin"))
+_files: list[str] = []
 
 
 def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
     """Replaces the current configuration by that of gin files and bindings, checked.
 
+    Modules that they import are found in the working directory, too. What such a module raises is
+    passed on as it is.
+
     Raises:
-        ConfigError: a missing file, a syntax error, an unknown name or parameter, or a value of
-            the wrong type, with file and line.
+        ConfigError: a missing file or module, a syntax error, an unknown name or parameter, or a
+            value of the wrong type, with file and line.
     """
     paths = [find(file) for file in files]
+    # All is read before gin forgets what it held.
+    imports = [s for path in paths for s in statements(path)]
+    imports += [s for binding in bindings for s in statements_of(binding)]
     gin.clear_config()
-    if str(ROOT) not in gin.config._LOCATION_PREFIXES:
-        gin.add_config_file_search_path(str(ROOT))
+    _import_modules(imports)
     for path in paths:
         _guarded(gin.parse_config_file, str(path))
     for binding in bindings:
         _guarded(gin.parse_config, binding)
     for path in paths:
-        _check_types(_statements(path))
+        check(statements(path))
     for binding in bindings:
-        _check_types(config_parser.ConfigParser(binding, _delegate()), binding)
+        check(statements_of(binding), binding)
     _guarded(gin.finalize)
-    _given[:] = bindings
+    _given[:], _files[:] = bindings, map(str, paths)
+
+
+def made(configurable: Callable[[], typing.Any]):
+    """Calls a configurable with all that the parsed files and bindings bind.
+
+    Raises:
+        ConfigError: one of its required parameters is bound nowhere; the message names the file.
+    """
+    known = gin.config._inverse_lookup(configurable, allow_decorators=True)
+    require(gin.config._REGISTRY.minimal_selector(known.selector), _files)
+    return configurable()
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Gives gin back afterwards what it held before: bindings of a caller's own, locked or not."""
+    state = gin.config
+    held = (state._CONFIG, state._OPERATIVE_CONFIG, state._IMPORTS, state._SINGLETONS)
+    before, locked = [each.copy() for each in held], gin.config_is_locked()
+    parsed = _given.copy(), _files.copy()
+    try:
+        yield
+    finally:
+        for each, values in zip(held, before, strict=True):
+            each.clear()
+            each.update(values)
+        state._set_config_is_locked(locked)
+        _given[:], _files[:] = parsed
+
+
+def bound() -> str:
+    """All that gin is bound to now, as gin text that imports what it names; "" if nothing is."""
+    if not gin.config._CONFIG:
+        return ""
+    return _imports(gin.config._CONFIG, ("gin", "__main__")) + gin.config_str(max_line_length=90)
+
+
+@contextlib.contextmanager
+def read(text: str) -> Iterator[None]:
+    """Within, gin is bound to what a text says and to nothing else; what is unknown is left out.
+
+    A text of unknown origin executes no module: it may import what has been imported already, and
+    modules of this package.
+
+    Raises:
+        ConfigError: it imports another module, or cannot be parsed.
+    """
+    with apart():
+        gin.clear_config()
+        for statement in statements_of(text):
+            if not isinstance(statement, config_parser.ImportStatement):
+                continue
+            if statement.module in sys.modules or statement.module.startswith("zoo."):
+                continue
+            raise ConfigError(
+                f"the configuration imports {statement.module}; import it first, if you trust it"
+            )
+        _guarded(gin.parse_config, text, True)
+        # `bound` finds them again, and gin would give those of one package names of its own.
+        gin.config._IMPORTS.clear()
+        yield
+
+
+def as_bindings(values: Mapping[str, typing.Any] | Sequence[str]) -> list[str]:
+    """Bindings as text, from text or from values by the names that they are bound to.
+
+    A string that begins with `@` or `%` is a reference; a class or function that is registered with
+    gin becomes one.
+
+    Raises:
+        ConfigError: a value that no gin file can hold.
+    """
+    if isinstance(values, str):
+        raise ConfigError(f"bindings are {values!r}; give a list of such strings, or a dict")
+    if not isinstance(values, Mapping):
+        return list(values)
+    return [f"{name} = {_as_text(name, value)}" for name, value in values.items()]
+
+
+def _as_text(name: str, value) -> str:
+    if isinstance(value, str) and value[:1] in ("@", "%"):
+        return value
+    if callable(value):
+        known = gin.config._inverse_lookup(value, allow_decorators=True)
+        if known is None:
+            raise ConfigError(
+                f"the binding of {name} is {value!r}, which gin does not know; put @gin.register "
+                "before it, or give its name as '@name'"
+            )
+        return f"@{gin.config._REGISTRY.minimal_selector(known.selector)}"
+    value = value.item() if hasattr(value, "item") else value
+    if holds_reference(value):
+        raise ConfigError(
+            f"the binding of {name} is {value!r}, which no gin file can hold; give numbers, "
+            "strings, None, or tuples, lists and dicts of them"
+        )
+    return repr(value)
 
 
 def defaults(selector: str) -> dict[str, typing.Any]:
     """The parameters of a configurable that have a default, with it."""
-    function = _function(selector)
+    function = function_of(selector)
     parameters = inspect.signature(function).parameters if function else {}
     return {n: p.default for n, p in parameters.items() if p.default is not p.empty}
+
+
+def binds(configurable: str) -> bool:
+    """Whether the current configuration binds a parameter of a configurable, by its short name."""
+    return any(name.startswith(f"{configurable}.") for name in bindings_of(gin.config_str()))
 
 
 def unused() -> list[str]:
@@ -97,13 +198,44 @@ def _ending(name: str) -> tuple[str, ...]:
 def operative(settled: Mapping[str, object] | None = None) -> str:
     """The configuration that the run uses, defaults included, as gin text.
 
+    It imports the modules of others whose classes and functions it names, so that it can be read
+    where they have not been imported yet.
+
     Args:
         settled: what was decided where the configuration left it open, by name of the binding.
     """
     text = gin.operative_config_str(max_line_length=90)
     for name, value in (settled or {}).items():
         text = re.sub(rf"^{re.escape(name)} = .*$", f"{name} = {value!r}", text, flags=re.M)
-    return text
+    return _imports(gin.config._OPERATIVE_CONFIG, ("zoo", "gin", "keras", "__main__")) + text
+
+
+def _imports(configuration: Mapping, besides: Sequence[str]) -> str:
+    """Import statements of the modules of the configurables that a configuration has.
+
+    Not those of what gin files import, which gin adds itself, nor those of some packages.
+    """
+    used = {gin.config._REGISTRY[selector] for _, selector in configuration}
+    used |= {reference.configurable for reference in gin.config.iterate_references(configuration)}
+    imported = {statement.module for statement in gin.config._IMPORTS}
+    modules = {_module_of(configurable.wrapped) for configurable in used} - imported
+    found = [m for m in sorted(modules) if m.partition(".")[0] not in besides and _exists(m)]
+    lines = "".join(f"import {module}\n" for module in found)
+    return lines + "\n" if lines and not imported else lines
+
+
+def _module_of(definition: Callable) -> str:
+    """The module of a class or function; of a script that is running the name it has for others."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    module = definition.__module__
+    return pathlib.Path(script).stem if module == "__main__" and script else module
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def recorded(text: str, name: str):
@@ -133,7 +265,7 @@ def differences(old: str, new: str) -> list[str]:
 def _is_default(name: str, value: str) -> bool:
     """Whether a parameter, named with any scope, has that value where nothing binds it."""
     selector, _, parameter = name.rpartition("/")[2].rpartition(".")
-    function = _function(selector)
+    function = function_of(selector)
     known = inspect.signature(function).parameters if function else {}
     try:
         return parameter in known and ast.literal_eval(value) == known[parameter].default
@@ -149,8 +281,45 @@ def bindings_of(text: str) -> dict[str, str]:
     return {name.strip(): " ".join(value.split()) for name, value in pairs}
 
 
-def _delegate():
-    return gin.config.ParserDelegate(skip_unknown=True)
+def _import_modules(statements: Iterable) -> None:
+    """Imports what gin is about to import, so that what a module raises stays as it is."""
+    for statement in statements:
+        foreign = not getattr(statement, "module", "").startswith("__gin__")
+        if isinstance(statement, config_parser.ImportStatement) and foreign:
+            import_module(statement.module, place_of(statement.location))
+
+
+def import_module(name: str, place: str = "") -> None:
+    """Imports a module of a user, which may be in the working directory.
+
+    The script that is running is not executed again under its own name. What a module raises is
+    passed on as it is.
+
+    Args:
+        name: as Python has it.
+        place: what stands before a message.
+
+    Raises:
+        ConfigError: there is no such module.
+    """
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script and name == pathlib.Path(script).stem and name not in sys.modules:
+        found = importlib.util.find_spec(name)
+        if found and found.origin and os.path.samefile(found.origin, script):
+            sys.modules[name] = sys.modules["__main__"]
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # One that the module itself imports is its own affair.
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise ConfigError(
+            f"{place}there is no module {error.name!r}; it is sought in the working directory "
+            f"({here}) and among the installed ones"
+        ) from None
 
 
 def _guarded(action, *arguments) -> None:
@@ -160,7 +329,7 @@ def _guarded(action, *arguments) -> None:
     except SyntaxError as error:
         place = f"{error.filename or 'binding'}:{error.lineno}: "
         raise ConfigError(f"{place}{error.msg}: {(error.text or '').strip()}") from None
-    except (ValueError, TypeError, OSError, ImportError, AttributeError) as error:
+    except (ValueError, TypeError, OSError, ImportError, AttributeError, NameError) as error:
         message, place = str(error).strip(), ""
         found = re.search(r'\n\s*In file "(.+?)", line (\d+)', message)
         if found:
@@ -168,86 +337,16 @@ def _guarded(action, *arguments) -> None:
         elif action is gin.parse_config:
             place = f"binding {arguments[0]!r}: "
         message = " ".join(message.split("\n")[0].split())
-        raise ConfigError(f"{place}{message}{_suggestion(message)}") from None
+        raise ConfigError(f"{place}{message}{suggestion(message)}") from None
 
 
-def _suggestion(message: str) -> str:
-    """The nearest configurable or parameter to the first quoted name of a gin error."""
-    unknown = re.search(r"No configurable matching '(.+?)'|matching reference '@(.+?)[(']", message)
-    if unknown:
-        name = (unknown[1] or unknown[2]).split(".")[-1]
-        known = [s.split(".")[-1] for s, _ in gin.config._REGISTRY.items()]
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        return f" Did you mean {near[0]!r}?" if near else ""
-    parameter = re.search(r"'(\S+)' (?:doesn't|does not) have a parameter named '(\S+?)'", message)
-    if parameter:
-        names = list(_parameters(parameter[1]))
-        near = difflib.get_close_matches(parameter[2], names, n=1, cutoff=0.4)
-        return f" Did you mean {near[0]!r}?" if near else f" It has {', '.join(names)}."
-    return ""
-
-
-def _parameters(selector: str) -> dict[str, typing.Any]:
-    """Parameter names of a configurable and their annotations, where it has them."""
-    function = _function(selector)
-    if function is None:
-        return {}
+def _readable(path: str) -> bool:
     try:
-        hints = typing.get_type_hints(function)
-    except (NameError, TypeError):
-        hints = {}
-    names = [name for name in inspect.signature(function).parameters if name != "self"]
-    known = {name: hints.get(name, typing.Any) for name in names}
-    # What a protocol describes is given by the code.
-    return {name: hint for name, hint in known.items() if not getattr(hint, "_is_protocol", False)}
+        find(path)
+    except ConfigError:
+        return False
+    return True
 
 
-def _function(selector: str) -> Callable | None:
-    """What the parameters of a configurable are those of; None where there is none of the name."""
-    configurable = gin.config._REGISTRY.get_match(selector)
-    if configurable is None:
-        return None
-    target = inspect.unwrap(configurable.wrapped)
-    return target.__init__ if inspect.isclass(target) else target
-
-
-def _statements(path: pathlib.Path) -> Iterator:
-    """The statements of a gin file, those of included files in their place."""
-    with path.open() as file:
-        for statement in config_parser.ConfigParser(file, _delegate()):
-            if isinstance(statement, config_parser.IncludeStatement):
-                yield from _statements(find(statement.filename))
-            else:
-                yield statement
-
-
-def _check_types(statements: Iterable, binding: str | None = None) -> None:
-    import typeguard
-
-    for statement in statements:
-        if not isinstance(statement, config_parser.BindingStatement) or not statement.arg_name:
-            continue
-        wanted = _parameters(statement.selector).get(statement.arg_name, typing.Any)
-        if _holds_reference(statement.value):
-            continue
-        try:
-            typeguard.check_type(statement.value, wanted)
-        except typeguard.TypeCheckError:
-            location = statement.location
-            place = (
-                f"{location.filename}:{location.line_num}: "
-                if location.filename
-                else f"binding {binding!r}: "
-            )
-            name = getattr(wanted, "__name__", str(wanted)) if inspect.isclass(wanted) else wanted
-            raise ConfigError(
-                f"{place}{statement.selector}.{statement.arg_name} is {statement.value!r} "
-                f"({type(statement.value).__name__}); it takes {name}"
-            ) from None
-
-
-def _holds_reference(value) -> bool:
-    try:
-        return ast.literal_eval(repr(value)) != value
-    except (ValueError, SyntaxError):
-        return True
+# Before gin's own readers, one of which complains aloud of each file that it does not find.
+gin.config._FILE_READERS.insert(0, (opened, _readable))

@@ -10,9 +10,11 @@ import zoo.models.annealed_vae
 import zoo.models.autoencoder
 import zoo.models.cg_gan
 import zoo.models.dip_vae
+import zoo.models.domain_priors
 import zoo.models.factor_vae
 import zoo.models.hessian_penalty
 import zoo.models.jacobian_penalty
+import zoo.models.jacobian_sparsity
 import zoo.models.likelihoods
 import zoo.models.objectives
 import zoo.models.pcl

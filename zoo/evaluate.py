@@ -27,18 +27,42 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--metrics", default="standard", help="a suite or scores with commas between (standard)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of everything sampled (0)")
+    seeds = parser.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, default=0, help="of everything sampled (0)")
+    seeds.add_argument(
+        "--seeds",
+        type=_numbers,
+        metavar="S,S,...",
+        help="several with commas between: the mean of each score, and its deviation over them",
+    )
+    parser.add_argument(
+        "--bootstrap",
+        type=int,
+        default=0,
+        metavar="TIMES",
+        help="resample the images so often for 95 %% intervals over images, not over training "
+        "seeds (0, none; 200 is customary, and 200 times the work)",
+    )
     parser.add_argument(
         "--chance",
         action="store_true",
         help="also print the mean of each score over 5 permutations of the factors",
     )
+    cli.add_imports(parser)
     parser.add_argument("--out", help="also write the scores to this file: JSON, or CSV for .csv")
     parser.add_argument("--html", help="also write a page of the scores and their matrices")
     options = parser.parse_args(argv)
+    options.seed = options.seeds or options.seed
     if options.codes and options.dataset:
         parser.error("--codes has its own factors: leave out --dataset")
     return options
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: give whole numbers, as in 0,1,2") from error
 
 
 @cli.command(_parse)
@@ -46,6 +70,7 @@ def main(options: argparse.Namespace) -> None:
     """Scores, prints the table, keeps the scores."""
     if not options.codes:
         cli.import_tensorflow()
+    cli.do_imports(options.imports)
 
     from zoo import scoring
 
@@ -53,7 +78,7 @@ def main(options: argparse.Namespace) -> None:
         table, summary = _score_arrays(options)
     else:
         model = options.run or options.model
-        table = scoring.score(model, options.dataset, options.metrics, options.seed, options.chance)
+        table = scoring.score(model, options.dataset, options.metrics, **_how(options))
         summary = {"model": model, "dataset": options.dataset, "seed": options.seed}
     scoring.show(table)
     if options.run and not options.dataset:
@@ -66,6 +91,10 @@ def main(options: argparse.Namespace) -> None:
         sys.exit(f"error: {', '.join(failed)} failed; see the traceback above")
 
 
+def _how(options: argparse.Namespace) -> dict:
+    return {name: getattr(options, name) for name in ("seed", "chance", "bootstrap")}
+
+
 def _score_arrays(options: argparse.Namespace) -> tuple[dict, dict]:
     """The table of the arrays of a file, and what is known of them."""
     from absl import logging
@@ -74,7 +103,7 @@ def _score_arrays(options: argparse.Namespace) -> tuple[dict, dict]:
     from zoo.evaluation import suite
 
     arrays = scoring.read_arrays(options.codes)
-    table = suite.evaluate_arrays(arrays, options.metrics, seed=options.seed, chance=options.chance)
+    table = suite.evaluate_arrays(arrays, options.metrics, **_how(options))
     if more := [name for name in suite.scores_of(arrays) if name not in table]:
         logging.info("the arrays are enough for more: --metrics=%s", ",".join(more))
     shapes = {name: f"{array.dtype} {list(array.shape)}" for name, array in arrays.items()}

@@ -1,4 +1,8 @@
-"""Exports a run as a SavedModel: `python -m zoo.export --run=DIR --out=DIR`."""
+"""Exports a run: as a SavedModel, or the rest of its training for a machine without TensorFlow.
+
+python -m zoo.export --run=DIR --out=DIR
+python -m zoo.export --loop --run_dir=DIR --out=DIR [--gin_file=FILE]
+"""
 
 import argparse
 import pathlib
@@ -10,24 +14,53 @@ from zoo import cli
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.export",
-        description="Export a run's newest checkpoint as a SavedModel, finished or not.",
+        description="Export a run's newest checkpoint as a SavedModel, finished or not; or, with "
+        "--loop, what is left to train of it as a program that JAX runs without TensorFlow.",
     )
-    parser.add_argument("--run", required=True, help="the folder of a run")
+    parser.add_argument("--run", "--run_dir", dest="run", required=True, help="the folder of a run")
     parser.add_argument("--out", help="where (default: saved_model in that folder)")
-    return parser.parse_args(argv)
+    parser.add_argument("--loop", action="store_true", help="export the training, to a new --out")
+    cli.add_gin(parser, "with --loop, for a run that is not begun: ")
+    options = parser.parse_args(argv)
+    if options.loop and not options.out:
+        parser.error("--loop needs --out, the folder to write")
+    if options.gin_bindings and not options.gin_file:
+        parser.error("--gin_bindings needs a --gin_file")
+    if options.gin_file and not options.loop:
+        parser.error("--gin_file needs --loop: a run has its own config")
+    return options
 
 
 @cli.command(_parse)
 def main(options: argparse.Namespace) -> None:
     """Exports, says where."""
-    cli.import_tensorflow()
+    cli.import_tensorflow(options.run if options.loop else None)
 
     import zoo.configurables  # noqa: F401  registers what gin files name
+
+    if options.loop:
+        _export_loop(options)
+        return
     from zoo.training import publishing
 
     out = pathlib.Path(options.out or pathlib.Path(options.run) / "saved_model")
     publishing.export_run(options.run, out)
     print(f"model: zoo.load({str(out)!r})")
+
+
+def _export_loop(options: argparse.Namespace) -> None:
+    from zoo import runs
+    from zoo.portable.job import export_loop
+    from zoo.portable.settings import settings_of
+
+    files = options.gin_file or [str(runs.RunFolder(pathlib.Path(options.run)).require_config())]
+    with settings_of(files, options.gin_bindings, options.run) as (settings, facts):
+        job = export_loop(settings, options.run, options.out, facts)
+    print(
+        f"steps {job['start']} to {job['steps']} of {job['name']}\n"
+        f"there:  python run_loop.py {pathlib.Path(options.out).name}\n"
+        f"then:   python -m zoo.import_loop {options.out} --run_dir={options.run}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,19 @@
-"""Where this package keeps files, and how it writes them: at once or not at all."""
+"""Where and how this package writes files: at once or not at all, on the disk when it says so."""
 
 import contextlib
+import errno
+import hashlib
 import os
 import pathlib
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 
 import platformdirs
+
+# What `atomic` and `tempfile` name: a dot, the name, eight characters, the suffix.
+_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]*)?")
 
 
 def cache_directory() -> pathlib.Path:
@@ -19,7 +26,8 @@ def cache_directory() -> pathlib.Path:
 def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Gives a temporary path beside `path`; what is written there becomes `path` at a clean exit.
 
-    After an error nothing is left behind and an older `path` stays as it was.
+    After an error nothing is left behind and an older `path` stays as it was. After a crash of the
+    machine there is the old file or the whole new one.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,9 +37,77 @@ def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        sync(temporary)
         os.replace(temporary, path)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync(path: str | os.PathLike) -> None:
+    """Waits until a file, or the list of the files of a folder, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems know no such thing for folders.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: pathlib.Path) -> None:
+    """Waits until a folder with everything below it is on the disk."""
+    for path in (folder, *folder.rglob("*")):
+        sync(path)
+
+
+def digest(path: str | os.PathLike) -> dict:
+    """`{"sha256": hexadecimal digest, "size": bytes}` of a file."""
+    sha256, size = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            sha256.update(block)
+            size += len(block)
+    return {"sha256": sha256.hexdigest(), "size": size}
+
+
+def remove_leftovers(folder: pathlib.Path, name: str | None = None) -> list[pathlib.Path]:
+    """Removes the temporary files and folders that killed processes left in a folder.
+
+    Whoever calls it holds a lock, so that no living process is at work on them.
+
+    Args:
+        folder: not searched below its first level.
+        name: of the file whose leftovers are meant; those of all files if None.
+
+    Returns:
+        What was removed.
+    """
+    removed = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        found = _TEMPORARY.fullmatch(path.name)
+        # A temporary folder has no suffix of its own, a temporary file that of its name.
+        meant = found and name in (None, found["stem"])
+        if meant and (found["suffix"] or "") in ("", pathlib.Path(found["stem"]).suffix):
+            remove(path)
+            removed.append(path)
+    return removed
+
+
+def remove(path: pathlib.Path) -> None:
+    """Removes a file, a link or a whole folder; one that is not there is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def reason(error: Exception) -> str:
+    """What an error of the system or of TensorFlow says, in one line without its graph's names."""
+    said = getattr(error, "message", None) or str(error) or type(error).__name__
+    return re.sub(r"\{\{.*?\}\} *| *\[Op:\w+\].*", "", said.splitlines()[0])
 
 
 def _umask() -> int:

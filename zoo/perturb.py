@@ -29,7 +29,7 @@ def main(options: argparse.Namespace) -> None:
     from zoo.perturbation.publishing import EXPORTED
     from zoo.perturbation.run import perturb
 
-    manifest = perturb(options.gin_file, options.gin_bindings, options.run_dir)
+    manifest = perturb(options.gin_file, options.gin_bindings, options.run_dir, options.start_over)
     family = manifest["dataset"].partition("/")[0]
     print(
         f"report: {options.run_dir}/report/index.html\n"

@@ -1,19 +1,11 @@
 """Reruns tables of papers: `python -m zoo.reproduce --table=zietlow/3.3 --budget=cpu`."""
 
 import argparse
-import os
 import pathlib
-import sys
 from collections.abc import Sequence
 
 from zoo import cli
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+from zoo.scheduling import command
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -26,15 +18,14 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--table", help="for example zietlow/3.3")
     parser.add_argument("--budget", default="cpu", help="paper, or cpu for two cores (cpu)")
     parser.add_argument("--rows", default="", metavar="GLOB[,GLOB]", help="only these rows")
-    parser.add_argument("--seeds", type=_positive, help="how many (default: as the budget says)")
     parser.add_argument(
-        "--jobs", type=_positive, default=os.cpu_count() or 1, help="runs at a time (all cores)"
+        "--seeds", type=command.positive, help="how many (default: as the budget says)"
     )
     parser.add_argument("--index", type=int, help="only the run of this number, for schedulers")
-    parser.add_argument("--status", action="store_true", help="say how far the runs are")
     parser.add_argument("--write", action="store_true", help="only write the table")
     parser.add_argument("--results", metavar="FILE", help="write all tables that have runs here")
     parser.add_argument("--out", default="reproductions", help="the folder of all runs and tables")
+    command.add_flags(parser)
     options = parser.parse_args(argv)
     if not (options.list or options.table or options.results):
         parser.error("give a --table, --list or --results")
@@ -45,13 +36,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     """Trains what is missing, writes the tables, tells what failed."""
     from zoo.errors import UserError
-    from zoo.papers import catalog, documents, pool, status, tasks
+    from zoo.papers import catalog, documents, status, tasks
 
     if options.list:
         status.show_tables(catalog.tables().values())
         return
     out = pathlib.Path(options.out)
-    failed = []
+    outcome = command.Outcome(0)
     if options.table:
         table = catalog.table(options.table)
         rows = catalog.rows(table, [g for g in options.rows.split(",") if g])
@@ -66,7 +57,8 @@ def main(options: argparse.Namespace) -> None:
             found = [found[options.index]]
         if not options.write:
             every = tasks.of_rows(table.rows, budget, out, options.seeds)
-            failed = pool.run(tasks.of_one_precision(found, every), options.jobs)
+            chosen = tasks.of_one_precision(found, every)
+            outcome = command.run([t.job() for t in chosen], options, tasks.stale(chosen))
         # Of many processes with an index each none should write what another is documents.
         if options.index is None:
             for path in documents.write(table, out):
@@ -74,10 +66,7 @@ def main(options: argparse.Namespace) -> None:
     if options.results:
         names = documents.write_results(pathlib.Path(options.results), out)
         print(f"{options.results}: {', '.join(names) or 'no table has runs yet'}")
-    for task in failed:
-        print(f"failed: {task}: {pool.last_line(task.log)} (log: {task.log})", file=sys.stderr)
-    if failed:
-        sys.exit(1)
+    outcome.end()
 
 
 if __name__ == "__main__":

@@ -6,15 +6,19 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
-import filelock
+from absl import logging
 
-from zoo import config
+from zoo import config, locks
 from zoo.errors import UserError
-from zoo.files import atomic
+from zoo.files import atomic, remove_leftovers
 
 
 class RunError(UserError):
     """A run folder that cannot be used."""
+
+
+class InUse(RunError):
+    """A run folder that another process holds the lock of."""
 
 
 class RunFolder:
@@ -24,6 +28,7 @@ class RunFolder:
         path: the folder.
         config, manifest, metrics, scores: its files of these names.
         checkpoints, images, saved_model, report: its subfolders.
+        lock: what `opened` holds.
     """
 
     def __init__(self, path: pathlib.Path):
@@ -37,6 +42,7 @@ class RunFolder:
         self.saved_model = path / "saved_model"
         self.report = path / "report"
         self._done = path / "DONE"
+        self.lock: locks.Lock | None = None
 
     @property
     def done(self) -> bool:
@@ -45,7 +51,13 @@ class RunFolder:
 
     def finish(self) -> None:
         """Writes the done marker, the last file of a run."""
+        self.require_own()
         write_text(self._done, "")
+
+    def require_own(self) -> None:
+        """Raises a LockError where another process has taken the locked folder meanwhile."""
+        if self.lock:
+            self.lock.check()
 
     def claim(self, operative: str) -> None:
         """Binds the folder to a configuration.
@@ -63,12 +75,23 @@ class RunFolder:
         else:
             write_text(self.config, operative)
 
+    def require_config(self) -> pathlib.Path:
+        """The gin file of the run.
+
+        Raises:
+            RunError: there is none.
+        """
+        if not self.config.exists():
+            raise RunError(f"{self.path} is not the folder of a run: it holds no config.gin")
+        return self.config
+
     def facts(self) -> dict:
         """What the manifest holds; nothing where there is none."""
         return json.loads(self.manifest.read_text()) if self.manifest.exists() else {}
 
     def describe(self, **facts) -> dict:
         """Adds facts to the manifest and returns all of it."""
+        self.require_own()
         known = {**self.facts(), **facts}
         write_text(self.manifest, json.dumps(known, indent=1) + "\n")
         return known
@@ -78,37 +101,52 @@ class RunFolder:
 def opened(path: str | pathlib.Path) -> Iterator[RunFolder]:
     """Locks a run folder, made if absent, for as long as the context lasts.
 
+    What killed processes left there of half-written files is removed.
+
     Raises:
         RunError: another process has it, or it cannot be made.
     """
     folder = RunFolder(pathlib.Path(path))
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder.path / ".lock")
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise RunError(
-            f"{path} is in use by another process; wait for it or choose another --run_dir"
-        ) from None
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise RunError(
-            f"{path} cannot be used as a run folder ({error.strerror}); choose another --run_dir"
-        ) from None
-    with lock:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            folder.lock = stack.enter_context(locks.held(folder.path))
+        except locks.LockError as error:
+            raise InUse(f"{error}; wait for it or choose another --run_dir") from None
+        except OSError as error:
+            raise RunError(
+                f"{path} cannot be used as a run folder ({error.strerror or error}); choose "
+                "another --run_dir"
+            ) from None
+        for place in (folder.path, folder.images, folder.report):
+            remove_leftovers(place)
         yield folder
 
 
 def records(path: pathlib.Path) -> list[dict]:
-    """The records of a `metrics.jsonl`; what a crash left of a line is passed over."""
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and isinstance(record.get("step"), int | float):
-            found.append(record)
-    return found
+    """The records of a `metrics.jsonl`.
+
+    What a crash left of the last line is passed over; of other damaged lines a warning tells.
+    """
+    lines = path.read_bytes().split(b"\n") if path.is_file() else [b""]
+    found = [_record(line) for line in lines]
+    # What comes after the last line break is no line, or the beginning of one.
+    damaged = [number for number, record in enumerate(found[:-1], 1) if record is None]
+    if damaged:
+        logging.warning(
+            "%s: %d of its lines cannot be read and are passed over (the first: line %d)",
+            *(path, len(damaged), damaged[0]),
+        )
+    return [record for record in found if record is not None]
+
+
+def _record(line: bytes) -> dict | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    valid = isinstance(record, dict) and isinstance(record.get("step"), int | float)
+    return record if valid else None
 
 
 def require_space(path: pathlib.Path, needed: int) -> None:

@@ -5,20 +5,26 @@ import io
 import json
 import pathlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from zoo import data, evaluation, runs
 from zoo.drawing import sheets
 from zoo.errors import UserError
+from zoo.evaluation.intervals import LABEL
 from zoo.evaluation.regime import dead_latents
 from zoo.hub import load, package
 from zoo.report import page
 
 
 def score(
-    model: str, dataset: str | None, metrics: str, seed: int, chance: bool = False
+    model: str,
+    dataset: str | None,
+    metrics: str,
+    seed: int | Sequence[int],
+    chance: bool = False,
+    bootstrap: int = 0,
 ) -> dict[str, dict]:
     """The table of `zoo.evaluation.evaluate` for a pretrained model, an exported folder or a run.
 
@@ -26,8 +32,9 @@ def score(
         model: as `zoo.load` takes it.
         dataset: a name for `zoo.data.load`; by default the one its training was to be scored on.
         metrics: a suite, or scores with commas between.
-        seed: of everything sampled.
+        seed: of everything sampled, or several.
         chance: whether chance levels are computed, too.
+        bootstrap: how many times images are resampled for intervals, 0 for none.
 
     Raises:
         UserError: an unknown model, data set or score, or a data set without images.
@@ -37,7 +44,8 @@ def score(
     if not name:
         raise UserError(f"the card of {model} names no data set; give one with --dataset")
     dataset = data.load(name)
-    return evaluation.evaluate(pretrained, dataset, metrics=metrics, seed=seed, chance=chance)
+    how = {"seed": seed, "chance": chance, "bootstrap": bootstrap}
+    return evaluation.evaluate(pretrained, dataset, metrics, **how)
 
 
 def read_arrays(path: str) -> dict[str, np.ndarray]:
@@ -72,12 +80,17 @@ def text(table: Mapping[str, Mapping]) -> str:
 def csv_text(table: Mapping[str, Mapping]) -> str:
     """The headline numbers as comma-separated values, a row a score; empty where left out."""
     columns = ["score", "reason", "seconds", "encoding_seconds"]
-    columns += ["chance"] if _has_chance(table) else []
+    columns += [key for key in ("chance", "seed_std") if _has(key, table)]
+    with_interval = _has("interval", table)
+    ends = ["interval_low", "interval_high", "interval_reason"] if with_interval else []
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(("name", *columns))
+    writer.writerow(("name", *columns, *ends))
     for name, row in table.items():
-        writer.writerow((name, *(row[column] for column in columns)))
+        cells = [row[column] for column in columns]
+        if with_interval:
+            cells += [*(row["interval"] or (None, None)), row["interval_reason"]]
+        writer.writerow((name, *cells))
     return lines.getvalue()
 
 
@@ -143,23 +156,38 @@ def show(table: Mapping[str, Mapping]) -> None:
     import rich.console
     import rich.table
 
-    chance = _has_chance(table)
-    numbers = ("value", "chance", "seconds") if chance else ("value", "seconds")
-    shown = rich.table.Table("score", *numbers, "")
-    for column in range(1, 1 + len(numbers)):
-        shown.columns[column].justify = "right"
+    columns = {"value": lambda row: _digits(row["score"])}
+    if _has("interval", table):
+        columns["95 % interval"] = _interval
+    if _has("seed_std", table):
+        columns["seed std"] = lambda row: _digits(row["seed_std"])
+    if _has("chance", table):
+        columns["chance"] = lambda row: _digits(row["chance"])
+    columns["seconds"] = lambda row: f"{row['seconds']:.1f}"
+    shown = rich.table.Table("score", *columns, "")
+    for column in range(1, 1 + len(columns)):
+        shown.columns[column].justify, shown.columns[column].no_wrap = "right", True
     for name, row in table.items():
-        values = [row["score"], row["chance"]] if chance else [row["score"]]
-        cells = ["-" if value is None else f"{value:.4f}" for value in values]
-        shown.add_row(name, *cells, f"{row['seconds']:.1f}", row["reason"] or "")
+        note = row["reason"] or row.get("interval_reason") or ""
+        shown.add_row(name, *(cell(row) for cell in columns.values()), note)
     total = sum(row["seconds"] for row in table.values())
     encoding = sum(row["encoding_seconds"] for row in table.values())
     shown.caption = f"{total:.1f} s" + (f", and {encoding:.1f} s of encoding" if encoding else "")
+    if _has("interval", table):
+        shown.caption += f"; intervals: {LABEL}"
     rich.console.Console().print(shown)
 
 
-def _has_chance(table: Mapping[str, Mapping]) -> bool:
-    return any("chance" in row for row in table.values())
+def _interval(row: Mapping) -> str:
+    return " to ".join(map(_digits, row["interval"])) if row["interval"] else "-"
+
+
+def _digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _has(key: str, table: Mapping[str, Mapping]) -> bool:
+    return any(key in row for row in table.values())
 
 
 def _plain(value):

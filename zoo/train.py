@@ -26,7 +26,7 @@ def main(options: argparse.Namespace) -> None:
     from zoo.training.settings import Settings
 
     config.parse(options.gin_file, options.gin_bindings)
-    train(Settings(), options.run_dir)
+    train(config.made(Settings), options.run_dir, start_over=options.start_over)
     print(f"report: {options.run_dir}/report/index.html\nmodel:  zoo.load({options.run_dir!r})")
 
 

@@ -32,6 +32,11 @@ class Mixing:
     outer: np.ndarray
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(observations D, sources n)."""
+        return self.linear.shape
+
+    @property
     def pattern(self) -> np.ndarray:
         """`[D, n]` bool: which entries of the Jacobian are not zero everywhere."""
         through_hidden = (self.inner != 0) & (self.outer != 0)[..., None]
@@ -50,6 +55,21 @@ class Mixing:
 
     def _hidden(self, latents: np.ndarray) -> np.ndarray:
         return np.tanh(np.einsum("dhn,...n->...dh", self.inner, latents) + self.bias)
+
+    def standardised(self, latents: np.ndarray) -> "Mixing":
+        """The same function but for units: mean 0 and deviation 1 of every observation.
+
+        Args:
+            latents: `[N, n]`, on which that holds.
+        """
+        observations = self(latents)
+        mean, scale = observations.mean(0), observations.std(0)
+        return dataclasses.replace(
+            self,
+            linear=self.linear / scale[:, None],
+            offset=(self.offset - mean) / scale,
+            outer=self.outer / scale[:, None],
+        )
 
     def tensorflow(self) -> Callable:
         """The same function on `[B, n]` tensors of any float type, for scores of decoders."""

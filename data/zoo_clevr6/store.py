@@ -7,8 +7,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from zoo.data import tables
 from zoo.data.renderers import clevr
 from zoo.errors import SettingError
+from zoo.files import sync_tree
 
 _ROW = {
     "images": ((clevr.SIDE, clevr.SIDE, 3), np.uint8),
@@ -38,6 +40,9 @@ def write(folder: pathlib.Path, scenes: Iterable[tuple[np.ndarray, ...]], total:
         written = _fill(partial, scenes, total)
         if written < total:
             raise SettingError(f"{folder.name} wants {total} scenes, and there are {written}")
+        for name in _ROW:
+            tables.seal(partial / f"{name}.npy")
+        sync_tree(partial)
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -61,7 +66,12 @@ def _fill(partial: pathlib.Path, scenes: Iterable[tuple[np.ndarray, ...]], total
 
 
 def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of a set by name, images and masks memory-mapped."""
+    """The arrays of a set by name, images and masks memory-mapped.
+
+    Raises:
+        SettingError: a file is not what was written.
+    """
+    tables.require(*(folder / f"{name}.npy" for name in _ROW))
     mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")}
     return mapped | {name: np.load(folder / f"{name}.npy") for name in ("factors", "count")}
 

@@ -6,11 +6,10 @@ import pathlib
 
 import numpy as np
 
-from zoo.data import official, variants
+from zoo.data import official, tables, variants
 from zoo.data.dataset import Dataset
 from zoo.data.renderers import dsprites
 from zoo.errors import SettingError
-from zoo.files import atomic
 
 CONFIGS = {
     "rendered": "The 737,280 images drawn from the measured geometry; nothing is downloaded.",
@@ -164,8 +163,6 @@ def _convert(path: pathlib.Path) -> None:
 
 
 def _mapped(path: pathlib.Path, make) -> np.ndarray:
-    """The memory-mapped array of a file, which `make(path)` writes if there is none."""
-    if not path.exists():
-        with atomic(path) as temporary:
-            make(temporary)
+    """The memory-mapped array of a file, which `make(path)` writes."""
+    tables.kept(make, path)
     return np.load(path, mmap_mode="r")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from zoo.data import npy, official, variants
+from zoo.data import npy, official, tables, variants
 from zoo.data.dataset import Dataset, DenseImages, Images
 from zoo.data.renderers import shapes3d
 from zoo.errors import SettingError
@@ -103,9 +103,11 @@ def read_official(path: pathlib.Path, directory: pathlib.Path) -> Images:
         with atomic(directory / _TABLE) as temporary:
             npy.write(temporary, _empty_planes())
             _tabulate(path, temporary)
+            tables.seal(directory / _TABLE, temporary)
     except _NotComposedError:
         with atomic(directory / _DENSE) as temporary:
             npy.write(temporary, (block for _, block in _blocks(path, slice(None))))
+            tables.seal(directory / _DENSE, temporary)
     return _kept(directory, count)
 
 
@@ -129,21 +131,21 @@ class _NotComposedError(Exception):
 
 
 def _official(directory: pathlib.Path) -> Images:
-    kept = _kept(directory, len(SPACE))
-    if kept is None:
+    with tables.alone(directory / _TABLE):
+        if kept := _kept(directory, len(SPACE)):
+            return kept
         checksums = pathlib.Path(__file__).parent / "checksums.tsv"
         source = official.fetched(checksums, OFFICIAL_FILE, directory)
         if _length(source) != len(SPACE):
             raise SettingError(f"{source} holds {_length(source)} images instead of {len(SPACE)}")
-        kept = read_official(source, directory)
-    return kept
+        return read_official(source, directory)
 
 
 def _kept(directory: pathlib.Path, count: int) -> Images | None:
-    if (directory / _TABLE).exists():
+    if tables.intact(directory / _TABLE):
         planes = np.lib.format.open_memmap(directory / _TABLE, mode="r")
         return ComposedImages(planes, _official_rows(), count)
-    if (directory / _DENSE).exists():
+    if tables.intact(directory / _DENSE):
         return DenseImages(np.lib.format.open_memmap(directory / _DENSE, mode="r"))
     return None
 
@@ -246,7 +248,5 @@ def _require_order(labels, count: int) -> None:
 
 
 def _rendered(path: pathlib.Path) -> Images:
-    if not path.exists():
-        with atomic(path) as temporary:
-            npy.write(temporary, [shapes3d.planes()])
+    tables.kept(lambda temporary: npy.write(temporary, [shapes3d.planes()]), path)
     return ComposedImages(np.lib.format.open_memmap(path, mode="r"), shapes3d.rows())

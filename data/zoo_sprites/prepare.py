@@ -20,10 +20,12 @@ import numpy as np
 from tqdm import tqdm
 
 import zoo
+from zoo.data import tables
 from zoo.data.renderers import sprites
 
 BLOCK = 500
 SIDE = 64
+_FILES = ("images.npy", "masks.npy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +83,11 @@ def prepare(folder: pathlib.Path, config: Config, workers: int | None = None) ->
 
     Raises:
         OSError: the disk is too small, or a worker failed.
+        SettingError: one of the files is not what was drawn.
     """
     folder = pathlib.Path(folder)
     if folder.is_dir():
+        tables.require(*(folder / name for name in _FILES))
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f"{folder.name}.partial")
@@ -93,6 +97,8 @@ def prepare(folder: pathlib.Path, config: Config, workers: int | None = None) ->
         if not (partial / "done").exists():
             _allocate(partial, config.total)
         _run(partial, config, workers or _cores())
+        for name in _FILES:
+            tables.seal(partial / name)
         (partial / "done").unlink()
         partial.rename(folder)
     return folder
@@ -156,7 +162,7 @@ def work(partial: str, config: str, part: int, parts: int) -> None:
         parts: the number of workers.
     """
     config = Config(**json.loads(config))
-    paths = [pathlib.Path(partial) / name for name in ("images.npy", "masks.npy")]
+    paths = [pathlib.Path(partial) / name for name in _FILES]
     offsets = [np.load(path, mmap_mode="r").offset for path in paths]
     with contextlib.ExitStack() as stack:
         # Plain writes: a full disk is an error here, and a crash with a memory map.

@@ -9,12 +9,13 @@ import numpy as np
 
 from zoo.data import splits
 from zoo.data.dataset import Dataset, DenseImages
-from zoo.data.renderers import synthetic
+from zoo.data.renderers import mixings, synthetic
 from zoo.data.zoo_balls.supports import SUPPORTS
-from zoo.data.zoo_synthetic import sources
+from zoo.data.zoo_synthetic import domain_sets, graphs, sources
+from zoo.errors import SettingError
 
-VERSION = "1.0.0"
-SOURCES = 4
+VERSION = "1.1.0"
+SOURCES = graphs.SOURCES
 DOMAINS = 2 * SOURCES + 1
 # Decaying variances, so that every principal direction is determined.
 VARIANCES = (4.0, 2.0, 1.0, 0.5, 0.25)
@@ -33,12 +34,14 @@ class Source:
         draw: `(rng, domain [N])` to `[N, n]` latents.
         sizes: the number of samples of each split, in one domain.
         domains: what is known of the sources in each domain; None where there is one only.
+        drawn: the set of `domain_sets` that it is, with its `facts`; None where it is none.
     """
 
-    mixing: synthetic.Mixing
+    mixing: synthetic.Mixing | mixings.Turned
     draw: Callable[[np.random.Generator, np.ndarray], np.ndarray]
     sizes: dict[str, int]
     domains: sources.DomainSources | None = None
+    drawn: domain_sets.DrawnSet | None = None
 
     def sample(self, seed: int) -> dict[str, np.ndarray]:
         """`observations` `[N, D]`, `latents` `[N, n]`, both float32, `domain` and `split` `[N]`.
@@ -96,6 +99,15 @@ def multi_domain(
     drawn = sources.domain_sources(pattern.shape[1], domains, seed, changing)
     mixing = synthetic.sparse(pattern, seed, scale=2.0)
     return Source(mixing, drawn.sample, DOMAIN_SIZES, drawn)
+
+
+def domain_set(kind: domain_sets.DomainSet, seed: int) -> Source:
+    """The set of a kind that a seed draws; see `domain_sets.DomainSet.draw`."""
+    drawn = kind.draw(seed)
+    sizes = dict(DOMAIN_SIZES)
+    if kind.total:
+        sizes["train"] = domain_sets.TOTAL // kind.domains
+    return Source(drawn.mixing, drawn.sources.sample, sizes, drawn.sources, drawn)
 
 
 def covariance(variances: tuple[float, ...] = VARIANCES, seed: int = 0) -> np.ndarray:
@@ -157,19 +169,49 @@ _SOURCES: dict[str, tuple[str, Callable[[], Source]]] = {
     ),
 }
 
-CONFIGS = {name: text for name, (text, _) in _SOURCES.items()}
+CONFIGS = {
+    **{name: text for name, (text, _) in _SOURCES.items()},
+    **{name: kind.description for name, kind in domain_sets.SETS.items()},
+}
 
 
-def source(config: str) -> Source:
+def source(config: str, seed: int = 0) -> Source:
     """The mixing, its Jacobian and the sources of a config.
+
+    Args:
+        config: a key of `CONFIGS`.
+        seed: of those that a seed draws, `domain_sets.SETS`.
+
+    Raises:
+        SettingError: a seed of a config that is one fixed set.
 
     >>> source("linear").mixing.jacobian([0.5, 0.5]).shape
     (3, 2)
     """
+    if config in domain_sets.SETS:
+        return domain_set(domain_sets.SETS[config], seed)
+    if seed:
+        raise SettingError(
+            f"zoo_synthetic/{config} is one set and takes no seed; those of a graph do, such as "
+            f"zoo_synthetic/shared_pair_5/seed={seed}"
+        )
     return _SOURCES[config][1]()
 
 
-def load(config: str, directory: pathlib.Path) -> Dataset:
+def named(name: str) -> Source:
+    """The source of a set by its whole name, `zoo_synthetic/shared_pair_5/seed=3`.
+
+    Raises:
+        SettingError: there is no such set.
+    """
+    family, _, rest = name.partition("/")
+    config, _, seed = rest.partition("/seed=")
+    if family != "zoo_synthetic" or config not in CONFIGS or not (seed or "0").isdecimal():
+        raise SettingError(f"{name!r} is no set of zoo_synthetic (without a split)")
+    return source(config, int(seed or 0))
+
+
+def load(config: str, directory: pathlib.Path, seed: str = "0") -> Dataset:
     """Loads a set of synthetic vectors; `source(config)` has their mixing and its Jacobian.
 
     `images` are the observations, `[N, D]` float32. `extras` are `split` `[N]` (numbers in
@@ -178,15 +220,19 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
     Args:
         config: a key of `CONFIGS`.
         directory: not used: nothing is kept.
+        seed: see `source`; a number, as written in a name.
     """
     del directory
-    chosen = source(config)
-    drawn = chosen.sample(seed=1)
+    if not seed.isdecimal():
+        raise SettingError(f"zoo_synthetic/{config}/seed={seed}: the seed is a whole number from 0")
+    number = int(seed)
+    chosen = source(config, number)
+    drawn = chosen.sample(seed=1 + number)
     extras = {"split": drawn["split"]}
     if chosen.domains is not None:
         extras["domain"] = drawn["domain"]
     return Dataset(
-        name=f"zoo_synthetic/{config}",
+        name=f"zoo_synthetic/{config}" + (f"/seed={number}" if number else ""),
         images=DenseImages(drawn["observations"], maximum=1.0),
         latents=drawn["latents"],
         extras=extras,

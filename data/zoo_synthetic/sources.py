@@ -78,3 +78,29 @@ def domain_sources(
         means=np.where(changes, -4 + 8 * table[:, 0], 0.0),
         deviations=np.sqrt(np.where(changes, 0.01 + 0.99 * table[:, 1], 1.0)),
     )
+
+
+CHANGES = ("both", "deviation", "mean")
+
+
+def changing_sources(
+    sources: int, domains: int, rng: np.random.Generator, changes: str = "both"
+) -> DomainSources:
+    """Random sources all of which change: means U[-2, 2], deviations U[0.2, 1.5].
+
+    Args:
+        sources: n.
+        domains: how many.
+        rng: draws means and deviations, the same number whatever `changes` says.
+        changes: `both`; `deviation`, all means being 0; or `mean`, all deviations being 1: then
+            densities of two domains have the same second derivatives, and the condition under
+            which changes identify single sources does not hold.
+    """
+    if changes not in CHANGES:
+        raise SettingError(f"changes={changes!r}: want {', '.join(CHANGES)}")
+    table = rng.random((domains, 2, sources))
+    means, deviations = -2 + 4 * table[:, 0], 0.2 + 1.3 * table[:, 1]
+    return DomainSources(
+        means=np.zeros_like(means) if changes == "deviation" else means,
+        deviations=np.ones_like(deviations) if changes == "mean" else deviations,
+    )

@@ -12,12 +12,15 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
     """The configs of `memory`; every sample has a domain, 0 if there is one."""
 
     VERSION = tfds.core.Version(memory.VERSION)
-    RELEASE_NOTES = {memory.VERSION: "Initial release."}
+    RELEASE_NOTES = {
+        "1.0.0": "Initial release.",
+        "1.1.0": "Sets of sources that change over domains, mixed by graphs; others as before.",
+    }
     BUILDER_CONFIGS = building.configs(memory.CONFIGS)
     HOMEPAGE = "https://arxiv.org/abs/1812.06775"
 
     def _features(self) -> dict[str, tfds.features.FeatureConnector]:
-        outputs, inputs = memory.source(self.builder_config.name).mixing.linear.shape
+        outputs, inputs = memory.source(self.builder_config.name).mixing.shape
         return {
             "observation": building.vector(outputs),
             "latents": building.vector(inputs),

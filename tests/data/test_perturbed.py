@@ -253,7 +253,7 @@ def test_a_network_that_does_not_fit(tmp_path, case):
     with pytest.raises(ValueError, match=message) as caught:
         perturbation.perturbed(BASE, 0.1, made, tmp_path)
     assert "\n" not in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["network"]
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["network"]
 
 
 def test_a_disk_that_is_too_small(tmp_path, monkeypatch, network):

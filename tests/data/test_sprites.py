@@ -127,7 +127,8 @@ def test_workers_write_what_one_process_draws(prepared):
     images, masks = prepare.draw(SMALL, 480, 520)
     np.testing.assert_array_equal(np.load(prepared / "images.npy", "r")[480:520], images)
     np.testing.assert_array_equal(np.load(prepared / "masks.npy", "r")[480:520], masks)
-    assert sorted(path.name for path in prepared.iterdir()) == ["images.npy", "masks.npy"]
+    names = sorted(path.name for path in prepared.iterdir())
+    assert names == ["images.npy", "images.npy.json", "masks.npy", "masks.npy.json"]
 
 
 def test_an_interrupted_run_goes_on(prepared, tmp_path):

@@ -7,9 +7,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from zoo import data
-from zoo.data import npy, splits, tfds_wrapped
+from zoo.data import idx, npy, splits, tfds_wrapped
 from zoo.data.space import Factor, FactorSpace
 
+INSTALLED = idx.FOLDER
 SHAPES = {
     "mnist": (28, 28, 1),
     "fashion_mnist": (28, 28, 1),
@@ -19,8 +20,9 @@ SHAPES = {
 
 
 @pytest.fixture(autouse=True)
-def online(monkeypatch):
-    """TFDS's mock needs no connection."""
+def online(monkeypatch, tmp_path):
+    """TFDS's mock needs no connection, and no system package is installed."""
+    monkeypatch.setattr(idx, "FOLDER", tmp_path / "none")
     monkeypatch.setattr(tfds_wrapped, "_require_connection", lambda url: None)
 
 
@@ -152,7 +154,7 @@ def test_an_interrupted_copy_leaves_nothing_and_starts_again(tmp_path):
 
     with mocked(broken), pytest.raises(Exception, match="power cut"):
         data.load("mnist", tmp_path)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"]
     with tfds.testing.mock_data(num_examples=2):
         assert len(data.load("mnist", tmp_path)) == 4
 
@@ -174,3 +176,72 @@ def test_blocks_become_one_file(tmp_path):
     )
     with pytest.raises(ValueError, match="no rows"):
         npy.write(tmp_path / "b.npy", [])
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A system package with three images of training and two of testing; gives its images."""
+    import gzip
+    import hashlib
+
+    rng, hashes, made = np.random.default_rng(0), {}, {}
+    folder = tmp_path / "package"
+    folder.mkdir()
+    for prefix, count in (("train", 3), ("t10k", 2)):
+        made[prefix] = rng.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count)
+        for kind, values in zip(("images-idx3", "labels-idx1"), made[prefix], strict=True):
+            values = values.astype(np.uint8)
+            header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
+            name, content = f"{prefix}-{kind}-ubyte", header + values.tobytes()
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+            hashes[name] = hashlib.sha256(content).hexdigest()
+    monkeypatch.setattr(idx, "FOLDER", folder)
+    monkeypatch.setattr(idx, "SHA256", hashes)
+    return {"train": made["train"], "test": made["t10k"]}
+
+
+def test_fashion_mnist_is_the_same_of_tfds_and_of_a_system_package(tmp_path, package, monkeypatch):
+    def examples(split):
+        images, labels = package[split]
+        # TFDS has them in an order of its own.
+        for image, label in list(zip(images, labels, strict=True))[::-1]:
+            yield {"image": image[..., None], "label": label}
+
+    with mocked(examples):
+        through_tfds = data.load("fashion_mnist", tmp_path / "a")
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: False)
+    from_files = data.load("fashion_mnist", tmp_path / "b")
+    assert from_files.fingerprint == through_tfds.fingerprint
+    np.testing.assert_array_equal(from_files.images[:], through_tfds.images[:])
+    for name in ("split", "label"):
+        np.testing.assert_array_equal(from_files.extras[name], through_tfds.extras[name])
+    part = data.load("fashion_mnist", tmp_path / "b", split="test")
+    found = dict(zip(part.extras["label"].tolist(), part.images[:], strict=True))
+    for image, label in zip(*package["test"], strict=True):
+        np.testing.assert_array_equal(found[int(label)][..., 0], image)
+
+
+@pytest.mark.parametrize("harm", ["cut", "altered", "missing"])
+def test_a_harmed_system_package_is_one_line(tmp_path, package, monkeypatch, harm):
+    import gzip
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: False)
+    path = idx.FOLDER / "t10k-images-idx3-ubyte.gz"
+    content = path.read_bytes()
+    if harm == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif harm == "altered":
+        path.write_bytes(gzip.compress(gzip.decompress(content)[:-1] + b"x"))
+    else:
+        path.unlink()
+    with pytest.raises(ValueError, match="t10k-images-idx3-ubyte.gz .*install") as caught:
+        data.load("fashion_mnist", tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+    assert not [*(tmp_path / "cache").rglob("*.npy")]
+
+
+@pytest.mark.skipif(not INSTALLED.is_dir(), reason="dataset-fashion-mnist is not installed")
+def test_the_published_files_have_their_hashes(monkeypatch):
+    monkeypatch.setattr(idx, "FOLDER", INSTALLED)
+    labels = [[int(e["label"]) for e in idx.examples(split)] for split in ("train", "test")]
+    assert [np.bincount(x).tolist() for x in labels] == [[6000] * 10, [1000] * 10]

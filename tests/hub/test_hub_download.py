@@ -171,6 +171,36 @@ def test_a_damaged_cache_is_fetched_again_with_a_line(
         download.fetch(NAME)
 
 
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("relative", [BIG, "variables", "saved_model.pb", "."])
+def test_a_link_out_of_the_cache_is_replaced_and_not_written_through(
+    relative, there, entry, tmp_path
+):
+    path, outside = download.fetch(NAME) / relative, tmp_path / "outside"
+    shutil.move(path, outside)
+    path.symlink_to(outside)
+    if there:
+        # A sound copy outside would be a sound cache, were it not outside.
+        (outside / "strange" if outside.is_dir() else outside).write_text("not the model's")
+    else:
+        (shutil.rmtree if outside.is_dir() else os.unlink)(outside)
+    for _ in range(2):
+        package.check(download.fetch(NAME), entry.files)
+    assert not path.is_symlink()
+    if there and outside.is_file():
+        assert outside.read_text() == "not the model's"
+
+
+def test_a_folder_for_a_file_and_a_file_for_a_folder_are_replaced(entry, tmp_path):
+    folder = download.fetch(NAME)
+    (folder / "saved_model.pb").unlink()
+    (folder / "saved_model.pb").mkdir()
+    package.check(download.fetch(NAME), entry.files)
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+    package.check(download.fetch(NAME), entry.files)
+
+
 def test_offline_asks_no_server(entry, published, serve, monkeypatch):
     web = serve(published)
     monkeypatch.setenv("ZOO_MIRRORS", web.address)

@@ -29,6 +29,7 @@ SHAPES = {
     "zoo_synthetic/linear": (3,),
     "zoo_synthetic/nonlinear": (6,),
     "zoo_synthetic/nonlinear_aligned": (6,),
+    "zoo_synthetic/shared_pair_5": (4,),
 }
 
 

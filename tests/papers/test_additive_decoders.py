@@ -16,7 +16,7 @@ import zoo.configurables  # noqa: F401  registers what gin files name
 from zoo import config, data
 from zoo.papers import tasks
 from zoo.papers.additive_decoders import pictures, tables
-from zoo.papers.results import Result
+from zoo.papers.kept import Result
 from zoo.papers.spec import BUDGETS, CPU, PAPER, Row
 from zoo.training.settings import Settings
 
@@ -261,7 +261,7 @@ def runs(monkeypatch, tmp_path, finish):
     finish(task)
     monkeypatch.setattr(pictures, "CODED", 2500)
     monkeypatch.setattr(pictures.pictures, "opened", lambda folder: (Balls(), data.load(INSIDE)))
-    result = Result(Row("row", toy_tables.SHARED), "paper", {}, [], [0], [task.folder])
+    result = Result(Row("row", toy_tables.SHARED), "paper", {}, None, [0], [task.folder])
     return {"row": [result], "none": []}
 
 

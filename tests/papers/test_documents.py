@@ -9,7 +9,7 @@ import pytest
 import toy_tables as toy
 
 from zoo.errors import UserError
-from zoo.papers import claims, documents, figures, results, tasks
+from zoo.papers import claims, documents, figures, kept, results, tasks
 from zoo.papers.spec import Claim, Column, Row, Table
 
 CLAIM = Claim("MIG", "a", "b")
@@ -105,11 +105,11 @@ def test_csv(written):
         ("good", "MCC"),
         ("small", "MIG"),
     ]
-    assert rows[0]["seeds"] == "0 1 2" and rows[0]["outside"] == "yes"
+    assert rows[0]["seeds"] == "0 1 2" and rows[0]["paper_mean"] == "0.5"
     np.testing.assert_array_equal(np.array(rows[0]["values"].split(), float), [0.50, 0.80, 0.95])
     assert float(rows[0]["mean"]) == pytest.approx(0.75)
     assert rows[2]["budget"] == "cpu" and rows[2]["steps"] == "4"
-    assert rows[3]["values"] == "" and rows[4]["mean"] == ""
+    assert rows[3]["values"] == "nan nan" and rows[4]["mean"] == ""
 
 
 def test_results_hold_tables_with_runs_only(written, toy_tables, monkeypatch):
@@ -119,18 +119,68 @@ def test_results_hold_tables_with_runs_only(written, toy_tables, monkeypatch):
     assert documents.write_results(written / "RESULTS.md", written) == ["toy/first", "toy/second"]
     text = (written / "RESULTS.md").read_text()
     assert text.startswith("# Results\n") and "toy/empty" not in text
+    assert "- [toy/first](results/toy.md): Two models\n" in text
+    text = (written / "results/toy.md").read_text()
     assert "## toy/first: Two models" in text and "| again | - | 0.75 ± 0.23 |" in text
 
 
-def test_results_of_other_runs_are_not_written_over(written, toy_tables, tmp_path):
+def test_results_are_kept_without_their_runs(written, toy_tables, tmp_path):
     file = written / "RESULTS.md"
     documents.write_results(file, tmp_path / "nowhere")
     assert "No run has finished yet." in file.read_text()
-    documents.write_results(file, written)
-    before = file.read_text()
-    with pytest.raises(UserError, match="nowhere has no finished run of any table; .* as it is"):
+    with pytest.raises(
+        UserError, match="nowhere has no finished run of any table, nor .* as it is"
+    ):
         documents.write_results(file, tmp_path / "nowhere")
-    assert file.read_text() == before
+    documents.write_results(file, written)
+    texts = [path.read_bytes() for path in sorted(written.glob("results/**/*.*"))]
+    assert len(texts) == 3
+    documents.write_results(file, tmp_path / "nowhere")
+    assert texts == [path.read_bytes() for path in sorted(written.glob("results/**/*.*"))]
+
+
+def test_further_seeds_join_those_that_are_kept(written, toy_tables, tmp_path, finish):
+    file, other = written / "RESULTS.md", tmp_path / "other"
+    documents.write_results(file, written)
+    for seed, score in ((2, 0.5), (7, 0.2)):
+        finish(tasks.Task(toy.SHARED, seed, "paper", other), mig=score)
+    documents.write_results(file, other)
+    (found,) = kept.read(toy.FIRST, written / "results")["good"]
+    # The seed that both have is the fresh one's; the fresh ones have no MCC.
+    assert found.numbers["MIG"] == {0: 0.50, 1: 0.80, 2: 0.5, 7: 0.2}
+    assert found.numbers["MCC"] == {0: 50.0, 1: 50.0} and found.seeds == [0, 1, 2, 7]
+    assert "| 0.50 ± 0.24 | - | 50.0 ± 0.0 | 4 |" in (written / "results/toy.md").read_text()
+
+
+def test_a_training_of_other_settings_replaces_what_is_kept(written, toy_tables, tmp_path, finish):
+    file, other = written / "RESULTS.md", tmp_path / "other"
+    documents.write_results(file, written)
+    finish(tasks.Task(toy.REDUCED, 5, "cpu", other), steps=3, mig=0.3)
+    documents.write_results(file, other)
+    (found,) = kept.read(toy.FIRST, written / "results")["small"]
+    assert found.numbers["MIG"] == {5: 0.3} and found.facts.steps == 3
+
+
+def test_runs_that_are_superseded_have_no_command(written, toy_tables, tmp_path):
+    file, record = written / "RESULTS.md", written / "results/toy/first.csv"
+    documents.write_results(file, written)
+    lines = record.read_text().splitlines()
+    record.write_text("\n".join(x + "an old bug." if ",good," in x else x for x in lines) + "\n")
+    documents.write_results(file, tmp_path / "nowhere")
+    text = (written / "results/toy.md").read_text()
+    assert "- The runs of `good`: an old bug.\n" in text
+    assert "--table=toy/first --budget=paper --rows=good" not in text
+    assert "--table=toy/first --budget=cpu --rows=small" in text
+
+
+@pytest.mark.parametrize(
+    "text", ["row\ngood\n", "row,column,budget,seeds,discarded,values\ngood,MIG,paper,0,,high\n"]
+)
+def test_a_damaged_file_of_results_is_named(text, tmp_path):
+    kept.path(toy.FIRST, tmp_path).parent.mkdir()
+    kept.path(toy.FIRST, tmp_path).write_text(text)
+    with pytest.raises(UserError, match=r"toy/first.csv is no file of results .* restore it"):
+        kept.read(toy.FIRST, tmp_path)
 
 
 @pytest.mark.parametrize("figure", [figures.line_search, figures.scatter])

@@ -59,8 +59,8 @@ def test_results_show_pictures_and_what_they_are_made_of(trained, tmp_path, monk
     monkeypatch.setattr(documents.catalog, "tables", lambda: known)
     file = tmp_path / "written" / "RESULTS.md"
     documents.write_results(file, tmp_path)
-    text = file.read_text()
-    assert "![Curves](results/figures/toy_curves.png)\n" in text
+    text = (tmp_path / "written/results/toy.md").read_text()
+    assert "![Curves](figures/toy_curves.png)\n" in text
     assert (
         "Runs drawn: whole: 60 x 16, float32, seeds 0-1; "
         "less: 4 x 16, float32 (reduced: cpu, 6.7 % of the published images), seed 0.\n"
@@ -69,8 +69,11 @@ def test_results_show_pictures_and_what_they_are_made_of(trained, tmp_path, monk
     pictures = list((tmp_path / "written/results/figures").iterdir())
     assert [path.name for path in pictures] == ["toy_curves.png"]
     before = text, pictures[0].read_bytes()
-    documents.write_results(file, tmp_path)
-    assert (file.read_text(), pictures[0].read_bytes()) == before
+    # Without the runs the picture stays, and what it says it is made of.
+    for out in (tmp_path, tmp_path / "nowhere"):
+        documents.write_results(file, out)
+        text = (tmp_path / "written/results/toy.md").read_text()
+        assert (text, pictures[0].read_bytes()) == before
 
 
 def test_a_run_that_has_not_finished_is_not_drawn(trained, tmp_path):
@@ -89,7 +92,7 @@ def test_a_figure_without_its_data_is_told_and_left_out(trained, tmp_path, monke
     broken = Table(trained.name, trained.title, trained.columns, trained.rows, figure=fails)
     monkeypatch.setattr(documents.catalog, "tables", lambda: {broken.name: broken})
     documents.write_results(tmp_path / "RESULTS.md", tmp_path)
-    assert "![" not in (tmp_path / "RESULTS.md").read_text()
+    assert "![" not in (tmp_path / "results/toy.md").read_text()
     assert "toy/curves is not drawn: no data here" in capsys.readouterr().err
 
 

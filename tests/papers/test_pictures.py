@@ -11,7 +11,7 @@ from PIL import Image
 
 from zoo.errors import UserError
 from zoo.papers import documents, pictures, tasks
-from zoo.papers.results import Result
+from zoo.papers.kept import Result
 from zoo.papers.spec import Column, Row, Table
 from zoo.papers.zietlow import pictures as zietlow
 
@@ -84,7 +84,7 @@ def runs(monkeypatch, tmp_path, finish):
         task = tasks.Task(toy_tables.SHARED, seed, "paper", tmp_path)
         finish(task, mig=score)
         folders.append(task.folder)
-    result = Result(Row("row", toy_tables.SHARED), "paper", {}, [], [*range(4)], folders)
+    result = Result(Row("row", toy_tables.SHARED), "paper", {}, None, [*range(4)], folders)
     return {"row": [result], "none": []}, models
 
 

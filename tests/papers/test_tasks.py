@@ -1,46 +1,32 @@
-"""Enumeration, states, the pool and the command, with processes that do next to nothing."""
+"""Enumeration, states and the command, with runs that do next to nothing."""
 
 import dataclasses
+import json
 import pathlib
-import sys
 
-import filelock
 import pytest
 import toy_tables as toy
 
 from zoo import reproduce
-from zoo.papers import pool, tasks
-from zoo.papers.spec import Budget, Row
+from zoo.papers import tasks
+from zoo.papers.spec import Budget, Evaluation, Row
+from zoo.scheduling.jobs import Job, Step
+from zoo.scheduling.tries import LIMIT, Tries
 
 
 @pytest.fixture
-def script(monkeypatch):
-    """Replaces the training by a script that gets the folder as its argument."""
+def stubs(monkeypatch):
+    """Replaces what runs call by `stub_runs.main`, with words by the name of the run."""
 
-    def use(text: str) -> None:
-        monkeypatch.setattr(
-            tasks.Task,
-            "commands",
-            lambda task: (
-                []
-                if (task.folder / "DONE").exists()
-                else [[sys.executable, "-c", text, str(task.folder), task.run.name, str(task.seed)]]
-            ),
-        )
+    def use(**words: str) -> None:
+        def job(task: tasks.Task) -> Job:
+            said = words.get(task.run.name.rpartition("/")[2], "")
+            arguments = (str(task.folder), *said.split())
+            return Job(str(task), task.folder, (Step("DONE", "stub_runs", arguments),))
+
+        monkeypatch.setattr(tasks.Task, "job", job)
 
     return use
-
-
-FINISH = """
-import pathlib, sys
-folder = pathlib.Path(sys.argv[1])
-with (folder / "count").open("a") as file:
-    file.write("x")
-(folder / "config.gin").write_text("train.seed = " + sys.argv[3])
-(folder / "manifest.json").write_text('{"steps": 4, "batch_size": 16, "precision": "float32"}')
-(folder / "scores.json").write_text('{"mig": {"score": 0.3}}')
-(folder / "DONE").touch()
-"""
 
 
 def test_runs_are_listed_once_seed_by_seed(tmp_path):
@@ -67,16 +53,21 @@ def test_each_run_has_the_seeds_of_its_budget(tmp_path):
     assert count == {"paper": 3, "cpu": 2}
 
 
-def test_command_of_a_run(tmp_path):
-    (task, *_) = tasks.of_rows([Row("r", toy.REDUCED)], "cpu", tmp_path)
-    (command,) = task.commands()
-    assert command[:4] == [sys.executable, "-m", "zoo.train", f"--gin_file={toy.TOY_GIN}"]
-    assert command[4] == f"--run_dir={tmp_path}/cpu/toy/reduced/0"
-    assert command[5:] == [
+def test_commands_of_a_run(tmp_path):
+    run = dataclasses.replace(toy.REDUCED, evaluations=(Evaluation("corner", "toy", "mig"),))
+    (task, *_) = tasks.of_rows([Row("r", run)], "cpu", tmp_path)
+    train, evaluate = task.job().steps
+    assert (train.product, train.module) == ("DONE", "zoo.train")
+    folder = f"{tmp_path}/cpu/toy/reduced/0"
+    assert train.arguments == (
+        f"--gin_file={toy.TOY_GIN}",
+        f"--run_dir={folder}",
         "--gin_bindings=BetaVAE.beta = 2.0",
         "--gin_bindings=train.steps = 4",
         "--gin_bindings=train.seed = 0",
-    ]
+    )
+    assert (evaluate.product, evaluate.module) == ("corner.json", "zoo.evaluate")
+    assert evaluate.arguments[-1] == f"--out={folder}/corner.json"
 
 
 def test_runs_of_a_table_share_the_precision_of_the_first_that_began(tmp_path, finish, monkeypatch):
@@ -87,8 +78,9 @@ def test_runs_of_a_table_share_the_precision_of_the_first_that_began(tmp_path, f
     fixed, *found = tasks.of_rows([Row("f", toy.SHARED), Row("a", auto)], "cpu", tmp_path, 2)
     found = [task for task in found if task.run is auto]
     fresh = tasks.of_one_precision([fixed, *found], [fixed, *found])
-    assert "--gin_bindings=train.precision = 'float32'" in fresh[1].commands()[0]
-    assert not any("precision" in argument for argument in fresh[0].commands()[0])
+    arguments = [task.job().steps[0].arguments for task in fresh]
+    assert "--gin_bindings=train.precision = 'float32'" in arguments[1]
+    assert not any("precision" in argument for argument in arguments[0])
 
     # One run has begun on a machine of another kind: it is of the same settings, and decides.
     finish(found[1])
@@ -97,7 +89,9 @@ def test_runs_of_a_table_share_the_precision_of_the_first_that_began(tmp_path, f
     path.write_text(path.read_text() + "\ntrain.precision = 'mixed_bfloat16'")
     assert found[1].state().startswith("partial") and found[1].differences() == []
     (chosen,) = tasks.of_one_precision(found[:1], found)
-    assert chosen.commands()[0][-1] == "--gin_bindings=train.precision = 'mixed_bfloat16'"
+    assert (
+        chosen.job().steps[0].arguments[-1] == "--gin_bindings=train.precision = 'mixed_bfloat16'"
+    )
 
 
 def test_states(tmp_path, finish):
@@ -110,69 +104,37 @@ def test_states(tmp_path, finish):
     for task in (partial, failed):
         (task.folder / "DONE").unlink()
     (partial.folder / "metrics.jsonl").write_text('{"step": 5}\n{"step": 10}\n{"st')
-    (failed.folder / tasks.FAILED).touch()
+    for _ in range(LIMIT):
+        Tries.of(failed.folder).fail("broke")
     states = [t.state() for t in (missing, done, stale, partial, failed)]
     assert states == ["missing", "done", "stale", "partial (step 10)", "failed"]
     assert stale.differences() == ["VAE.latent_dim: 7 -> 4"]
 
 
-def test_finished_runs_are_passed_over_and_broken_ones_go_on(tmp_path, script):
-    script(FINISH)
-    found = tasks.of_rows([Row("r", toy.SHARED)], "cpu", tmp_path, 3)
-    told = []
-    assert pool.run(found[:2], 2, told.append) == []
-    assert sorted(told)[0].startswith("[1/2] ") and "done in" in told[0]
-    (found[1].folder / "DONE").unlink()
-    assert pool.run(found, 2, told.append) == []
-    assert told[2] == "1 of 3 runs are finished already"
-    assert [(t.folder / "count").read_text() for t in found] == ["x", "xx", "x"]
-
-
-def test_a_failure_does_not_stop_the_others(tmp_path, script):
-    script("import sys\nprint('before')\nif sys.argv[3] == '0': sys.exit('broke')\n" + FINISH)
-    found = tasks.of_rows([Row("r", toy.SHARED)], "cpu", tmp_path, 2)
-    told = []
-    assert pool.run(found, 1, told.append) == [found[0]]
-    assert f"failed (broke); see {found[0].log}" in told[0]
-    assert [t.state() for t in found] == ["failed", "done"]
-    script(FINISH)
-    assert pool.run(found, 1, told.append) == []
-    assert [t.state() for t in found] == ["done", "done"]
-    assert found[0].log.read_text().startswith("before\nbroke\n")
-
-
-def test_a_run_in_use_or_of_other_settings_is_left_alone(tmp_path, script, finish):
-    script(FINISH)
-    used, stale = tasks.of_rows([Row("r", toy.SHARED)], "cpu", tmp_path, 2)
+def test_a_run_of_other_settings_is_left_alone(tmp_path, stubs, finish, toy_tables, capsys):
+    stubs()
+    stale = tasks.of_rows(toy.FIRST.rows, "cpu", tmp_path, 1)[0]
     finish(stale)
     (stale.folder / "config.gin").write_text("train.steps = 61")
-    used.folder.mkdir(parents=True)
-    told = []
-    with filelock.FileLock(used.folder / ".lock"):
-        assert pool.run([used, stale], 1, told.append) == [stale]
-    assert "left to the process that is at it" in told[0]
-    assert "train.steps: 61 -> 60" in told[1] and "remove it" in told[1]
-    assert not (used.folder / "count").exists() and not (stale.folder / "count").exists()
+    with pytest.raises(SystemExit) as stopped:
+        reproduce.main(["--table=toy/first", "--seeds=1", f"--out={tmp_path}"])
+    assert stopped.value.code == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("failed: paper/toy/shared seed 0: ") and "61 -> 60); remove it" in line
+    assert not (stale.folder / "count").exists()
+    assert (tmp_path / "cpu/toy/reduced/0/DONE").exists()
 
 
-def test_threads_are_shared(monkeypatch):
-    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pool.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert pool._environment(4)["TF_NUM_INTRAOP_THREADS"] == "2"
-    assert pool._environment(16)["OMP_NUM_THREADS"] == "1"
-
-
-def test_command_trains_writes_and_tells_failures(tmp_path, script, toy_tables, capsys):
-    script("import sys\nif sys.argv[2] == 'toy/reduced': sys.exit('broke')\n" + FINISH)
+def test_command_trains_writes_and_tells_failures(tmp_path, stubs, toy_tables, capsys):
+    stubs(reduced="fail")
     arguments = ["--table=toy/first", "--seeds=1", "--jobs=1", f"--out={tmp_path}"]
     with pytest.raises(SystemExit) as stopped:
         reproduce.main([*arguments, f"--results={tmp_path}/RESULTS.md"])
     assert stopped.value.code == 1
     printed = capsys.readouterr()
-    assert f"failed: cpu/toy/reduced seed 0: broke (log: {tmp_path}" in printed.err
+    assert "failed: cpu/toy/reduced seed 0: broke (3 times, see " in printed.err
     assert "| good | 0.50 ± 0.10 | 0.30 |" in (tmp_path / "toy/first.md").read_text()
-    assert "## toy/first" in (tmp_path / "RESULTS.md").read_text()
+    assert "## toy/first" in (tmp_path / "results/toy.md").read_text()
     reproduce.main([*arguments, "--status"])
     shown = capsys.readouterr().out.splitlines()
     assert shown == [
@@ -180,10 +142,29 @@ def test_command_trains_writes_and_tells_failures(tmp_path, script, toy_tables, 
         "   1  cpu/toy/reduced seed 0: failed",
         "1 done, 1 failed",
     ]
+    # It stays set aside until asked for.
+    with pytest.raises(SystemExit):
+        reproduce.main(arguments)
+    assert (tmp_path / "cpu/toy/reduced/0/count").read_text().count("\n") == 3
+    stubs()
+    reproduce.main([*arguments, "--retry"])
+    assert (tmp_path / "cpu/toy/reduced/0/DONE").exists()
 
 
-def test_index_runs_one(tmp_path, script, toy_tables):
-    script(FINISH)
+def test_runs_left_at_the_deadline_are_no_success(tmp_path, stubs, toy_tables, capsys):
+    stubs(shared="sleep=30")
+    arguments = ["--table=toy/first", "--seeds=1", "--jobs=1", f"--out={tmp_path}"]
+    with pytest.raises(SystemExit) as stopped:
+        reproduce.main([*arguments, "--for=1s", "--json"])
+    assert stopped.value.code == 75
+    printed = capsys.readouterr()
+    assert "2 of 2 runs are left; the same command goes on" in printed.err
+    first = json.loads(printed.out.splitlines()[0])
+    assert first["left"] == 2 and first["done"] == 0 and first["eta_s"] is None
+
+
+def test_index_runs_one(tmp_path, stubs, toy_tables):
+    stubs()
     reproduce.main(["--table=toy/first", "--index=1", "--seeds=1", f"--out={tmp_path}"])
     made = [p.parent.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("DONE")]
     assert made == ["cpu/toy/reduced/0"]
@@ -206,6 +187,9 @@ def test_list(toy_tables, capsys):
         (["--table=toy/first", "--index=12"], "there are runs 0 to 11"),
         (["--table=toy/first", "--seeds=0"], "--seeds"),
         (["--table=toy/first", "--jobs=x"], "--jobs"),
+        (["--table=toy/first", "--for=soon"], "--for"),
+        (["--table=toy/first", "--devices=7"], "there is no GPU '7' here"),
+        (["--table=toy/first", "--engine=fog"], "--engine"),
         ([], "give a --table"),
     ],
 )

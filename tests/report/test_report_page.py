@@ -292,3 +292,16 @@ def test_the_standard_suite_fits_on_the_page(tmp_path):
     text = path.read_text()
     assert "factor 4" in text and "factor 5" not in text
     assert text.count("mutual information in nats") >= 2 and "Singular values: values" in text
+
+
+@pytest.mark.parametrize("damage", ['{"dto": {"sc', "[1]", b"\xff\xfe", '{"dto": "high"}'])
+def test_a_damaged_neighbour_is_left_out(tmp_path, damage):
+    for name, score in (("a", 0.1), ("b", 0.2), ("broken", 0.3)):
+        (tmp_path / name).mkdir()
+        scores = {"dto": {"score": score}, "disentanglement_score": {"score": 1 - score}}
+        (tmp_path / name / "scores.json").write_text(json.dumps(scores))
+    path = tmp_path / "broken" / "scores.json"
+    path.write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+    page.write_from_run(tmp_path / "a")
+    text = (tmp_path / "a" / "report" / "index.html").read_text()
+    assert "DtO against DS" in text and 'aria-label="DtO against DS"' in text

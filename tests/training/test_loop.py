@@ -1,9 +1,6 @@
 """The training loop: chunks, replicas, noise streams, and the pure XLA program."""
 
 import multiprocessing
-import os
-import pathlib
-import sys
 
 import keras
 import numpy as np
@@ -21,7 +18,6 @@ from zoo.optim.optimizers import Adam
 from zoo.training.loop import Loop, noise_seed
 
 EPSILON = 1e-3
-TOOLS = pathlib.Path(__file__).resolve().parents[2] / "../shared/tools/xla"
 
 
 def _vae(seed: int = 0) -> VAE:
@@ -49,6 +45,20 @@ def test_chunks_do_not_matter():
     loop = _loop(other)
     parts = [loop.run(0, 1)["loss"], loop.run(1, 3)["loss"], loop.run(4, 2)["loss"]]
     np.testing.assert_allclose(whole, np.dot(parts, [1, 3, 2]) / 6, rtol=1e-6)
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_sums_go_on_over_pieces_to_the_bit(compiled):
+    one, other = _vae(), _vae()
+    whole = _loop(one, compiled=compiled).advance(0, 6)
+    loop, totals = _loop(other, compiled=compiled), None
+    for start, steps in ((0, 1), (1, 3), (4, 2)):
+        totals = loop.advance(start, steps, totals)
+        totals = {name: tf.constant(total.numpy().tolist()) for name, total in totals.items()}
+    for name, total in whole.items():
+        np.testing.assert_array_equal(total, totals[name], err_msg=name)
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -141,38 +151,52 @@ def test_a_batch_that_replicas_cannot_share_is_refused():
         loop._share({"image": tf.zeros([7, 2])}, 0)
 
 
+def _values(model: Model) -> list[np.ndarray]:
+    return [np.asarray(v) for v in [*model.variables, *model.optimizer.variables]]
+
+
 def test_pure_loop_is_the_loop():
-    model, copy = _vae(), _vae()
-    losses = _loop(model).run(3, 4)["loss"]
-    function, arguments = _loop(copy).pure()
-    assert list(arguments) == ["data", "seed", "start", "steps"]
-    arguments |= {"start": tf.constant(3), "steps": tf.constant(4)}
-    np.testing.assert_allclose(function(*arguments.values()), losses, rtol=1e-5)
-    for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-6)
+    model, copy = _vae(), _vae(seed=1)
+    loop, other = _loop(model), _loop(copy)
+    loop.run(0, 3)
+    before, pure = _values(model), other.pure()
+    averages = loop.run(3, 4)
+    # What it starts from is what it is given, not what its variables hold.
+    data, numbers = list(pure.tables.values()), map(tf.constant, (pure.seed, 3, 4))
+    state, sums = pure.function(list(map(tf.constant, before)), data, *numbers)
+    assert list(pure.losses) == sorted(averages) and len(state) == len(pure.variables)
+    for name, total in zip(pure.losses, sums, strict=True):
+        np.testing.assert_allclose(total / 4, averages[name], rtol=1e-5)
+    for expected, got in zip(_values(model), state, strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-6)
 
 
-def test_pure_loop_exports_to_a_program_that_jax_can_run(tmp_path, monkeypatch):
-    if not TOOLS.is_dir():
-        pytest.skip("the exporting tool is not beside this checkout")
-    pytest.importorskip("jax", reason="JAX runs the exported program")
-    monkeypatch.syspath_prepend(str(TOOLS))
-    import export_program
-    import run_program
+def test_the_state_of_a_pure_loop_is_that_of_all_players():
+    from zoo.models.factor_vae import FactorVAE
+    from zoo.networks.discriminators import mlp_discriminator
 
-    model, copy = _vae(), _vae()
-    _loop(model).run(0, 4)
-    function, arguments = _loop(copy).pure()
-    variables = [*copy.variables, *copy.optimizer.variables]
-    export_program.export_program(function, arguments, variables, tmp_path / "job")
-    command = ["run_program.py", str(tmp_path / "job"), "--steps=4", "--chunk=2"]
-    monkeypatch.setattr(sys, "argv", [*command, f"--out={tmp_path / 'out'}"])
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    run_program.main()
-    export_program.import_variables(variables, tmp_path / "out" / "job.npz")
-    for a, b in zip(model.get_weights(), copy.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-6)
-    assert os.path.exists(tmp_path / "out" / "job.npz")
+    model = VAE(
+        (16, 16, 1),
+        latent_dim=3,
+        objective=lambda vae: FactorVAE(
+            vae, discriminator=lambda dim: mlp_discriminator(dim, units=(8,))
+        ),
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
+    )
+    model.bind(Adam(1e-3))
+    variables = _loop(model).pure().variables.values()
+    known = {id(variable) for variable in variables}
+    assert len(known) == len(variables)
+    assert known >= {id(v.value) for each in model.optimizers for v in each.variables}
+    assert known >= {id(v.value) for v in model.variables} and len(model.optimizers) == 2
+
+
+def test_a_loop_of_several_devices_is_not_pure():
+    loop = _loop(_vae())
+    loop._replicas = 2
+    with pytest.raises(UserError, match="loop over 2 devices is no single program"):
+        loop.pure()
 
 
 def test_a_step_on_a_processor_takes_the_product_and_the_same_losses(monkeypatch):

@@ -74,9 +74,9 @@ def fetch(name: str, version: str | None = None) -> pathlib.Path:
             # Looked at again: another process may have completed it meanwhile.
             fault = _fault(target, entry)
             if fault is not None:
-                if target.exists():
+                if os.path.lexists(target):
                     logging.warning("%s; fetching it again", fault)
-                    shutil.rmtree(stage, ignore_errors=True)
+                    _remove(stage)
                     os.replace(target, stage)
                 _assemble(stage, entry, f"the cache: {fault}")
                 os.replace(stage, target)
@@ -112,9 +112,7 @@ def _locked(path: pathlib.Path, entry: registry.Entry) -> Iterator[None]:
 
 def _assemble(stage: pathlib.Path, entry: registry.Entry, reason: str) -> None:
     """Completes `stage`; `reason` tells why the cache was not enough."""
-    stage.mkdir(exist_ok=True)
-    for stray in set(package.contents(stage)) - set(entry.files):
-        (stage / stray).unlink()
+    _clear(stage, entry)
     reasons = [reason]
     for mirror in [*mirrors(), str(registry.STORE)]:
         shown = "the bundled store" if mirror == str(registry.STORE) else _shown(mirror)
@@ -135,6 +133,24 @@ def _assemble(stage: pathlib.Path, entry: registry.Entry, reason: str) -> None:
     if not package.contents(stage):
         shutil.rmtree(stage)
     raise FetchError(f"cannot get {entry.name} {entry.version}; {'; '.join(reasons)}")
+
+
+def _clear(stage: pathlib.Path, entry: registry.Entry) -> None:
+    """Leaves in `stage` nothing but files of the model, none of them reached through a link."""
+    if stage.is_symlink() or not stage.is_dir():
+        _remove(stage)
+    stage.mkdir(exist_ok=True)
+    for path in [*stage.rglob("*")]:
+        named = path.relative_to(stage).as_posix() in entry.files
+        if path.is_symlink() or (path.is_dir() if named else path.is_file()):
+            _remove(path)
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _complete(stage: pathlib.Path, entry: registry.Entry, mirror: str) -> None:

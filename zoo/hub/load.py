@@ -1,5 +1,6 @@
 """Pretrained models in use: a loaded SavedModel that takes any image array."""
 
+import importlib
 import os
 import pathlib
 from collections.abc import Mapping
@@ -46,6 +47,26 @@ class Pretrained(Endpoints):
     def __repr__(self) -> str:
         """The name, or the path."""
         return f"Pretrained({self.card.get('name') or str(self.path)!r})"
+
+    def trainable(self) -> Any:
+        """The Keras model with these weights, in float32, to be trained further.
+
+        It is made anew at every call, of the config in the card, and belongs to no run. A model of
+        one's own needs its module to be imported first.
+
+            model = zoo.load("beta_vae/dsprites").trainable()
+            model.bind(keras.optimizers.Adam(1e-4))
+            model.update({"image": images}, tf.constant([0, 1]), tf.constant(0), replicas=1)
+
+        Returns:
+            A `zoo.models.base.Model`, which is a `keras.Model`.
+
+        Raises:
+            UserError: it is no model of `zoo.train`, or its config imports a module that has not
+                been imported.
+        """
+        # By name: what makes models stands above this package.
+        return importlib.import_module("zoo.fitting").trainable(self)
 
     @property
     def image_shape(self) -> tuple[int, ...]:

@@ -7,7 +7,6 @@
 Hidden files (any part of the path begins with a dot) do not belong to the package.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -16,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.errors import UserError
-from zoo.files import atomic
+from zoo.files import atomic, digest
 
 CARD = "card.json"
 
@@ -27,16 +26,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 class PackageError(UserError):
     """An exported model is incomplete, altered, or cannot be had."""
-
-
-def digest(path: str | os.PathLike) -> dict[str, Any]:
-    """`{"sha256": hexadecimal digest, "size": bytes}` of a file."""
-    sha256, size = hashlib.sha256(), 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            sha256.update(block)
-            size += len(block)
-    return {"sha256": sha256.hexdigest(), "size": size}
 
 
 def inside(directory: str | os.PathLike, relative: str) -> pathlib.Path:

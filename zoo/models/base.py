@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+import os
 from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
+from zoo.models import recipes
 from zoo.models.noise import standard_normal
 
 Batch = Mapping[str, tf.Tensor]
@@ -35,7 +37,43 @@ class Model(keras.Model):
 
     Models of one player implement `losses_on` and are done. Others say in `rounds` who learns from
     which loss.
+
+    As any Keras model it is called, saved by `save("x.keras")`, and loaded by
+    `keras.saving.load_model` once its module has been imported; see `recipes` for its config.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        """Makes the class known to Keras, which loads no other, by its module and name."""
+        super().__init_subclass__(**kwargs)
+        base = cls.__bases__[0]
+        # Not the copies that gin makes of it.
+        if (base.__module__, base.__qualname__) != (cls.__module__, cls.__qualname__):
+            keras.saving.register_keras_serializable(cls.__module__)(cls)
+
+    def __new__(cls, *args, **kwargs):
+        """Notes what the model is made of, for `get_config`."""
+        model = super().__new__(cls, *args, **kwargs)
+        recipes.record(model, args, kwargs)
+        return model
+
+    def save(self, filepath: str | os.PathLike, *args, **kwargs) -> None:
+        """As Keras saves models, but nothing is written where the config cannot be."""
+        self.get_config()
+        super().save(filepath, *args, **kwargs)
+
+    def get_config(self) -> dict:
+        """What the model was made of, for Keras.
+
+        Raises:
+            SettingError: an argument that no file can hold.
+        """
+        return recipes.written(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping, custom_objects: Mapping | None = None) -> "Model":
+        """A model made of what `get_config` gave, with new weights."""
+        del custom_objects
+        return recipes.made(cls, config)
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """The losses of every example of a batch.
@@ -162,6 +200,10 @@ class Encoder(Model):
         """The representation of images: `[B, ...]` float32 to `[B, D]` (the posterior mean)."""
         raise NotImplementedError
 
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """What the model as a function gives: the codes of images."""
+        return self.encode(images)
+
     def posterior(self, images: tf.Tensor):
         """The posterior of images, a TFP distribution over `[D]`, or None where there is none."""
         return None
@@ -173,6 +215,10 @@ class Autoencoder(Encoder):
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
         """Mean images of latents: `[B, D]` to `[B, ...]` float32, in [0, 1] for images."""
         raise NotImplementedError
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """What the model as a function gives: images encoded and decoded."""
+        return self.decode(self.encode(images))
 
     def draw_prior(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """`count` latents of the prior, `[count, D]`, from a stateless seed `[2]`: N(0, I)."""

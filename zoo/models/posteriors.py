@@ -50,11 +50,12 @@ class Posterior(Protocol):
         """One reparameterised sample of every posterior, `[B, D]`."""
 
     def divergence(
-        self, posterior: tfd.Distribution, latents: tf.Tensor
+        self, posterior: tfd.Distribution, latents: tf.Tensor, domain: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """KL to the prior in nats: `[B]` of the whole posterior, `[B, D]` of its marginals.
 
         Where there is no closed form it is estimated from one sample of each, `latents` `[B, D]`.
+        `domain` `[B]` is for priors that depend on it.
         """
 
 
@@ -84,10 +85,10 @@ class DiagonalPosterior:
         return self._prior.draw(posterior, seed)
 
     def divergence(
-        self, posterior: tfd.Distribution, latents: tf.Tensor
+        self, posterior: tfd.Distribution, latents: tf.Tensor, domain: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """See `Posterior.divergence`."""
-        per_latent = self._prior.divergence(posterior, latents)
+        per_latent = self._prior.divergence(posterior, latents, domain)
         return tf.reduce_sum(per_latent, axis=-1), per_latent
 
 
@@ -142,14 +143,14 @@ class FullCovariance(keras.layers.Layer):
         return posterior.loc + posterior.scale.matvec(noise)
 
     def divergence(
-        self, posterior: tfd.Distribution, latents: tf.Tensor
+        self, posterior: tfd.Distribution, latents: tf.Tensor, domain: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """See `Posterior.divergence`; for a normal prior eq. 3.30.
 
         The marginals' KL add up to less than the whole: what lacks is the posterior's own total
         correlation, `(sum_l log S_ll - log det S) / 2`.
         """
-        per_latent = self._prior.divergence(marginals(posterior), latents)
+        per_latent = self._prior.divergence(marginals(posterior), latents, domain)
         log_det = 2 * posterior.scale.log_abs_determinant()
         correlation = tf.reduce_sum(tf.math.log(posterior.variance()), axis=-1) - log_det
         return tf.reduce_sum(per_latent, axis=-1) + 0.5 * correlation, per_latent

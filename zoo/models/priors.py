@@ -23,7 +23,10 @@ _NARROWEST = 1e-6
 
 
 class Prior(Protocol):
-    """What a VAE asks of a prior; latents are `[B, D]`, independent and alike."""
+    """What a VAE asks of a prior; latents are `[B, D]`, independent, and alike or given the domain.
+
+    A prior with weights is a Keras layer, which the VAE builds with the shape of the latents.
+    """
 
     def posterior(self, mean: tf.Tensor, log_variance: tf.Tensor) -> tfd.Distribution:
         """q(z|x) of the two heads of an encoder, `[B, D]` each."""
@@ -31,12 +34,16 @@ class Prior(Protocol):
     def draw(self, posterior: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
         """One reparameterised sample of every posterior, `[B, D]`."""
 
-    def divergence(self, posterior: tfd.Distribution, latents: tf.Tensor) -> tf.Tensor:
+    def divergence(
+        self, posterior: tfd.Distribution, latents: tf.Tensor, domain: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """KL(q(z|x) || p(z)) of each latent in nats, `[B, D]`, or an unbiased estimate of it.
 
         Args:
             posterior: of the images of a batch.
             latents: one sample of each, for estimates.
+            domain: the number of each image's domain, `[B]`, for priors that depend on it; None
+                where the sampler gives none.
         """
 
     def sample(self, shape, seed: tf.Tensor) -> tf.Tensor:
@@ -55,9 +62,11 @@ class NormalPrior:
         """See `Prior.draw`."""
         return posterior.loc + posterior.scale * standard_normal(tf.shape(posterior.loc), seed)
 
-    def divergence(self, posterior: tfd.Distribution, latents: tf.Tensor) -> tf.Tensor:
+    def divergence(
+        self, posterior: tfd.Distribution, latents: tf.Tensor, domain: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """See `Prior.divergence`; exact."""
-        del latents
+        del latents, domain
         return tfd.kl_divergence(posterior, tfd.Normal(tf.zeros([]), tf.ones([])))
 
     def sample(self, shape, seed: tf.Tensor) -> tf.Tensor:
@@ -80,9 +89,11 @@ class LaplacePrior(NormalPrior):
             raise SettingError(f"LaplacePrior.scale is {scale}; give a positive number")
         self.scale = scale
 
-    def divergence(self, posterior: tfd.Distribution, latents: tf.Tensor) -> tf.Tensor:
+    def divergence(
+        self, posterior: tfd.Distribution, latents: tf.Tensor, domain: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """See `Prior.divergence`; exact."""
-        del latents
+        del latents, domain
         folded = folded_normal_mean(posterior.loc, posterior.scale)
         return math.log(2 * self.scale) + folded / self.scale - posterior.entropy()
 
@@ -108,8 +119,11 @@ class LogisticPrior(NormalPrior):
             raise SettingError(f"LogisticPrior.scale is {scale}; give a positive number")
         self.scale = scale
 
-    def divergence(self, posterior: tfd.Distribution, latents: tf.Tensor) -> tf.Tensor:
+    def divergence(
+        self, posterior: tfd.Distribution, latents: tf.Tensor, domain: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """See `Prior.divergence`; a one-sample estimate, which can be negative."""
+        del domain
         return -tfd.Logistic(0.0, self.scale).log_prob(latents) - posterior.entropy()
 
     def sample(self, shape, seed: tf.Tensor) -> tf.Tensor:
@@ -151,9 +165,11 @@ class UniformPrior:
         uniform = tf.clip_by_value(uniform, 1e-7, 1 - 1e-7)
         return tf.clip_by_value(loc + scale * tf.math.ndtri(uniform), posterior.low, posterior.high)
 
-    def divergence(self, posterior: tfd.Distribution, latents: tf.Tensor) -> tf.Tensor:
+    def divergence(
+        self, posterior: tfd.Distribution, latents: tf.Tensor, domain: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """See `Prior.divergence`; exact."""
-        del latents
+        del latents, domain
         return math.log(2 * self.half_width) - posterior.entropy()
 
     def sample(self, shape, seed: tf.Tensor) -> tf.Tensor:

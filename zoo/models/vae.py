@@ -12,12 +12,14 @@ from zoo.errors import SettingError
 from zoo.evaluation.regime import ACTIVE_VARIANCE
 from zoo.models.base import Autoencoder, Batch, Player
 from zoo.models.jacobian_penalty import JacobianOrthogonality
+from zoo.models.jacobian_sparsity import JacobianSparsity
 from zoo.models.likelihoods import Bernoulli
 from zoo.models.noise import stream
 from zoo.models.objectives import BetaVAE, Objective
 from zoo.models.posteriors import DiagonalPosterior, Posterior, marginals
 from zoo.models.priors import NormalPrior, Prior
 from zoo.networks.convolutional import conv_decoder, conv_encoder
+from zoo.optim.schedules import at
 
 tfd = tfp.distributions
 
@@ -41,7 +43,8 @@ class VAE(Autoencoder):
         posterior: makes the family of posteriors, `zoo.models.posteriors`.
         objective: makes the loss of this VAE, `zoo.models.objectives`.
         jacobian_penalty: None, or what is added to the loss for the decoder's Jacobian at the
-            sampled latents: see `JacobianOrthogonality`. Its value is logged without its weight.
+            sampled latents: see `JacobianOrthogonality` and `JacobianSparsity`. Its value is logged
+            without its weight.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class VAE(Autoencoder):
         prior: Callable[[], Prior] = NormalPrior,
         posterior: Callable[..., Posterior] = DiagonalPosterior,
         objective: Callable[..., Objective] = BetaVAE,
-        jacobian_penalty: JacobianOrthogonality | None = None,
+        jacobian_penalty: JacobianOrthogonality | JacobianSparsity | None = None,
     ):
         super().__init__()
         if latent_dim < 1:
@@ -66,6 +69,8 @@ class VAE(Autoencoder):
         self.decoder = decoder(latent_dim, observation_shape)
         self.likelihood = likelihood()
         self.prior, self.jacobian_penalty = prior(), jacobian_penalty
+        if isinstance(self.prior, keras.layers.Layer):
+            self.prior.build((None, latent_dim))
         for head in (self.mean_head, self.log_variance_head):
             head.build(self.encoder.output_shape)
         self.posterior_family = posterior(latent_dim, self.encoder.output_shape, self.prior)
@@ -114,19 +119,20 @@ class VAE(Autoencoder):
         return self.prior.sample(tf.stack([count, self.latent_dim]), seed)
 
     def elbo(
-        self, images: tf.Tensor, seed: tf.Tensor
+        self, images: tf.Tensor, seed: tf.Tensor, domain: tf.Tensor | None = None
     ) -> tuple[tfd.Distribution, tf.Tensor, dict[str, tf.Tensor]]:
         """The posterior, a sample of it `[B, D]`, and the terms of the evidence lower bound.
 
         The terms are reconstruction `[B]`, KL in all `[B]` and per latent `[B, D]`, the posterior
         variances `[B, D]` and, where there is one, the penalty of the decoder's Jacobian `[B]`.
+        `domain` `[B]` is for priors that depend on it.
         """
         posterior = self.posterior(images)
         latents = self.draw(posterior, seed)
         reconstruction = self.likelihood.negative_log_likelihood(
             images, self.decoder_outputs(latents)
         )
-        kl, kl_per_latent = self.posterior_family.divergence(posterior, latents)
+        kl, kl_per_latent = self.posterior_family.divergence(posterior, latents, domain)
         terms = {
             "reconstruction": reconstruction,
             "kl": kl,
@@ -141,10 +147,12 @@ class VAE(Autoencoder):
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; logs the terms of `elbo` and what the objective logs."""
-        posterior, latents, terms = self.elbo(self.objective.observed(batch), seed)
+        images = self.objective.observed(batch)
+        posterior, latents, terms = self.elbo(images, seed, batch.get("domain"))
         losses = self.objective.losses(self, batch, posterior, latents, terms, seed, step)
         if self.jacobian_penalty is not None:
-            losses["loss"] += self.jacobian_penalty.weight * losses["jacobian_penalty"]
+            weight = at(self.jacobian_penalty.weight, step)
+            losses["loss"] += weight * losses["jacobian_penalty"]
         return losses
 
     def rounds(self, optimizer: keras.optimizers.Optimizer) -> list[list[Player]]:

@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Sequence
 
 from zoo.errors import UserError
-from zoo.papers.spec import BUDGETS, Row, Table
+from zoo.papers.spec import BUDGETS, Headline, Row, Table
 
-# One line a paper; each module has `TABLES`.
+# One line a paper; each module has `TABLES` and may have `HEADLINES`.
 PAPERS = (
     "zoo.papers.zietlow.tables",
     "zoo.papers.additive_decoders.tables",
@@ -22,6 +22,16 @@ def tables() -> dict[str, Table]:
     """All tables by name."""
     found = [t for module in PAPERS for t in importlib.import_module(module).TABLES]
     return {table.name: table for table in found}
+
+
+def headlines() -> dict[str, tuple[Headline, ...]]:
+    """The headline claims of every work that names any, by the work's name."""
+    found = {}
+    for module in PAPERS:
+        claims = getattr(importlib.import_module(module), "HEADLINES", ())
+        if claims:
+            found[module.split(".")[2]] = claims
+    return found
 
 
 def table(name: str) -> Table:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from zoo.papers.results import Result
+from zoo.papers.kept import Result
 from zoo.papers.spec import BUDGETS, PAPER, Claim, Row, Table
 
 # Beyond this probability of a result by chance an order is not claimed to be seen.

@@ -1,17 +1,14 @@
 """Tables as Markdown and CSV: the paper beside ours, with what made each row."""
 
-import csv
-import io
 import pathlib
 import sys
-
-import numpy as np
+from collections.abc import Sequence
 
 from zoo import runs
 from zoo.errors import UserError
-from zoo.papers import catalog, claims, departures, illustrations, results
+from zoo.papers import catalog, claims, departures, headlines, illustrations, kept, results
 from zoo.papers.claims import Verdict
-from zoo.papers.results import Result
+from zoo.papers.kept import Result
 from zoo.papers.spec import PAPER, Column, Published, Row, Table
 
 MARK = "(!)"
@@ -24,10 +21,11 @@ LEGEND = (
 )
 INTRO = """# Results
 
-Tables of papers beside what this package makes of them. Every row names its optimiser, its seeds,
-its budget and the command that made it; a row without runs says so. Made by
-`python -m zoo.reproduce --results`.
+What this package makes of the papers' claims and tables. Written by `python -m zoo.reproduce
+--results=RESULTS.md` from the numbers of single seeds in `results/`, to which it adds the runs that
+are at hand (`--out`).
 """
+RECORDS = "results"
 
 
 def write(table: Table, out: pathlib.Path) -> list[pathlib.Path]:
@@ -37,39 +35,56 @@ def write(table: Table, out: pathlib.Path) -> list[pathlib.Path]:
     written = [path.with_name(f"{path.name}.md"), path.with_name(f"{path.name}.csv")]
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = _draw(table, found, path.with_name(f"{path.name}.png"))
-    shown = _shown(table, found, picture.name) if picture else ""
+    shown = _shown(table, picture, picture.name) if picture else ""
     runs.write_text(written[0], "# " + markdown(table, found, shown))
-    runs.write_text(written[1], as_csv(table, found))
+    runs.write_text(written[1], kept.as_csv(table, found))
     return [*written, *([picture] if picture else [])]
 
 
 def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
-    """Writes all tables that have runs into one file, their pictures below `results/figures`.
+    """Writes the claims of all papers into a file, and their tables beside it.
 
-    A figure that cannot be drawn here, for want of its data, is left out and told.
+    Beside it is the folder `results`: a CSV file a table, to which the runs in `out` are added, a
+    Markdown file a paper, and `figures`. A figure that cannot be drawn here, for want of its data
+    or its runs, stays as it was drawn before.
 
     Args:
-        file: what is written; the folder `results` is beside it.
+        file: what is written.
         out: the folder of all runs.
 
     Returns:
-        The names of the tables.
+        The names of the tables that have runs.
 
     Raises:
         UserError: there is no run, and the file may tell of others.
     """
-    sections, names = [INTRO, LEGEND + "\n"], []
-    for table in catalog.tables().values():
-        found = results.of_table(table, out)
-        if any(found.values()):
-            names.append(table.name)
-            shown = _illustrate(table, found, file.parent)
-            sections.append("## " + markdown(table, found, shown, legend=False))
+    folder = file.parent / RECORDS
+    found = {t.name: results.of_table(t, out, folder) for t in catalog.tables().values()}
+    drawn = {name for name in found if (folder / _figure(name)).exists()}
+    names = [name for name, rows in found.items() if any(rows.values()) or name in drawn]
     if not names:
         if file.exists():
-            raise UserError(f"{out} has no finished run of any table; {file} is left as it is")
-        sections.append("No run has finished yet.\n")
-    runs.write_text(file, "\n".join(sections))
+            raise UserError(
+                f"{out} has no finished run of any table, nor has {folder}; {file} is left as it is"
+            )
+        runs.write_text(file, INTRO + "\nNo run has finished yet.\n")
+        return names
+    sections: dict[str, list[str]] = {}
+    for name in names:
+        table = catalog.tables()[name]
+        if any(result.folders for row in found[name].values() for result in row):
+            kept.path(table, folder).parent.mkdir(parents=True, exist_ok=True)
+            runs.write_text(kept.path(table, folder), kept.as_csv(table, found[name]))
+        section = markdown(table, found[name], _illustrate(table, found[name], folder), False)
+        sections.setdefault(name.partition("/")[0], []).append("## " + section)
+    for paper, texts in sections.items():
+        runs.write_text(folder / f"{paper}.md", "\n".join([f"# {paper}\n", LEGEND + "\n", *texts]))
+    index = [
+        f"- [{name}]({RECORDS}/{name.partition('/')[0]}.md): {catalog.tables()[name].title}"
+        for name in names
+    ]
+    parts = [INTRO, headlines.markdown(found, RECORDS), "## Tables\n", "\n".join(index) + "\n"]
+    runs.write_text(file, "\n".join(parts))
     return names
 
 
@@ -92,13 +107,22 @@ def markdown(
     lines = [_line(heads), _line("---" for _ in heads)]
     for row in table.rows:
         lines += [_line(_cells(table, row, result)) for result in found[row.name] or [None]]
-    parts = [f"{table.name}: {table.title}\n", "\n".join(lines) + "\n"]
+    parts = [f"{table.name}: {table.title}\n"]
+    # Of a table of pictures alone nothing but the picture is kept of earlier runs.
+    if table.columns or any(found.values()):
+        parts.append("\n".join(lines) + "\n")
     if legend:
         parts.append(LEGEND + "\n")
-    reduced = {n: r.differences for n, rs in found.items() for r in rs if r.budget != PAPER}
+    told = [(name, result) for name, rows in found.items() for result in rows]
+    reduced = {
+        name: result.facts.differences.split("; ")
+        for name, result in told
+        if result.budget != PAPER and result.facts.differences
+    }
     notes = [
         *table.notes,
         *(f"{row.name}: {row.note}" for row in table.rows if row.note),
+        *_superseded(told),
         *departures.notes(reduced, [row.name for row in table.rows]),
     ]
     if notes:
@@ -113,39 +137,6 @@ def markdown(
     return "\n".join(parts)
 
 
-def as_csv(table: Table, found: dict[str, list[Result]]) -> str:
-    """One line a row, column and budget, with the numbers of all seeds."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ("table row column budget paper_mean paper_std mean std outside seeds values "
-         "steps batch_size precision optimiser images_share differences dataset test_dataset "
-         "finished discarded").split()
-    )  # fmt: skip
-    for row in table.rows:
-        for result in found[row.name] or [None]:
-            for column in table.columns:
-                writer.writerow([table.name, row.name, column.name, *_record(result, column, row)])
-    return text.getvalue()
-
-
-def _record(result: Result | None, column: Column, row: Row) -> list:
-    mean, std = row.paper.get(column.name) or (None, None)
-    if result is None:
-        return ["", mean, std, *[""] * 15]
-    values, facts = result.values[column.name], result.manifests[-1]
-    ours = [values.mean(), _deviation(values)] if len(values) else ["", ""]
-    far = len(values) and results.outside(values.mean(), row.paper.get(column.name), column)
-    return [
-        *(result.budget, mean, std, *ours, "yes" if far else "no"),
-        *(" ".join(map(str, result.seeds)), " ".join(map(repr, values.tolist()))),
-        *(facts.get(key, "") for key in ("steps", "batch_size", "precision")),
-        *(result.optimisers, result.images_share, "; ".join(result.differences)),
-        *(facts.get(key, "") for key in ("dataset", "test_dataset", "finished")),
-        " ".join(map(str, result.discarded)),
-    ]
-
-
 def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
     cells = [row.name]
     for column in table.columns:
@@ -154,14 +145,20 @@ def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
         state = "not run" if row.run else "no configuration yet"
         none = ("-" for _ in _discarded(table))
         return [*cells, "0", *none, _optimisers(row, result), state, "", ""]
-    command = (
-        f"`python -m zoo.reproduce --table={table.name} --budget={result.budget} "
-        f"--rows={row.name} --seeds={max(result.seeds) + 1}`"
-    )
-    date = max(manifest.get("finished", "") for manifest in result.manifests)[:10]
     discarded = [str(len(result.discarded)) for _ in _discarded(table)]
-    made = (_optimisers(row, result), illustrations.budget(result), command, date)
+    date = result.facts.finished[:10]
+    made = (_optimisers(row, result), illustrations.budget(result), _command(table, result), date)
     return [*cells, str(len(result.seeds)), *discarded, *made]
+
+
+def _command(table: Table, result: Result) -> str:
+    """What makes these runs again; nothing does where the table's budget is another today."""
+    if not results.of_today(result):
+        return "none: the table's budget or definition was another then"
+    return (
+        f"`python -m zoo.reproduce --table={table.name} --budget={result.budget} "
+        f"--rows={result.row.name} --seeds={max(result.seeds) + 1}`"
+    )
 
 
 def _optimisers(row: Row, result: Result | None) -> str:
@@ -171,8 +168,17 @@ def _optimisers(row: Row, result: Result | None) -> str:
     published = departures.optimisers(row.run, PAPER)
     if result is None:
         return f"(paper: {published})" if row.run.published else published
-    ours = result.optimisers
+    ours = result.facts.optimiser
     return ours if ours == published else f"{ours} (paper: {published})"
+
+
+def _superseded(told: Sequence[tuple[str, Result]]) -> list[str]:
+    """What is told of runs that the definitions of today do not make, each line once."""
+    rows: dict[str, list[str]] = {}
+    for name, result in told:
+        if result.facts.superseded:
+            rows.setdefault(result.facts.superseded, []).append(f"`{name}`")
+    return [f"The runs of {', '.join(names)}: {line}" for line, names in rows.items()]
 
 
 def _discarded(table: Table) -> list[str]:
@@ -195,14 +201,10 @@ def _ours(row: Row, column: Column, result: Result | None) -> str:
     values = result.values[column.name]
     text = f"{values.mean():.{column.decimals}f}"
     if len(values) > 1:
-        text += f" ± {_deviation(values):.{column.decimals}f}"
+        text += f" ± {kept.deviation(values):.{column.decimals}f}"
     if results.outside(values.mean(), row.paper.get(column.name), column):
         text += f" {MARK}"
     return text
-
-
-def _deviation(values: np.ndarray) -> float | str:
-    return float(values.std(ddof=1)) if len(values) > 1 else ""
 
 
 def _tested(verdict: Verdict) -> list[str]:
@@ -216,14 +218,19 @@ def _line(cells) -> str:
 
 
 def _illustrate(table: Table, found: dict[str, list[Result]], folder: pathlib.Path) -> str:
-    """Draws a table's figure for the file of results in a folder: its Markdown, or nothing."""
-    path = pathlib.Path("results", "figures", f"{table.name.replace('/', '_')}.png")
+    """Draws a table's figure below a folder of results: its Markdown, or nothing."""
+    path = _figure(table.name)
     try:
         drawn = _draw(table, found, folder / path, illustrations.LIMIT)
     except UserError as error:
         print(f"{table.name} is not drawn: {error}", file=sys.stderr)
-        return ""
-    return _shown(table, found, path.as_posix()) if drawn else ""
+        drawn = None
+    return _shown(table, drawn or folder / path, path.as_posix())
+
+
+def _figure(name: str) -> pathlib.Path:
+    """Where a table's figure is kept below the folder of results."""
+    return pathlib.Path("figures", f"{name.replace('/', '_')}.png")
 
 
 def _draw(
@@ -231,10 +238,14 @@ def _draw(
 ) -> pathlib.Path | None:
     if table.figure is None or not any(r[0].folders for r in found.values() if r):
         return None
-    illustrations.save(table.figure(found, table.columns), path, limit)
+    drawn = {name: [r for r in rows if r.folders] for name, rows in found.items()}
+    figure = table.figure(drawn, table.columns)
+    illustrations.save(figure, path, limit, illustrations.caption(drawn))
     return path
 
 
-def _shown(table: Table, found: dict[str, list[Result]], address: str) -> str:
-    """A picture and what it is made of."""
-    return f"![{table.title}]({address})\n\nRuns drawn: {illustrations.caption(found)}."
+def _shown(table: Table, picture: pathlib.Path, address: str) -> str:
+    """A picture, if it is there, and what it is made of."""
+    if table.figure is None or not picture.exists():
+        return ""
+    return f"![{table.title}]({address})\n\nRuns drawn: {illustrations.made_of(picture)}."

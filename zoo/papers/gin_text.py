@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import gin
 from gin import config_parser
 
-from zoo import config
+from zoo import config, gin_files
 
 
 def of_text(text: str) -> dict[str, str]:
@@ -24,7 +24,7 @@ def of_text(text: str) -> dict[str, str]:
 
 def of_file(path: pathlib.Path) -> dict[str, str]:
     """`of_text` of a file."""
-    return of_text(path.read_text())
+    return of_text(gin_files.read(path))
 
 
 def of_config(gin_file: str, bindings: Sequence[str] = ()) -> dict[str, str]:

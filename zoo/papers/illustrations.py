@@ -6,28 +6,36 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from zoo.files import atomic
 from zoo.papers import departures
-from zoo.papers.results import Result
+from zoo.papers.kept import Result
 from zoo.papers.spec import PAPER
 
 # Of a PNG that is kept with the results, in bytes; and the densities that are tried for it.
 LIMIT, _DENSITIES = 150_000, (150, 120, 96, 72, 54, 40)
+_MADE_OF = "Description"
 
 
-def save(figure: Figure, path: pathlib.Path, limit: int | None = None) -> None:
+def save(figure: Figure, path: pathlib.Path, limit: int | None = None, made_of: str = "") -> None:
     """Writes a figure as PNG; with a limit in bytes, in 256 colours and as densely as that allows.
 
-    The least density is taken even where it is above the limit.
+    The least density is taken even where it is above the limit. What it is made of is kept in the
+    file.
     """
     for density in _DENSITIES:
-        content = _png(figure, density, small=limit is not None)
+        content = _png(figure, density, made_of, small=limit is not None)
         if limit is None or len(content) <= limit:
             break
     with atomic(path) as temporary:
         temporary.write_bytes(content)
+
+
+def made_of(path: pathlib.Path) -> str:
+    """What a picture that `save` wrote is made of."""
+    with Image.open(path) as image:
+        return image.info.get(_MADE_OF, "not recorded")
 
 
 def caption(found: dict[str, list[Result]]) -> str:
@@ -49,14 +57,14 @@ def budget(result: Result) -> str:
 
     Precisions and processors are all that runs of the row record.
     """
-    facts = result.manifests[-1]
-    precisions, machines = " and ".join(result.recorded("precision")), result.processors
-    text = f"{facts['steps']:,} x {facts['batch_size']}, {precisions}"
+    facts = result.facts
+    machines = facts.processor
+    text = f"{facts.steps:,} x {facts.batch_size}, {facts.precision}"
     if machines:
         text += f" on {machines}"
     if result.budget == PAPER:
         return text
-    share = departures.percent(result.images_share)
+    share = departures.percent(facts.images_share)
     return f"{text} (reduced: {result.budget}, {share} of the published images)"
 
 
@@ -67,11 +75,15 @@ def spans(numbers: Iterable[int]) -> str:
     return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else f"{p[0]}" for p in parts)
 
 
-def _png(figure: Figure, density: int, small: bool) -> bytes:
+def _png(figure: Figure, density: int, made_of: str, small: bool) -> bytes:
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=density)
     if not small:
+        figure.savefig(content, format="png", dpi=density, metadata={_MADE_OF: made_of})
         return content.getvalue()
+    figure.savefig(content, format="png", dpi=density)
     image, reduced = Image.open(content).convert("RGB"), io.BytesIO()
-    image.quantize(256, dither=Image.Dither.NONE).save(reduced, format="png", optimize=True)
+    facts = PngImagePlugin.PngInfo()
+    facts.add_itxt(_MADE_OF, made_of)
+    image = image.quantize(256, dither=Image.Dither.NONE)
+    image.save(reduced, format="png", optimize=True, pnginfo=facts)
     return reduced.getvalue()

@@ -1,71 +1,38 @@
-"""Numbers from the folders of runs, without TensorFlow."""
+"""Numbers of rows: from the folders of runs, without TensorFlow, and from what is kept of them."""
 
-import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
 
-import numpy as np
-
 from zoo import runs
-from zoo.papers import departures
-from zoo.papers.spec import BUDGETS, PAPER, Column, Row, Table
+from zoo.papers import departures, kept
+from zoo.papers.kept import Facts, Result
+from zoo.papers.spec import BUDGETS, PAPER, Column, Row, Run, Table
 from zoo.papers.tasks import Task
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What the finished runs of a row give at one budget.
+def of_table(
+    table: Table, out: pathlib.Path, records: pathlib.Path | None = None
+) -> dict[str, list[Result]]:
+    """Row name -> what there is at each budget; an empty list where nothing has finished.
 
-    Attributes:
-        row: of the table.
-        budget: where the runs are kept.
-        values: column name -> numbers, one a seed that has it and is not discarded.
-        manifests: of all finished runs.
-        seeds: of these runs.
-        folders: of those that are not discarded.
-        discarded: the seeds of the others.
+    Args:
+        table: whose rows.
+        out: the folder of all runs.
+        records: the folder of the CSV files of earlier runs (`kept.path`), which count beside
+            those in `out`; None for those in `out` alone.
     """
-
-    row: Row
-    budget: str
-    values: dict[str, np.ndarray]
-    manifests: list[dict]
-    seeds: list[int]
-    folders: list[pathlib.Path] = dataclasses.field(default_factory=list)
-    discarded: list[int] = dataclasses.field(default_factory=list)
-
-    def recorded(self, key: str) -> list[str]:
-        """What the manifests that have a key say there, each once."""
-        return list(dict.fromkeys(str(m[key]) for m in self.manifests if m.get(key)))
-
-    @property
-    def processors(self) -> str:
-        """The processors that the manifests name, each once."""
-        machines = (manifest.get("machine") or {} for manifest in self.manifests)
-        return " and ".join(dict.fromkeys(m["processor"] for m in machines if "processor" in m))
-
-    @property
-    def optimisers(self) -> str:
-        """See `departures.optimisers`."""
-        return departures.optimisers(self.row.run, self.budget)
-
-    @property
-    def differences(self) -> list[str]:
-        """See `departures.differences`."""
-        return departures.differences(self.row.run, self.budget, self.recorded("precision"))
-
-    @property
-    def images_share(self) -> float:
-        """The images seen, as a share of those of the paper's gin file."""
-        facts = self.manifests[-1]
-        published = departures.images(self.row.run, PAPER)
-        return facts["steps"] * facts["batch_size"] / published
+    earlier = kept.read(table, records) if records else {}
+    return {
+        row.name: _united(_of_row(table, row, out), earlier.get(row.name, [])) for row in table.rows
+    }
 
 
-def of_table(table: Table, out: pathlib.Path) -> dict[str, list[Result]]:
-    """Row name -> what there is at each budget; an empty list where nothing has finished."""
-    return {row.name: _of_row(table, row, out) for row in table.rows}
+def of_today(result: Result) -> bool:
+    """Whether its runs are what the table's definition of today makes, not an earlier one's."""
+    facts = result.facts
+    today = departures.differences(result.row.run, result.budget, [facts.precision])
+    return not facts.superseded and "; ".join(today) == facts.differences
 
 
 def number(folder: pathlib.Path, column: Column) -> float | None:
@@ -112,6 +79,14 @@ def outside(mean: float, published, column: Column) -> bool:
     return abs(mean - published[0]) > 2 * (published[1] + half) + half
 
 
+def _united(fresh: list[Result], earlier: list[Result]) -> list[Result]:
+    """Fresh results with the earlier ones of the same budgets, which lend their further seeds."""
+    found = {result.budget: result for result in earlier}
+    for result in fresh:
+        found[result.budget] = kept.united(result, found.get(result.budget))
+    return sorted(found.values(), key=lambda result: BUDGETS.index(result.budget))
+
+
 def _of_row(table: Table, row: Row, out: pathlib.Path) -> list[Result]:
     if row.run is None:
         return []
@@ -119,20 +94,41 @@ def _of_row(table: Table, row: Row, out: pathlib.Path) -> list[Result]:
     for budget in dict.fromkeys(row.run.effective(name) for name in BUDGETS):
         tasks = _finished(row, budget, out)
         if tasks:
-            kept = [task for task in tasks if not _is_discarded(table, task)]
-            values = {c.name: [number(t.folder, c) for t in kept] for c in table.columns}
+            left = [task for task in tasks if not _is_discarded(table, task)]
+            manifests = [json.loads((t.folder / "manifest.json").read_text()) for t in tasks]
+            numbers = {c.name: {t.seed: number(t.folder, c) for t in left} for c in table.columns}
             found.append(
                 Result(
                     row,
                     budget,
-                    {n: np.array([v for v in x if v is not None]) for n, x in values.items()},
-                    [json.loads((t.folder / "manifest.json").read_text()) for t in tasks],
+                    {n: {s: v for s, v in x.items() if v is not None} for n, x in numbers.items()},
+                    facts(row.run, budget, manifests),
                     [t.seed for t in tasks],
-                    [t.folder for t in kept],
-                    [t.seed for t in tasks if t not in kept],
+                    [t.folder for t in left],
+                    [t.seed for t in tasks if t not in left],
                 )
             )
     return found
+
+
+def facts(run: Run, budget: str, manifests: Sequence[dict]) -> Facts:
+    """What made the runs that have these manifests."""
+    last = manifests[-1]
+    precisions = list(dict.fromkeys(str(m["precision"]) for m in manifests if m.get("precision")))
+    machines = (manifest.get("machine") or {} for manifest in manifests)
+    processors = dict.fromkeys(m["processor"] for m in machines if "processor" in m)
+    return Facts(
+        steps=last["steps"],
+        batch_size=last["batch_size"],
+        precision=" and ".join(precisions),
+        optimiser=departures.optimisers(run, budget),
+        images_share=last["steps"] * last["batch_size"] / departures.images(run, PAPER),
+        differences="; ".join(departures.differences(run, budget, precisions)),
+        dataset=last.get("dataset", ""),
+        test_dataset=last.get("test_dataset", ""),
+        finished=max(manifest.get("finished", "") for manifest in manifests),
+        processor=" and ".join(processors),
+    )
 
 
 def _is_discarded(table: Table, task: Task) -> bool:

@@ -132,6 +132,23 @@ class Claim:
 
 
 @dataclasses.dataclass(frozen=True)
+class Headline:
+    """A claim that a work is known for, with the one outcome that decides it.
+
+    Attributes:
+        text: the claim, one line.
+        table: where its runs are.
+        orders: what must be seen, all of it.
+        margin: what counts as no difference, in units of the columns.
+    """
+
+    text: str
+    table: str
+    orders: tuple[Claim, ...]
+    margin: float = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
 class Discard:
     """Which finished runs a table leaves out, but counts: those whose `column` is below a number.
 

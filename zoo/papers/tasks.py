@@ -2,14 +2,13 @@
 
 import dataclasses
 import pathlib
-import sys
 from collections.abc import Iterable
 
 from zoo import config, machine, runs
 from zoo.papers import gin_text
 from zoo.papers.spec import Row, Run
+from zoo.scheduling.jobs import LEFT, Job, Step
 
-LOG, FAILED = "reproduce.log", "FAILED"
 _PRECISION = "train.precision"
 
 
@@ -36,47 +35,40 @@ class Task:
         """The run folder, which all tables share."""
         return self.out / self.budget / self.run.name / str(self.seed)
 
-    @property
-    def log(self) -> pathlib.Path:
-        """What its processes print."""
-        return self.folder / LOG
-
     def __str__(self) -> str:
         return f"{self.budget}/{self.run.name} seed {self.seed}"
 
-    def commands(self) -> list[list[str]]:
-        """What is left to be done, one process each: the training, scores on further data."""
+    def job(self) -> Job:
+        """What is called for it: the training, then the scores on further data."""
         gin_file, bindings = self.run.config(self.budget, self.seed)
         if self.precision and self.any_precision:
             bindings = (*bindings, f"{_PRECISION} = {self.precision!r}")
-        train = [
-            *("zoo.train", f"--gin_file={gin_file}", f"--run_dir={self.folder}"),
+        train = (
+            *(f"--gin_file={gin_file}", f"--run_dir={self.folder}"),
             *(f"--gin_bindings={binding}" for binding in bindings),
-        ]
-        commands = [] if (self.folder / "DONE").exists() else [train]
+        )
+        steps = [Step("DONE", "zoo.train", train)]
         for extra in self.run.evaluations:
-            out = self.folder / f"{extra.name}.json"
-            if not out.exists():
-                commands.append(
-                    [
-                        *("zoo.evaluate", f"--run={self.folder}", f"--dataset={extra.dataset}"),
-                        *(f"--metrics={extra.scores}", f"--seed={self.seed}", f"--out={out}"),
-                    ]
-                )
-        return [[sys.executable, "-m", *command] for command in commands]
+            product = f"{extra.name}.json"
+            arguments = (
+                *(f"--run={self.folder}", f"--dataset={extra.dataset}"),
+                *(f"--metrics={extra.scores}", f"--seed={self.seed}"),
+                f"--out={self.folder / product}",
+            )
+            steps.append(Step(product, "zoo.evaluate", arguments))
+        return Job(str(self), self.folder, tuple(steps))
 
     def state(self) -> str:
-        """`done`, `partial (step k)`, `failed`, `stale` or `missing`.
+        """As `Job.state`, or `stale`; one that is left may be `partial (step k)` or `missing`.
 
         A stale run is one of other settings than the table's of today.
         """
+        state = self.job().state()
         if not (self.folder / "config.gin").exists():
-            return "failed" if (self.folder / FAILED).exists() else "missing"
+            return "missing" if state == LEFT else state
         if self.differences():
             return "stale"
-        if (self.folder / FAILED).exists():
-            return "failed"
-        return "done" if not self.commands() else f"partial (step {self.step()})"
+        return f"partial (step {self.step()})" if state == LEFT else state
 
     def step(self) -> int:
         """The last step that the log of the training has."""
@@ -117,6 +109,16 @@ def of_one_precision(chosen: Iterable[Task], table: Iterable[Task]) -> list[Task
     begun = (task.begun_precision for task in table if task.any_precision)
     precision = next(filter(None, begun), None) or machine.precision().name
     return [dataclasses.replace(task, precision=precision) for task in chosen]
+
+
+def stale(tasks: Iterable[Task]) -> dict[str, str]:
+    """What is to be said of the stale ones, by name."""
+    return {
+        str(task): f"{task.folder} holds a run of other settings "
+        f"({'; '.join(task.differences())}); remove it"
+        for task in tasks
+        if task.state() == "stale"
+    }
 
 
 def of_rows(

@@ -18,7 +18,7 @@ def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: 
     network = settings.new_network(parts.dataset.space, parts.model.observation_shape)
     network.set_weights(parts.model.network.get_weights())
     records = runs.records(folder.metrics)
-    described = _card(manifest, folder.config.read_text(), records[-1])
+    described = _card(manifest, folder.config.read_text(), records[-1] if records else {})
     export(network, folder.path / EXPORTED, described["config"], described, Endpoints)
     pictures.write(folder.images, network, parts.dataset, settings.epsilon, records)
     page.write_from_run(folder.path)

@@ -1,11 +1,12 @@
 """The whole of a perturbation: restarts, the choice among them, the training of m."""
 
+import contextlib
 import dataclasses
 import functools
 import gc
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
@@ -22,13 +23,16 @@ from zoo.training import settings as training_settings
 RESTARTS, CHOICE = "restarts", "choice.json"
 
 
-def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict:
+def perturb(
+    files: Sequence[str], bindings: Sequence[str], run_dir: str, start_over: bool = False
+) -> dict:
     """Does what is missing of: restarts, choice, training of m, export.
 
     Args:
         files: gin files.
         bindings: further gin bindings.
         run_dir: the run folder of m; restarts are below it.
+        start_over: as `zoo.training.run.train` takes it, for each training.
 
     Returns:
         The manifest of the training of m.
@@ -36,14 +40,36 @@ def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict
     Raises:
         UserError: anything the user can mend; nothing is lost.
     """
+    with prepared(files, bindings, run_dir, start_over) as (settings, facts):
+        return run.train(settings, run_dir, publish, facts, start_over)
+
+
+@contextlib.contextmanager
+def prepared(
+    files: Sequence[str], bindings: Sequence[str], run_dir: str, start_over: bool = False
+) -> Iterator[tuple[Settings, dict]]:
+    """Does what is missing of restarts and choice; holds their lock while the context lasts.
+
+    Args:
+        files: gin files.
+        bindings: further gin bindings.
+        run_dir: the run folder of m; restarts are below it.
+        start_over: as `zoo.training.run.train` takes it, for each training.
+
+    Yields:
+        The settings of the training of m, with their model, and the facts of its manifest.
+
+    Raises:
+        UserError: as `perturb`.
+    """
     config.parse(files, bindings)
-    settings, root = Settings(), pathlib.Path(run_dir)
+    settings, root = config.made(Settings), pathlib.Path(run_dir)
     written = root / CHOICE
     begun = written.exists() and runs.RunFolder(root).config.exists()
     _require_same(settings, runs.RunFolder(root))
     # Its own lock: that of `root` is taken by the training of m.
     with runs.opened(root / RESTARTS) as restarts:
-        _train_restarts(settings, restarts.path)
+        _train_restarts(settings, restarts.path, start_over)
         taken = _chosen(settings, restarts.path, written if begun else None)
         if not begun:
             runs.write_text(written, json.dumps(taken.facts(root), indent=1) + "\n")
@@ -53,9 +79,9 @@ def perturb(files: Sequence[str], bindings: Sequence[str], run_dir: str) -> dict
         vaes = {r.path: _restored(r, precision) for r in chosen}
         # Trainings of other configurations were between.
         config.parse(files, bindings)
-        settings = _with_model(Settings(), taken, vaes)
+        settings = _with_model(config.made(Settings), taken, vaes)
         facts = {"epsilon": settings.epsilon, "choice": json.loads(written.read_text())}
-        return run.train(settings, run_dir, publish, facts)
+        yield settings, facts
 
 
 def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
@@ -72,21 +98,21 @@ def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
         )
 
 
-def _train_restarts(settings: Settings, folder: pathlib.Path) -> None:
+def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) -> None:
     """Trains the restarts, each in a folder of its own below `folder`; goes on with begun ones.
 
     The current configuration is replaced by that of the last restart.
     """
     for seed in settings.seeds:
         config.parse([settings.restarts], [*settings.bindings, f"train.seed = {seed}"])
-        restart = training_settings.Settings()
+        restart = config.made(training_settings.Settings)
         if restart.dataset != settings.dataset:
             raise UserError(
                 f"{settings.restarts} trains on {restart.dataset}; perturb.dataset is "
                 f"{settings.dataset}"
             )
         logging.info("restart of seed %d", seed)
-        run.train(restart, folder / f"seed{seed}")
+        run.train(restart, folder / f"seed{seed}", start_over=start_over)
         # The graphs of a training hold themselves in a circle.
         gc.collect()
 
@@ -115,7 +141,7 @@ def _restored(restart: choice.Restart, precision: str) -> VAE:
     """The VAE of a finished run, in a precision; replaces the configuration."""
     folder = runs.RunFolder(restart.path)
     config.parse([str(folder.config)])
-    settings = training_settings.Settings()
+    settings = config.made(training_settings.Settings)
     vae = assembly.built(settings, data.load(settings.dataset), precision=precision)
     if not isinstance(vae, VAE):
         raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of a VAE")

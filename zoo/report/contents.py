@@ -23,7 +23,9 @@ _SPECTRA = (("rank",), ("sample", "rank"))
 # The axes of what is drawn as a heat map.
 _MATRICES = (("latent", "factor"), ("latent", "latent"))
 # What a row of `zoo.evaluation.evaluate` says about the scoring rather than the model.
-ABOUT = ("score", "reason", "seconds", "encoding_seconds")
+ABOUT = ("score", "reason", "seconds", "encoding_seconds", "chance", "seed_std")
+# What a row may say of the value, and is shown in columns beside it.
+_BESIDE = {"interval": "95 % interval", "seed_std": "Seed std", "chance": "Chance"}
 HEADINGS = {
     "mutual_information": "mutual information in nats",
     "normalised_information": "mutual information over the entropy of the factor",
@@ -32,10 +34,11 @@ HEADINGS = {
 
 
 class Score(NamedTuple):
-    """A row of the score table."""
+    """A row of the score table; `cells` are those of the columns of `score_columns`."""
 
     title: str
     value: str
+    cells: list[str]
     share: float | None
     details: str
 
@@ -133,7 +136,12 @@ def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> li
     return maps
 
 
-def score_row(name: str, parts: Mapping) -> Score:
+def score_columns(scores: Mapping[str, Mapping]) -> dict[str, str]:
+    """What is known of some score beside its value: headings by the keys of its row."""
+    return {key: title for key, title in _BESIDE.items() if any(key in p for p in scores.values())}
+
+
+def score_row(name: str, parts: Mapping, columns: Sequence[str] = ()) -> Score:
     """The headline number of a score, with the other numbers it came with."""
     value = parts.get("score")
     known = evaluation_facts.of(name) if name in evaluation_facts.names() else None
@@ -145,8 +153,18 @@ def score_row(name: str, parts: Mapping) -> Score:
     ]
     if value is None and parts.get("reason"):
         details = [f"not scored: {parts['reason']}"]
+    elif parts.get("interval_reason"):
+        details.append(parts["interval_reason"])
+    cells = [_cell(parts.get(column)) for column in columns]
     share = min(1.0, max(0.0, value)) if bounded else None
-    return Score(_title(name), _number(value), share, ", ".join(details))
+    return Score(_title(name), _number(value), cells, share, ", ".join(details))
+
+
+def _cell(value) -> str:
+    """A number, or the ends of an interval; empty where there is none."""
+    if isinstance(value, list | tuple):
+        return " to ".join(map(_number, value))
+    return "" if value is None else _number(value)
 
 
 def part_tables(scores: Mapping[str, Mapping], factors: list, latents: list) -> list[Detail]:

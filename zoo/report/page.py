@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 import jinja2
 import numpy as np
+from absl import logging
 from markupsafe import Markup
 from PIL import Image
 
 from zoo import runs
 from zoo.drawing import charts, palette, sheets
 from zoo.errors import UserError
+from zoo.evaluation.intervals import LABEL
 from zoo.files import atomic
 from zoo.report import contents
 
@@ -80,6 +82,7 @@ def write(
     metrics = sorted({row["step"]: row for row in metrics}.values(), key=lambda row: row["step"])
     axes = (contents.factor_names(summary, scores), contents.latent_names(metrics, scores))
     maps = contents.heat_maps(scores, *axes)
+    beside = contents.score_columns(scores)
     manifest = json.dumps(dict(summary), indent=2, ensure_ascii=False, default=str)
     page = _template().render(
         light=palette.LIGHT,
@@ -90,7 +93,9 @@ def write(
         pictures=[_picture(*figure) for figure in (figures or {}).items()],
         curves=[_inline(svg) for svg in charts.curves(metrics).values()],
         maps=[Picture("", "", _inline(svg), _width(svg)) for svg in maps],
-        scores=[contents.score_row(*score) for score in scores.items()],
+        beside=list(beside.values()),
+        interval_label=LABEL if "interval" in beside else "",
+        scores=[contents.score_row(*score, list(beside)) for score in scores.items()],
         tables=contents.part_tables(scores, *axes),
         config=config.strip("\n"),
         manifest=manifest if summary else "",
@@ -142,17 +147,31 @@ def _dto_against_ds(folder: pathlib.Path) -> str | None:
     Of many runs only the newest are read: each of hundreds of seeds would read all others.
     """
     points = []
-    newest = sorted(folder.glob("*/scores.json"), key=lambda path: -path.stat().st_mtime)
+    newest = sorted(folder.glob("*/scores.json"), key=_modified, reverse=True)
     for path in sorted(newest[:_NEIGHBOURS]):
-        scores = {name: contents.parts_of(row) for name, row in _read_json(path).items()}
-        pair = [scores.get(k, {}).get("score") for k in ("dto", "disentanglement_score")]
-        if None not in pair:
-            group = _read_json(path.with_name("manifest.json")).get("name") or path.parent.name
-            points.append((*pair, str(group)))
+        try:
+            scores = _read_json(path)
+            name = _read_json(path.with_name("manifest.json")).get("name")
+        except (UserError, OSError) as error:
+            # A run depends on no other.
+            logging.warning("the report leaves out a neighbouring run: %s", error)
+            continue
+        rows = (scores.get(k) for k in ("dto", "disentanglement_score"))
+        pair = [contents.parts_of(row).get("score") for row in rows if row is not None]
+        if len(pair) == 2 and all(isinstance(score, int | float) for score in pair):
+            points.append((*pair, str(name or path.parent.name)))
     if len(points) < 2:
         return None
     dto, ds, groups = zip(*points, strict=True)
     return charts.scatter(dto, ds, title="DtO against DS", groups=groups)
+
+
+def _modified(path: pathlib.Path) -> float:
+    """When a file was written; 0 for one that has gone since it was listed."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _read_json(path: pathlib.Path) -> dict:

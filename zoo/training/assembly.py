@@ -6,6 +6,8 @@ be called here, also what only the graph of a step calls: then the run's `config
 
 import contextlib
 import dataclasses
+import math
+import os
 from collections.abc import Callable, Iterator
 
 import keras
@@ -55,6 +57,7 @@ def assemble(settings: Settings, folder: runs.RunFolder) -> Parts:
     """
     dataset = data.load(settings.dataset)
     tested = _tested(settings, dataset)
+    _require_memory(settings, dataset)
     strategy = strategy_for(settings.devices)
     model = bound(settings, dataset, strategy)
     require_domains(model, dataset)
@@ -113,6 +116,17 @@ def exportable(settings: Settings, dataset: Dataset, trained: Model) -> Model:
     model = built(settings, dataset, precision="float32")
     model.set_weights(trained.get_weights())
     return model
+
+
+def _require_memory(settings: Settings, dataset: Dataset) -> None:
+    """A batch of float32 images must find room: TensorFlow ends the process where it does not."""
+    needed = 4 * settings.batch_size * math.prod(dataset.images.shape[1:])
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise UserError(
+            f"{settings.prefix}.batch_size is {settings.batch_size}: its images take "
+            f"{needed / 1e9:.0f} GB and this machine has {there / 1e9:.0f} GB; give less"
+        )
 
 
 def _tested(settings: Settings, dataset: Dataset) -> Dataset:

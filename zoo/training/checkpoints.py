@@ -1,69 +1,160 @@
-"""Checkpoints of a run: model, every optimiser and the step, written atomically."""
+"""Checkpoints of a run: model, every optimiser and the step, found by listing, written at once."""
 
+import json
 import pathlib
+import re
+from collections.abc import Mapping
 
 import tensorflow as tf
 from absl import logging
 
+from zoo import files
 from zoo.errors import UserError
 from zoo.models.base import Model
+
+_FILE = re.compile(r"ckpt-(\d+)\.(index|data-\d{5}-of-\d{5})")
+# Where one is written before it gets its place: `.ckpt-20`, and as TensorFlow's own manager did it.
+_UNFINISHED = re.compile(r"\.ckpt-(\d+)|ckpt-(\d+)_temp.*|checkpoint\.tmp.*")
+# IndexError is how TensorFlow's reader says that a file is too short.
+_UNREADABLE = (tf.errors.OpError, AssertionError, ValueError, TypeError, IndexError)
+_PENDING = "pending/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 class Checkpoints:
     """Saves and restores a model, its optimisers and the number of steps done.
 
+    A folder holds the checkpoints whose files it holds: no list of them is kept that could be lost
+    or wrong. (The file `checkpoint` is for TensorFlow's tools; nothing here reads it.)
+
     Args:
         folder: where they are.
         model: bound to its optimiser.
         keep: how many to keep.
+
+    Attributes:
+        folder: where they are.
+        pending: what `save` was given with the checkpoint that `restore` has restored.
     """
 
     def __init__(self, folder: pathlib.Path, model: Model, keep: int = 3):
+        self.folder, self._keep, self.pending = folder, keep, {}
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._checkpoint = tf.train.Checkpoint(
-            model=model, optimizers=list(model.optimizers), step=self._step
-        )
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
+        with tf.device("CPU"):
+            self._pending = tf.Variable("{}", dtype=tf.string, trainable=False)
+        parts = {"model": model, "optimizers": list(model.optimizers), "step": self._step}
+        # What was written before there was anything pending has no such entry.
+        self._bare = tf.train.Checkpoint(**parts)
+        self._checkpoint = tf.train.Checkpoint(**parts, pending=self._pending)
 
-    def save(self, step: int) -> str:
-        """Writes a checkpoint; gives its path."""
+    def save(self, step: int, pending: Mapping | None = None) -> str:
+        """Writes a checkpoint; gives its path.
+
+        Args:
+            step: the number of updates done.
+            pending: what the loop holds beside its variables, of JSON's types.
+
+        Raises:
+            UserError: it cannot be written; those before it are as they were.
+        """
         self._step.assign(step)
+        self._pending.assign(json.dumps(pending or {}))
+        stage, path = self.folder / f".ckpt-{step}", self.folder / f"ckpt-{step}"
+        files.remove(stage)
         try:
-            return self._manager.save(checkpoint_number=step)
-        except (tf.errors.ResourceExhaustedError, tf.errors.UnknownError) as error:
+            stage.mkdir(parents=True)
+            self._checkpoint.write(str(stage / path.name))
+            files.sync_tree(stage)
+            # The index stands for the whole: it goes first and comes last.
+            path.with_suffix(".index").unlink(missing_ok=True)
+            for file in sorted(stage.iterdir()):
+                file.replace(self.folder / file.name)
+            files.sync(self.folder)
+            for old in _steps(self.folder)[: -self._keep]:
+                _remove(self.folder, old)
+            with files.atomic(self.folder / "checkpoint") as temporary:
+                temporary.write_text(f'model_checkpoint_path: "{path.name}"\n')
+        except (tf.errors.OpError, OSError) as error:
             raise UserError(
-                f"the checkpoint of step {step} could not be written to "
-                f"{self._manager.directory} ({error.message.splitlines()[0]}); free some "
-                "disk space and run the same command again"
+                f"the checkpoint of step {step} could not be written to {self.folder} "
+                f"({files.reason(error)}); free some disk space and run the same command again"
             ) from None
+        finally:
+            files.remove(stage)
+        return str(path)
 
     @property
     def latest(self) -> str | None:
         """The path of the newest checkpoint."""
-        return self._manager.latest_checkpoint
+        return next((str(self.folder / f"ckpt-{s}") for s in _steps(self.folder)[::-1]), None)
 
-    def restore(self) -> int:
+    def restore(self, start_over: bool = False) -> int:
         """Restores the newest readable checkpoint; gives its step, 0 where there is none.
 
         A checkpoint that cannot be read is passed over with a warning.
 
+        Args:
+            start_over: where there are checkpoints and none can be read, removes them; the model
+                stays as it is.
+
         Raises:
             UserError: there are checkpoints, and none can be read.
         """
-        paths = self._manager.checkpoints[::-1]
-        for path in paths:
+        steps = _steps(self.folder)[::-1]
+        values = [*self._variables()] if steps and start_over else []
+        for step in steps:
+            path = str(self.folder / f"ckpt-{step}")
             try:
-                self._checkpoint.restore(path).assert_existing_objects_matched()
-            except (tf.errors.OpError, AssertionError, ValueError, TypeError) as error:
+                self._pending.assign("{}")
+                recent = tf.train.load_checkpoint(path).has_tensor(_PENDING)
+                checkpoint = self._checkpoint if recent else self._bare
+                checkpoint.read(path).assert_existing_objects_matched()
+                self.pending = json.loads(self._pending.numpy())
+            except _UNREADABLE as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 logging.warning(
                     "checkpoint %s is corrupt (%s); trying the one before", path, reason[:120]
                 )
                 continue
             return int(self._step)
-        if paths:
+        if not steps:
+            return 0
+        if not start_over:
             raise UserError(
-                f"none of the checkpoints in {self._manager.directory} can be read; delete the "
-                "folder's checkpoints to start again, or restore them from a copy"
+                f"none of the checkpoints in {self.folder} can be read; restore them from a copy, "
+                "or train from step 0 again with --start_over"
             )
+        logging.warning("none of the checkpoints in %s can be read; starting over", self.folder)
+        for variable, value in values:
+            variable.assign(value)
+        files.remove(self.folder)
         return 0
+
+    def _variables(self):
+        """All variables with their values."""
+        for owner in (self._checkpoint.model, *self._checkpoint.optimizers):
+            for variable in owner.variables:
+                yield variable, variable.numpy()
+
+
+def remove_unfinished(folder: pathlib.Path) -> None:
+    """Removes what processes left that were killed while they saved below `folder`.
+
+    The lock of the run must be held.
+    """
+    for path in [*folder.rglob("*")]:
+        if found := _UNFINISHED.fullmatch(path.name):
+            if step := found[1] or found[2]:
+                if not (path.parent / f"ckpt-{step}.index").exists():
+                    _remove(path.parent, int(step))
+            files.remove(path)
+
+
+def _steps(folder: pathlib.Path) -> list[int]:
+    """The steps of the checkpoints of a folder, ascending."""
+    found = (_FILE.fullmatch(path.name) for path in folder.iterdir()) if folder.is_dir() else ()
+    return sorted({int(match[1]) for match in found if match})
+
+
+def _remove(folder: pathlib.Path, step: int) -> None:
+    for file in folder.glob(f"ckpt-{step}.*"):
+        file.unlink(missing_ok=True)

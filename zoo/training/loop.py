@@ -1,5 +1,6 @@
 """The training loop: chunks of steps in one graph, on one device or several replicas."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -39,6 +40,31 @@ def noise_seed(seed, step, replica) -> tf.Tensor:
     return key
 
 
+@dataclasses.dataclass(frozen=True)
+class Pure:
+    """A training loop as one XLA-compiled function of everything that it depends on.
+
+    `function(state, data, seed, start, steps) -> (state, sums)`: `state` and `data` are lists in
+    the order of `variables` and `tables`, the others int32 scalars. It makes `steps` updates from
+    number `start` on and gives the state after them and, in the order of `losses`, the sums of all
+    losses over them. Where TensorFlow calls it, the variables are left with the state after.
+
+    Attributes:
+        function: a `tf.function`.
+        variables: all that training changes, and what else the model holds, by unique names: of
+            the model, then of its optimisers.
+        tables: the tensors of the data set by name.
+        seed: the run's.
+        losses: the shapes of the losses by name, in alphabetical order.
+    """
+
+    function: Callable
+    variables: Mapping[str, tf.Variable]
+    tables: Mapping[str, tf.Tensor]
+    seed: int
+    losses: Mapping[str, tf.TensorShape]
+
+
 class Loop:
     """Runs a model's updates on batches that are pure functions of (seed, step).
 
@@ -62,7 +88,7 @@ class Loop:
         strategy: tf.distribute.Strategy | None = None,
         compiled: bool | str | None = None,
     ):
-        self._sampler = sampler
+        self._model, self._sampler = model, sampler
         self._strategy = strategy or tf.distribute.get_strategy()
         self._replicas = self._strategy.num_replicas_in_sync
         self._seed = tf.constant(seed, tf.int32)
@@ -85,9 +111,24 @@ class Loop:
 
     def run(self, start: int, steps: int) -> dict[str, np.ndarray]:
         """Makes `steps` updates from number `start` on; gives the means of all losses over them."""
+        return means(self.advance(start, steps), steps)
+
+    def advance(
+        self, start: int, steps: int, totals: Mapping[str, tf.Tensor] | None = None
+    ) -> dict[str, tf.Tensor]:
+        """As `run`, in parts: gives the sums of all losses, float32, added to those so far.
+
+        However steps are divided, their updates and sums are the same to the bit.
+
+        Args:
+            start: the number of the first step.
+            steps: how many.
+            totals: the sums of the steps before; zeros if None.
+        """
         self.trace()
-        totals = self._chunk(self._tables, self._seed, tf.constant(start), tf.constant(steps))
-        return {name: total.numpy() / steps for name, total in totals.items()}
+        totals = dict(totals) if totals else self._zeros()
+        first, count = tf.constant(start), tf.constant(steps)
+        return self._chunk(self._tables, self._seed, first, count, totals)
 
     def trace(self) -> None:
         """Traces one step, which calls everything that training calls; once is enough.
@@ -106,37 +147,41 @@ class Loop:
             raise
         self._shapes = {name: loss.shape for name, loss in traced.structured_outputs.items()}
 
-    def pure(self) -> tuple[Callable, dict[str, tf.Tensor]]:
-        """The loop as one XLA program over named tensors: (function, arguments by name).
+    def pure(self) -> "Pure":
+        """The loop as one function of everything that it depends on.
 
-        The function takes the arguments in their order, `seed`, `start` and `steps` last, and gives
-        the mean loss of the chunk as a float32 scalar. A data set of one table is called `data`.
+        Raises:
+            UserError: it runs on several devices.
         """
-        names = list(self._tables)
+        if self._replicas > 1:
+            raise UserError(
+                f"a loop over {self._replicas} devices is no single program; "
+                "set train.devices = 'one'"
+            )
         self.trace()
+        variables, tables = state_of(self._model), dict(sorted(self._tables.items()))
+        losses = {name: self._shapes[name] for name in sorted(self._shapes)}
 
         @tf.function(jit_compile=True)
-        def loop(*arguments):
-            *tables, seed, start, steps = arguments
-            totals = self._steps(dict(zip(names, tables, strict=True)), seed, start, steps)
-            return totals["loss"] / tf.cast(steps, tf.float32)
+        def loop(state, data, seed, start, steps):
+            for variable, value in zip(variables.values(), state, strict=True):
+                variable.assign(value)
+            named = dict(zip(tables, data, strict=True))
+            totals = self._steps(named, seed, start, steps, self._zeros())
+            after = [variable.read_value() for variable in variables.values()]
+            return after, [totals[name] for name in losses]
 
-        keys = ["data"] if len(names) == 1 else [f"data_{name}" for name in names]
-        arguments = dict(zip(keys, self._tables.values(), strict=True))
-        return loop, {
-            **arguments,
-            "seed": self._seed,
-            "start": tf.constant(0),
-            "steps": tf.constant(1),
-        }
+        return Pure(loop, variables, tables, int(self._seed), losses)
 
-    def _steps_in_training(self, tables, seed, start, steps):
+    def _zeros(self):
+        return {name: tf.zeros(shape) for name, shape in self._shapes.items()}
+
+    def _steps_in_training(self, tables, seed, start, steps, totals):
         with in_training():
-            return self._steps(tables, seed, start, steps)
+            return self._steps(tables, seed, start, steps, totals)
 
-    def _steps(self, tables, seed, start, steps):
+    def _steps(self, tables, seed, start, steps, totals):
         done = tf.constant(0)
-        totals = {name: tf.zeros(shape) for name, shape in self._shapes.items()}
         while done < steps:
             losses = self._step(tables, seed, start + done)
             totals = {name: totals[name] + losses[name] for name in totals}
@@ -167,6 +212,18 @@ class Loop:
             )
         part = size // self._replicas
         return {name: value[replica * part :][:part] for name, value in batch.items()}
+
+
+def means(totals: Mapping[str, tf.Tensor], steps: int) -> dict[str, np.ndarray]:
+    """The means of losses over steps, of their sums."""
+    return {name: total.numpy() / steps for name, total in totals.items()}
+
+
+def state_of(model: Model) -> dict[str, tf.Variable]:
+    """All variables of a model and its optimisers, numbered, as paths may repeat."""
+    every = [*model.variables, *(v for each in model.optimizers for v in each.variables)]
+    distinct = list({id(variable): variable for variable in every}.values())
+    return {f"{k:03d}/{variable.path}": variable.value for k, variable in enumerate(distinct)}
 
 
 def _untraced(error: BaseException) -> BaseException:

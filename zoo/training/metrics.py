@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from zoo import config, runs
 
@@ -14,17 +15,27 @@ from zoo import config, runs
 class MetricsLog:
     """Appends records to a run's log.
 
+    What is missing of it is said, and stops nothing.
+
     Args:
         folder: the run's folder.
         step: where the run goes on; later records, of an interrupted try, are dropped.
+        begun: the last step that must have a record.
     """
 
-    def __init__(self, folder: runs.RunFolder, step: int):
-        kept = [record for record in runs.records(folder.metrics) if record["step"] <= step]
-        runs.write_text(folder.metrics, "".join(json.dumps(r) + "\n" for r in kept))
-        self.seconds = kept[-1]["time_s"] if kept else 0.0
+    def __init__(self, folder: runs.RunFolder, step: int, begun: int | None = None):
+        self._path = folder.metrics
+        kept = [record for record in runs.records(self._path) if record["step"] <= step]
         self.last = kept[-1] if kept else None
-        self._file = folder.metrics.open("a")
+        recorded, begun = (self.last or {}).get("step", 0), step if begun is None else begun
+        if recorded < begun:
+            logging.warning(
+                "%s: the records of steps %d to %d are missing; the model has them",
+                *(self._path, recorded + 1, begun),
+            )
+        runs.write_text(self._path, "".join(json.dumps(r) + "\n" for r in kept))
+        self.seconds = kept[-1].get("time_s", 0.0) if kept else 0.0
+        self._file = self._path.open("a")
         self._events = _events(folder)
 
     def write(self, step: int, seconds: float, images: int, values: Mapping) -> dict:
@@ -43,6 +54,13 @@ class MetricsLog:
             "images_per_s": round(images / seconds, 1),
             **{name: np.asarray(value, float).tolist() for name, value in values.items()},
         }
+        if not self._path.exists():
+            logging.warning(
+                "%s was removed while the run goes on: its records up to step %d are lost",
+                *(self._path, self.last["step"] if self.last else 0),
+            )
+            self._file.close()
+            self._file = self._path.open("a")
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
         with self._events.as_default(step=step):

@@ -84,10 +84,8 @@ def export_run(run_dir: str, out: pathlib.Path) -> dict:
         UserError: the folder is no run, or holds no checkpoint.
     """
     folder = runs.RunFolder(pathlib.Path(run_dir))
-    if not folder.config.exists():
-        raise UserError(f"{run_dir} is not the folder of a run: it holds no config.gin")
-    config.parse([str(folder.config)])
-    model, dataset, step = restore(Settings(), folder)
+    config.parse([str(folder.require_config())])
+    model, dataset, step = restore(config.made(Settings), folder)
     scores = json.loads(folder.scores.read_text()) if folder.scores.exists() else {}
     text = folder.config.read_text()
     return export(

@@ -4,18 +4,18 @@ import contextlib
 import dataclasses
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from absl import logging
 
-from zoo import config, machine, runs, versions
+from zoo import config, machine, runs, stopping, versions
 from zoo.training import assembly, metrics, selection
 from zoo.training.assembly import Parts
-from zoo.training.checkpoints import Checkpoints
+from zoo.training.checkpoints import Checkpoints, remove_unfinished
 from zoo.training.publishing import publish as publish_model
 from zoo.training.settings import Settings
-from zoo.training.trainer import Pictures, Trainer
+from zoo.training.trainer import Callback, Pictures, Trainer
 
 _KEPT_CHECKPOINTS = 3
 
@@ -27,6 +27,8 @@ def train(
     run_dir: str | pathlib.Path,
     publish: Publisher | None = None,
     facts: Mapping | None = None,
+    start_over: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> dict:
     """Trains to the end of the budget, going on where the folder's last try stopped.
 
@@ -36,14 +38,17 @@ def train(
         publish: (settings, folder, parts, manifest) -> None, called with the trained model; None
             for `zoo.training.publishing.publish`.
         facts: what the manifest has beside the usual.
+        start_over: train from step 0 where the folder has checkpoints and none can be read.
+        callbacks: (step, record, model) -> anything, called with every record of the log.
 
     Returns:
         The run's manifest.
 
     Raises:
         UserError: anything the user can mend; nothing is lost.
+        Stopped: SIGTERM, SIGHUP or SIGINT came (in the main thread); the step is saved.
     """
-    with runs.opened(run_dir) as folder:
+    with stopping.watched() as signals, runs.opened(run_dir) as folder:
         chosen, name = settings.precision_in(folder), f"{settings.prefix}.precision"
         logging.info("precision: %s (%s); %s sets it", chosen.name, chosen.reason, name)
         if slow := machine.slow(chosen):
@@ -55,14 +60,15 @@ def train(
         if folder.done:
             logging.info("%s is finished", folder.path)
             return folder.facts()
+        require_same_data(folder, parts)
         if other := machine.difference(folder.facts().get("machine")):
             logging.warning("%s", other)
         for binding in config.unused():
             logging.warning("%r has no effect: nothing in this run uses it", binding)
         _require_space(folder, parts)
-        folder.describe(**_facts(settings, parts), **(facts or {}))
+        folder.describe(**described(settings, parts), **(facts or {}))
         metrics.write_settings(folder, text)
-        _train(settings, folder, parts)
+        _train(settings, folder, parts, start_over, signals, callbacks)
         manifest = folder.describe(**_timing(folder))
         if settings.select:
             best = selection.restore_best(folder, parts.model)
@@ -72,7 +78,8 @@ def train(
         return manifest
 
 
-def _facts(settings: Settings, parts: Parts) -> dict:
+def described(settings: Settings, parts: Parts) -> dict:
+    """What the manifest says of a run before it is trained."""
     space = parts.dataset.space
     return {
         "name": settings.name,
@@ -91,16 +98,35 @@ def _facts(settings: Settings, parts: Parts) -> dict:
     }
 
 
+def require_same_data(folder: runs.RunFolder, parts: Parts) -> None:
+    """Refuses to go on with other images than those that the run began with."""
+    before, now = folder.facts().get("dataset_fingerprint"), parts.dataset.fingerprint
+    if before not in (None, now):
+        raise runs.RunError(
+            f"{folder.path} was begun on {parts.dataset.name} with other images (fingerprint "
+            f"{before}, now {now}); restore them, or choose another --run_dir"
+        )
+
+
 def _require_space(folder: runs.RunFolder, parts: Parts) -> None:
     """A checkpoint holds the weights and about two moments of each."""
     checkpoint = 3 * 4 * sum(int(np.prod(v.shape)) for v in parts.model.variables)
     runs.require_space(folder.path, (_KEPT_CHECKPOINTS + 2) * checkpoint)
 
 
-def _train(settings: Settings, folder: runs.RunFolder, parts: Parts) -> None:
+def _train(
+    settings: Settings,
+    folder: runs.RunFolder,
+    parts: Parts,
+    start_over: bool,
+    signals: stopping.Stopping,
+    callbacks: Sequence[Callback],
+) -> None:
+    remove_unfinished(folder.checkpoints)
     checkpoints = Checkpoints(folder.checkpoints, parts.model, _KEPT_CHECKPOINTS)
-    done = checkpoints.restore()
-    with contextlib.closing(metrics.MetricsLog(folder, done)) as log:
+    done = checkpoints.restore(start_over)
+    begun = checkpoints.pending.get("begun", done)
+    with contextlib.closing(metrics.MetricsLog(folder, done, begun)) as log:
         trainer = Trainer(
             model=parts.model,
             loop=parts.loop,
@@ -113,14 +139,20 @@ def _train(settings: Settings, folder: runs.RunFolder, parts: Parts) -> None:
             log_every=settings.log_every,
             checkpoint_every=settings.checkpoint_every,
             pictures_every=settings.pictures_every,
+            stopping=signals,
+            require_own=folder.require_own,
+            callbacks=callbacks,
         )
-        trainer.run(done, settings.steps)
+        trainer.run(done, settings.steps, checkpoints.pending)
 
 
 def _timing(folder: runs.RunFolder) -> dict:
+    finished = {"finished": time.strftime("%Y-%m-%d %H:%M:%S")}
     records = runs.records(folder.metrics)
+    if not records:
+        return finished
     return {
         "images_per_s": float(np.median([record["images_per_s"] for record in records])),
         "timings": {"train_s": records[-1]["time_s"]},
-        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+        **finished,
     }

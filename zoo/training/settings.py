@@ -19,6 +19,8 @@ _POSITIVE = (
     *("steps", "batch_size", "log_every", "checkpoint_every"),
     *("pictures_every", "select_every", "select_images"),
 )
+# Steps, seeds and numbers of images are int32 in the graph of a step.
+_LARGEST = 2**31 - 1
 
 
 @gin.configurable("train")
@@ -88,6 +90,9 @@ class Settings:
     def __post_init__(self):
         for key in _POSITIVE:
             self.require(key, "at least 1", getattr(self, key) >= 1)
+        for key in (*_POSITIVE, "seed"):
+            self.require(key, f"at most {_LARGEST}", getattr(self, key) <= _LARGEST)
+        self.require("seed", "at least 0", self.seed >= 0)
         for key, choices in (
             ("precision", machine.PRECISIONS),
             ("devices", ("auto", "one")),

@@ -2,11 +2,12 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 import tqdm
+from absl import logging
 
 from zoo import evaluation, runs
 from zoo.data import sampling
@@ -15,12 +16,17 @@ from zoo.drawing import domains, sheets, slots
 from zoo.errors import UserError
 from zoo.evaluation.regime import dead_latents
 from zoo.models.base import Autoencoder, Generator, Model
+from zoo.stopping import Stopping
 from zoo.training.checkpoints import Checkpoints
-from zoo.training.loop import Loop
+from zoo.training.loop import Loop, means
 from zoo.training.metrics import MetricsLog
 from zoo.training.selection import Selection
 
 _SHOWN = ("loss", "reconstruction", "kl", "active_latents")
+
+
+# Called with the number of updates done, the record of the log, and the model.
+Callback = Callable[[int, Mapping, Model], object]
 
 
 class Pictures:
@@ -68,6 +74,59 @@ class Pictures:
             sheets.write(self._folder.images / f"{name}.png", picture)
 
 
+class Chunk:
+    """The steps between two records of the log, done in pieces of about a second.
+
+    After each piece the training can be stopped; what the chunk has so far then goes into the
+    checkpoint, and the record is as if nothing had been.
+
+    Args:
+        loop: what makes the steps.
+        begun: the steps done before the chunk.
+        pending: of a chunk that was stopped, what its `pending` gave; then `begun` is its own.
+
+    Attributes:
+        begun: the steps done before it.
+        done: the steps done.
+        seconds: what they took.
+    """
+
+    def __init__(self, loop: Loop, begun: int, pending: Mapping | None = None):
+        self._loop, self._pace, self.seconds, self._totals = loop, 1, 0.0, None
+        self.begun = self.done = begun
+        if pending:
+            self.begun, self.seconds = pending["begun"], pending["seconds"]
+            self._totals = {k: tf.constant(v, tf.float32) for k, v in pending["totals"].items()}
+
+    def advance(self, stop: int) -> int:
+        """Does the next piece, which ends at step `stop` at the latest; gives its steps."""
+        begun, steps = time.perf_counter(), min(self._pace, stop - self.done)
+        self._totals = self._loop.advance(self.done, steps, self._totals)
+        # Reading one waits for all.
+        next(iter(self._totals.values())).numpy()
+        seconds = time.perf_counter() - begun
+        self._pace = max(1, min(4 * self._pace, int(steps / seconds)))
+        self.done, self.seconds = self.done + steps, self.seconds + seconds
+        return steps
+
+    @property
+    def averages(self) -> dict[str, np.ndarray]:
+        """The means of all losses over the steps of the chunk so far."""
+        return means(self._totals, self.done - self.begun)
+
+    @property
+    def pending(self) -> dict:
+        """What is lost with the process, of JSON's types; nothing at the end of a chunk."""
+        if self._totals is None:
+            return {}
+        totals = {name: total.numpy().tolist() for name, total in self._totals.items()}
+        return {"begun": self.begun, "seconds": self.seconds, "totals": totals}
+
+    def begin(self) -> None:
+        """Goes on with the next chunk."""
+        self.begun, self.seconds, self._totals = self.done, 0.0, None
+
+
 @dataclasses.dataclass
 class Trainer:
     """Calls the loop chunk by chunk and does what falls due between chunks.
@@ -78,6 +137,9 @@ class Trainer:
         selection: keeps the best checkpoint, or None.
         batch_size: images a step, for the rates.
         log_every, checkpoint_every, pictures_every: steps between records, checkpoints, pictures.
+        stopping: says when to save and end.
+        require_own: called before anything is written; raises where the folder is another's now.
+        callbacks: called with every record, last.
     """
 
     model: Model
@@ -91,12 +153,23 @@ class Trainer:
     log_every: int
     checkpoint_every: int
     pictures_every: int
+    stopping: Stopping = dataclasses.field(default_factory=Stopping)
+    require_own: Callable[[], None] = lambda: None
+    callbacks: Sequence[Callback] = ()
 
-    def run(self, done: int, steps: int) -> None:
+    def run(self, done: int, steps: int, pending: Mapping | None = None) -> None:
         """Trains from step `done` to `steps`.
+
+        A signal is answered within about two seconds: the run is saved as it is.
+
+        Args:
+            done: the steps done.
+            steps: where to end.
+            pending: of the checkpoint that the run goes on from.
 
         Raises:
             UserError: the loss is no longer finite; the last good checkpoint is named.
+            Stopped: a signal came; everything is saved.
         """
         bar = tqdm.tqdm(
             total=steps * self.batch_size,
@@ -105,34 +178,62 @@ class Trainer:
             unit="img",
             unit_scale=True,
         )
-        with bar:
-            while done < steps:
-                begun = time.perf_counter()
-                stop = min(steps, _next(done, self.log_every), _next(done, self.checkpoint_every))
-                select = self.selection and _next(done, self.selection.every)
-                stop = min(stop, select or stop)
-                averages = self.loop.run(done, stop - done)
-                self._check(averages["loss"], done, stop)
-                images = (stop - done) * self.batch_size
-                seconds = time.perf_counter() - begun
-                values = {**self.model.summarize(averages), **self.probe()}
-                if self.selection and stop in (steps, select):
-                    values |= self.selection.consider(stop)
-                record = self.log.write(stop, seconds, images, values)
-                bar.update(images)
-                bar.set_postfix({k: f"{record[k]:.4g}" for k in _SHOWN if k in record})
-                if stop == steps or stop == _next(done, self.pictures_every):
+        saved, chunk = done, Chunk(self.loop, done, pending)
+        with bar, self.stopping.finishing():
+            if done == steps:
+                # It came there elsewhere, or was killed before it was published.
+                self.pictures.draw(steps)
+            while chunk.done < steps and not self.stopping.signal:
+                stop = self._stop(chunk.begun, steps)
+                bar.update(chunk.advance(stop) * self.batch_size)
+                if chunk.done < stop:
+                    continue
+                record = self._record(chunk, steps, bar)
+                if stop == steps or stop % self.pictures_every == 0:
                     self.pictures.draw(stop)
-                if stop == steps or stop == _next(done, self.checkpoint_every):
+                if stop == steps or stop % self.checkpoint_every == 0:
+                    self.require_own()
                     self.checkpoints.save(stop)
-                done = stop
+                    saved = stop
+                for callback in self.callbacks:
+                    callback(stop, record, self.model)
+            if self.stopping.signal:
+                if saved < chunk.done:
+                    if pending := chunk.pending:
+                        self._check(chunk)
+                    self.require_own()
+                    self.checkpoints.save(chunk.done, pending)
+                logging.warning(
+                    "stopped by %s at step %d of %d, which is saved; the same command goes on",
+                    *(self.stopping.signal, chunk.done, steps),
+                )
 
-    def _check(self, loss: float, done: int, stop: int) -> None:
+    def _stop(self, done: int, steps: int) -> int:
+        """Where the chunk ends that begins after `done` steps."""
+        intervals = [self.log_every, self.checkpoint_every]
+        intervals += [self.selection.every] if self.selection else []
+        return min(steps, *(_next(done, interval) for interval in intervals))
+
+    def _record(self, chunk: Chunk, steps: int, bar: tqdm.tqdm) -> dict:
+        """Writes the record of a whole chunk, which it gives, and begins the next."""
+        self._check(chunk)
+        self.require_own()
+        done, images = chunk.done, (chunk.done - chunk.begun) * self.batch_size
+        values = {**self.model.summarize(chunk.averages), **self.probe()}
+        if self.selection and (done == steps or done % self.selection.every == 0):
+            values |= self.selection.consider(done)
+        record = self.log.write(done, chunk.seconds, images, values)
+        bar.set_postfix({k: f"{record[k]:.4g}" for k in _SHOWN if k in record})
+        chunk.begin()
+        return record
+
+    def _check(self, chunk: Chunk) -> None:
+        loss = chunk.averages["loss"]
         if not np.isfinite(loss):
             raise UserError(
-                f"the loss became {loss} between steps {done} and {stop}; the last good "
-                f"checkpoint is {self.checkpoints.latest or 'none'}; lower the learning rate or "
-                "change the precision, in another --run_dir"
+                f"the loss became {loss} between steps {chunk.begun} and {chunk.done}; the last "
+                f"good checkpoint is {self.checkpoints.latest or 'none'}; lower the learning rate "
+                "or change the precision, in another --run_dir"
             )
 
 

@@ -5,7 +5,7 @@ import functools
 from zoo.papers.additive_decoders import pictures, runs
 from zoo.papers.additive_decoders.runs import KINDS, OUTSIDE
 from zoo.papers.results import last
-from zoo.papers.spec import Claim, Column, Row, Table
+from zoo.papers.spec import Claim, Column, Headline, Row, Table
 
 SUPPORTS = ("l_shape", "disconnected", "u_shape")
 NONLINEARITIES = (0.0, 0.1, 0.3, 1.0)
@@ -213,4 +213,24 @@ TABLES = (
         functools.partial(pictures.responses, traversal="zoo_balls/traversal_y[test]"),
     ),
     _nonlinearity_table(),
+)
+
+HEADLINES = (
+    Headline(
+        "An additive decoder identifies the latents (LMS_Spear, %) on a connected support, an "
+        "unrestricted one does not",
+        "additive_decoders/table_1",
+        (Claim("LMS_Spear", "nonadditive", "additive"),),
+        margin=5.0,
+    ),
+    Headline(
+        "It extrapolates to combinations that the support lacks: less error and better latents "
+        "than the unrestricted one's there",
+        "additive_decoders/table_1",
+        (
+            Claim("RMSE out of support", "additive", "nonadditive"),
+            Claim("LMS_Spear out of support", "nonadditive", "additive"),
+        ),
+        margin=0.01,
+    ),
 )

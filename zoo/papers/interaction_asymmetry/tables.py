@@ -2,7 +2,7 @@
 
 from zoo.papers import figures
 from zoo.papers.results import last
-from zoo.papers.spec import Budget, Claim, Column, Row, Run, Table
+from zoo.papers.spec import Budget, Claim, Column, Headline, Row, Run, Table
 
 GIN = "gin/papers/interaction_asymmetry/"
 SEEDS = 3
@@ -111,5 +111,19 @@ TABLES = (
             _SPRITES_NOTE,
         ),
         figure=figures.curves,
+    ),
+)
+
+HEADLINES = (
+    Headline(
+        "Regularised interaction and a penalty on capacity separate objects better (J-ARI and JIS) "
+        "than the same Transformer without them",
+        "interaction_asymmetry/table_1_sprites",
+        _lower_than_full(*_both(PLAIN)),
+    ),
+    Headline(
+        "They separate objects better than Slot Attention with a broadcast decoder",
+        "interaction_asymmetry/table_1_sprites",
+        _lower_than_full(*_both(BROADCAST)),
     ),
 )

@@ -5,7 +5,7 @@ The paper's own numbers could not be had. Where there is a closed form runs are 
 """
 
 from zoo.papers.results import last
-from zoo.papers.spec import Claim, Column, Row, Run, Table
+from zoo.papers.spec import Claim, Column, Headline, Row, Run, Table
 
 GIN = "gin/papers/seams/"
 # beta and the likelihood's variance; their product is the same.
@@ -114,5 +114,14 @@ TABLES = (
         ),
         tuple(Row(f"beta_{beta:g}_variance_{s:g}", _nonlinear(beta, s)) for beta, s in NONLINEAR),
         notes=("The rows have one optimum: they are to agree up to what seeds make.",),
+    ),
+)
+
+HEADLINES = (
+    Headline(
+        "A linear VAE's decoder columns are principal directions (angle, DtO) because its "
+        "posterior is diagonal",
+        "seams/posterior",
+        (Claim(ANGLE.name, "diagonal", "full"), Claim(DTO.name, "diagonal", "full")),
     ),
 )

@@ -16,7 +16,8 @@ SHARE = Column(
     decimals=1,
 )
 DIGITS_NOTE = (
-    "MNIST and Fashion-MNIST are TFDS's: with neither its copy nor a connection their runs fail."
+    "MNIST is TFDS's and Fashion-MNIST its or Debian's (dataset-fashion-mnist): with neither a "
+    "copy nor a connection their runs fail."
 )
 
 

@@ -4,11 +4,13 @@ import dataclasses
 
 from zoo.papers.spec import Budget, Claim, Column, Row, Run, Table
 
-# What the budget `cpu` makes of the 300,000 steps (SlowVAE's own number) of these runs. A larger
-# rate takes larger batches: with batches of 64 it leaves a beta-VAE of dSprites with the position
-# spread over four latents; with 256 it has three active latents after 1,000 steps.
-CPU = ("train.steps = 1200", "train.batch_size = 256", 'train.precision = "auto"')
-CPU_SEEDS, CPU_RATE = 3, 1e-3
+# What the budget `cpu` makes of the 300,000 steps (SlowVAE's own number) of these runs: 3 % of them
+# at ten times the rate.
+CPU = ("train.steps = 9000", 'train.precision = "auto"')
+CPU_RATE = 1e-3
+# The beta-VAE is the chapter's headline claim: its eight seeds on the original images are also the
+# restarts that m is trained of.
+CPU_SEEDS = {"beta_vae": 8}
 # Whose rates that is, ten times the paper's; both optimisers of the weak GAN have it in the paper.
 SCALED = {"factor_vae": ("Adam", "discriminator_adam"), "weak_gan": ()}
 
@@ -71,7 +73,7 @@ SAP = {
 
 def _cpu(model: str) -> Budget:
     rates = (f"{name}.learning_rate = {CPU_RATE!r}" for name in SCALED.get(model, ("Adam",)))
-    return Budget((*CPU, *rates), CPU_SEEDS)
+    return Budget((*CPU, *rates), CPU_SEEDS.get(model, 5))
 
 
 def run(model: str, dataset: str, variant: str) -> Run | None:
@@ -135,6 +137,41 @@ def _table(number: str, column: Column, paper: dict[str, str], *notes: str) -> T
     return Table(f"zietlow/{number}", title, (column,), tuple(rows), tuple(claims), (NOTE, *notes))
 
 
+def _falling_beta(variant: str) -> Run:
+    """A run of the main job's recipe, which disentangles dSprites better than a constant beta."""
+    return Run(
+        f"beta_vae_falling/dsprites_{variant}",
+        "gin/beta_vae.gin",
+        (
+            f"train.name = 'beta_vae/dsprites_falling_beta_{variant}'",
+            "VAE.latent_dim = 5",
+            f"train.dataset = 'zoo_dsprites/{VARIANTS[variant]}'",
+            f"train.scores = '{SCORES}'",
+        ),
+        seeds=5,
+    )
+
+
+def _with_falling_beta() -> Table:
+    rows = [Row(variant, _falling_beta(variant)) for variant in VARIANTS]
+    claims = [Claim("MIG", "modified", other) for other in ("original", "noise")]
+    return Table(
+        "zietlow/4.2_falling_beta",
+        "MIG of a beta-VAE whose beta falls from 200 to 4, on the three kinds of dSprites",
+        (COLUMNS["4.2"],),
+        tuple(rows),
+        tuple(claims),
+        (
+            "An experiment of ours, not the dissertation's: the recipe of gin/beta_vae.gin with "
+            "five latents, which brings the original images to a higher MIG than its constant "
+            "beta does, and every seed to nearly the same.",
+            "Predicted before its runs on modified and noisy images, as the answer to chapter 4's "
+            "claim at this budget: both orders hold.",
+            NOTE,
+        ),
+    )
+
+
 COLUMNS = {
     "4.2": Column("MIG", ("mig", "score")),
     "4.3": Column("DCI", ("dci", "score")),
@@ -151,4 +188,5 @@ TABLES = (
     ),
     _table("4.4", COLUMNS["4.4"], FACTOR_VAE_SCORE),
     _table("4.5", COLUMNS["4.5"], SAP),
+    _with_falling_beta(),
 )

@@ -1,0 +1,151 @@
+"""A data set in memory made of a user's arrays, checked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from zoo.data.dataset import Dataset, DenseImages, PickedImages
+from zoo.data.space import Factor, FactorSpace, ListedFactors
+from zoo.errors import SettingError
+
+
+def dataset(
+    name: str,
+    images: Any,
+    factors: Any,
+    space: FactorSpace | None,
+    latents: Any,
+    extras: Mapping[str, Any] | None,
+    maximum: float | None,
+) -> Dataset:
+    """See `zoo.data.register`, which has the same arguments but for functions."""
+    try:
+        observed = _images(images, maximum)
+        count = len(observed)
+        more = {n: _entries(n, v, count) for n, v in (extras or {}).items()}
+        if latents is not None:
+            latents = _numbers("latents", _entries("latents", latents, count))
+        found, rows = _factors(factors, space, count)
+    except SettingError as error:
+        raise SettingError(f"the data set {name!r}: {error}") from None
+    if rows is not None:
+        numbers = (rows * found.strides).sum(-1)
+        order = np.argsort(numbers, kind="stable")
+        if len(found) != count or (numbers[order] != np.arange(count)).any():
+            found = ListedFactors(found.axes, rows)
+        elif (numbers != np.arange(count)).any():
+            observed = PickedImages(observed, order)
+            latents = None if latents is None else latents[order]
+            more = {n: values[order] for n, values in more.items()}
+    return Dataset(name, observed, found, latents, more)
+
+
+def _images(images: Any, maximum: float | None) -> DenseImages:
+    array = np.asarray(images)
+    given = f"images are {array.dtype} of shape {list(array.shape)}"
+    if array.ndim == 2 and array.dtype.kind == "f":
+        return DenseImages(_numbers("images", array), 1.0)
+    if array.ndim == 3:
+        raise SettingError(f"{given}; give [N, H, W, C]: add an axis, images[..., None]")
+    if array.ndim == 4 and array.dtype.kind == "f":
+        raise SettingError(
+            f"{given}; give uint8: (255 * images).round().astype('uint8') of floats in [0, 1]"
+        )
+    if array.ndim != 4 or array.dtype not in (np.uint8, bool):
+        raise SettingError(f"{given}; give [N, H, W, C] uint8 or bool, or [N, D] floats")
+    if not array.size:
+        raise SettingError(f"{given}: there is nothing in them")
+    if array.dtype == bool:
+        return DenseImages(array.view(np.uint8), maximum or 1.0)
+    if maximum is not None and array.max() > maximum:
+        raise SettingError(f"images go up to {array.max()}, and maximum is {maximum:g}")
+    return DenseImages(array, float(maximum or 255))
+
+
+def _entries(name: str, values: Any, count: int) -> np.ndarray:
+    array = np.asarray(values)
+    if array.shape[:1] != (count,):
+        raise SettingError(
+            f"{name} has the shape {list(array.shape)} and there are {count} images; give one "
+            "entry an image, in the same order"
+        )
+    return array
+
+
+def _numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """`[N, K]` finite float32."""
+    if values.ndim != 2 or values.dtype.kind not in "fiub":
+        raise SettingError(
+            f"{name} are {values.dtype} of shape {list(values.shape)}; give [N, K] numbers"
+        )
+    bad = ~np.isfinite(values).all(1)
+    if bad.any():
+        raise SettingError(f"{name} hold NaN or infinity at row {bad.argmax()}")
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _factors(
+    factors: Any, space: FactorSpace | None, count: int
+) -> tuple[FactorSpace | None, np.ndarray | None]:
+    """The space, and the factor indices `[N, F]` of all images where they are not in its order."""
+    if factors is None:
+        if space is not None and len(space) != count:
+            raise SettingError(
+                f"space has {len(space)} combinations and there are {count} images; give the "
+                "factors of every image"
+            )
+        return space, None
+    if isinstance(factors, Mapping):
+        if space is not None:
+            unknown = set(factors) ^ set(space.names)
+            if unknown:
+                raise SettingError(
+                    f"factors are {', '.join(factors)}, and those of space {', '.join(space.names)}"
+                )
+            columns = [_entries(f"factors[{n!r}]", factors[n], count) for n in space.names]
+            return space, _indices(np.stack(columns, axis=1), space)
+        made = [_factor(n, _entries(f"factors[{n!r}]", v, count)) for n, v in factors.items()]
+        axes, columns = zip(*made, strict=True) if made else ((), ())
+        if not axes:
+            raise SettingError("factors are empty; leave them out")
+        return FactorSpace(axes), np.stack(columns, axis=1)
+    rows = _entries("factors", factors, count)
+    if rows.ndim != 2 or rows.dtype.kind not in "iu" or not rows.shape[1] or rows.min() < 0:
+        raise SettingError(
+            f"factors are {rows.dtype} of shape {list(rows.shape)}; give [N, F] integers from 0, "
+            "or a dict of numbers or words by name; continuous quantities are latents"
+        )
+    if space is None:
+        sizes = rows.max(0) + 1
+        space = FactorSpace(tuple(Factor(f"factor_{i}", (*range(n),)) for i, n in enumerate(sizes)))
+    return space, _indices(rows, space)
+
+
+def _indices(rows: np.ndarray, space: FactorSpace) -> np.ndarray:
+    """Factor indices `[N, F]` int64, all within the space."""
+    try:
+        if rows.dtype.kind not in "iu":
+            raise ValueError(f"they are {rows.dtype}; with a space they are indices of its values")
+        space.index(rows)
+    except ValueError as error:
+        raise SettingError(f"factors do not fit space: {error}") from None
+    return rows.astype(np.int64)
+
+
+def _factor(name: str, values: np.ndarray) -> tuple[Factor, np.ndarray]:
+    """A factor made of its value `[N]` at every image, and their indices."""
+    if values.ndim != 1 or values.dtype.kind not in "fiubUS":
+        raise SettingError(
+            f"factors[{name!r}] is {values.dtype} of shape {list(values.shape)}; give [N] numbers "
+            "or words"
+        )
+    found, indices = np.unique(values, return_inverse=True)
+    if values.dtype.kind == "f" and len(found) == len(values) > 1:
+        raise SettingError(
+            f"factors[{name!r}] has another value at every image; give continuous quantities as "
+            "latents"
+        )
+    words = values.dtype.kind in "US"
+    numbers = range(len(found)) if words else found.tolist()
+    return Factor(str(name), tuple(map(float, numbers)), categorical=words), indices

@@ -1,0 +1,119 @@
+"""Random mixing functions whose observations lie far from their sources."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from zoo.data.renderers.synthetic import Mixing
+
+# The slope of a unit of `Turned` far below and far above 0, and how fast it changes.
+_LEAST, _RATE = 0.2, 2.0
+
+
+def tangled(pattern: np.ndarray, rng: np.random.Generator, hidden: int = 6) -> Mixing:
+    """A random mixing with a given sparsity pattern in which no source outweighs the others.
+
+    As `synthetic.sparse`, a layer of tanh units an observation beside a linear path, without that
+    function's dominant source: weights into every unit are `U(0.1, 1)` for all parents, at unit
+    length, times `U(0.5, 1.5)`. A source acts in one direction through all units of an observation.
+    Nothing guarantees that the function is injective: look at its singular values.
+
+    Args:
+        pattern: `[D, n]` bool, which observation depends on which source.
+        rng: draws the weights.
+        hidden: tanh units an observation.
+    """
+    pattern = np.asarray(pattern, bool)
+    outputs, inputs = pattern.shape
+    signs = rng.choice([-1.0, 1.0], pattern.shape) * pattern
+    inner = rng.uniform(0.1, 1, (outputs, hidden, inputs)) * signs[:, None]
+    inner /= np.linalg.norm(inner, axis=-1, keepdims=True)
+    return Mixing(
+        linear=0.3 * rng.uniform(0.3, 1, pattern.shape) * signs,
+        offset=np.zeros(outputs),
+        inner=inner * rng.uniform(0.5, 1.5, (outputs, hidden, 1)),
+        bias=rng.uniform(-2, 2, (outputs, hidden)),
+        outer=rng.uniform(0.2, 1, (outputs, hidden)) * 3 / hidden,
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Turned:
+    """`f(z) = A_2 s(A_1 s(A_0 z)) + c`: dense, and injective where the A_i have full rank.
+
+    `s(t) = 0.2 t + 0.4 log(1 + exp(2 t))` is a leaky rectifier without a corner, of slopes between
+    0.2 and 1.
+
+    Attributes:
+        matrices: `[D, n]`, then `[D, D]` each.
+        offset: c, `[D]`.
+    """
+
+    matrices: tuple[np.ndarray, ...]
+    offset: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(observations D, sources n)."""
+        return self.matrices[0].shape
+
+    @property
+    def pattern(self) -> np.ndarray:
+        """`[D, n]` bool: all true."""
+        return np.ones(self.shape, bool)
+
+    def __call__(self, latents: np.ndarray) -> np.ndarray:
+        """The observations, `[..., n]` to `[..., D]` float64."""
+        first, *others = self.matrices
+        values = np.asarray(latents, np.float64) @ first.T
+        for matrix in others:
+            bent = _LEAST * values + (1 - _LEAST) * np.logaddexp(0, _RATE * values) / _RATE
+            values = bent @ matrix.T
+        return values + self.offset
+
+    def standardised(self, latents: np.ndarray) -> "Turned":
+        """See `Mixing.standardised`."""
+        observations = self(latents)
+        mean, scale = observations.mean(0), observations.std(0)
+        *others, last = self.matrices
+        return Turned((*others, last / scale[:, None]), (self.offset - mean) / scale)
+
+    def jacobian(self, latents: np.ndarray) -> np.ndarray:
+        """The exact Jacobian df_d / dz_n, `[..., n]` to `[..., D, n]` float64."""
+        first, *others = self.matrices
+        values = np.asarray(latents, np.float64) @ first.T
+        columns = np.broadcast_to(first, (*values.shape[:-1], *first.shape))
+        for matrix in others:
+            slopes = _LEAST + (1 - _LEAST) / (1 + np.exp(-_RATE * values))
+            bent = _LEAST * values + (1 - _LEAST) * np.logaddexp(0, _RATE * values) / _RATE
+            columns = matrix @ (slopes[..., None] * columns)
+            values = bent @ matrix.T
+        return columns
+
+    def tensorflow(self) -> Callable:
+        """The same function on `[B, n]` tensors of any float type, for scores of decoders."""
+        import tensorflow as tf
+
+        def mix(latents):
+            first, *others = (tf.constant(m, latents.dtype) for m in self.matrices)
+            values = tf.linalg.matmul(latents, first, transpose_b=True)
+            for matrix in others:
+                bent = tf.nn.softplus(_RATE * values) * ((1 - _LEAST) / _RATE)
+                values = tf.linalg.matmul(_LEAST * values + bent, matrix, transpose_b=True)
+            return values + tf.constant(self.offset, latents.dtype)
+
+        return mix
+
+
+def turned(outputs: int, inputs: int, rng: np.random.Generator) -> Turned:
+    """A random `Turned` of matrices with orthonormal columns.
+
+    Args:
+        outputs: observations D.
+        inputs: sources n.
+        rng: draws the matrices.
+    """
+    shapes = ((outputs, inputs), (outputs, outputs), (outputs, outputs))
+    matrices = tuple(np.linalg.qr(rng.standard_normal(shape))[0] for shape in shapes)
+    return Turned(matrices, np.zeros(outputs))

@@ -1,0 +1,132 @@
+"""Verdicts on headline claims."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import toy_tables as toy
+
+from zoo.papers import catalog, departures, documents, headlines, kept, results
+from zoo.papers.spec import Claim, Headline, Row
+
+ORDER = Claim("MIG", "low", "high")
+HEADLINE = Headline("low is low", "toy/first", (ORDER,))
+
+
+def result(name, values, **facts):
+    run = toy.SHARED
+    differences = "; ".join(departures.differences(run, "paper", ["float32"]))
+    made = {"precision": "float32", "differences": differences, **facts}
+    numbers = {"MIG": dict(enumerate(values))}
+    return kept.Result(Row(name, run), "paper", numbers, kept.Facts(60, 16, **made), range(9))
+
+
+def outcome(low, high, headline=HEADLINE, **facts):
+    rows = {"low": [result("low", low, **facts)], "high": [result("high", high)]}
+    (found,) = headlines.outcomes([headline], {"toy/first": rows})
+    return found
+
+
+@pytest.mark.parametrize(
+    "low, high, verdict",
+    [
+        (np.arange(5), np.arange(5, 10), "seen"),
+        (np.arange(5, 10), np.arange(5), "opposite seen"),
+        # Two hundredths between values that differ by a thousandth: an order, and a small one.
+        (0.30 + np.arange(5) * 1e-3, 0.32 + np.arange(5) * 1e-3, "seen"),
+        ([0.30, 0.31, 0.32, 0.33, 0.34], [0.31, 0.30, 0.33, 0.32, 0.34], "no difference"),
+        ([0.1, 0.2, 0.3, 0.4, 0.5], [0.2, 0.3, 0.1, 0.5, 0.6], "undecided"),
+        (np.arange(4), np.arange(5, 10), "undecided"),
+        ([], np.arange(5), "not run"),
+    ],
+)
+def test_verdicts(low, high, verdict):
+    assert outcome(low, high).verdict == verdict
+
+
+def test_runs_that_today_does_not_make_do_not_count():
+    low, high = np.arange(5), np.arange(5, 10)
+    assert outcome(low, high, superseded="an old bug").verdict == "not run"
+    assert outcome(low, high, differences="train.steps: 60 -> 4").verdict == "not run"
+
+
+def test_of_several_orders_all_must_be_seen():
+    both = Headline("", "toy/first", (ORDER, Claim("MIG", "low", "other")))
+    rows = {name: [result(name, v)] for name, v in {"low": range(5), "high": range(5, 10)}.items()}
+    verdicts = []
+    for other in (range(5, 10), range(5), None):
+        if other is not None:
+            rows["other"] = [result("other", other)]
+        else:
+            del rows["other"]
+        verdicts.append(headlines.outcomes([both], {"toy/first": rows})[0].verdict)
+    assert verdicts == ["seen", "undecided", "not run"]
+
+
+def test_corrected_over_the_claims_of_a_work():
+    """Two claims of p = 0.028: neither is below 0.05 when both are tested."""
+    low, high = [1, 2, 3, 5, 7], [4, 6, 8, 9, 10]
+    p = scipy.stats.mannwhitneyu(low, high, alternative="less").pvalue
+    assert 0.025 < p < 0.05
+    rows = {"toy/first": {"low": [result("low", low)], "high": [result("high", high)]}}
+    assert [o.verdict for o in headlines.outcomes([HEADLINE], rows)] == ["seen"]
+    found = headlines.outcomes([HEADLINE, HEADLINE], rows)
+    assert [o.verdict for o in found] == ["undecided"] * 2
+    assert [o.corrected for o in found] == pytest.approx([2 * p] * 2)
+
+
+def test_holm_by_hand():
+    """Holm 1979: 0.01 x 4, 0.02 x 3, max(0.03 x 2, 0.06), max(0.04, 0.06)."""
+    assert headlines.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert headlines.holm([0.9, 0.8]) == [1, 1]
+    assert headlines.holm([]) == []
+
+
+def test_interval_is_two_one_sided_tests():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0, 1, 8), rng.normal(0.3, 2, 11)
+    for margin in (0.5, 1.0, 1.5, 2.0, 3.0):
+        below = scipy.stats.ttest_ind(a + margin, b, equal_var=False, alternative="greater")
+        above = scipy.stats.ttest_ind(a - margin, b, equal_var=False, alternative="less")
+        both = max(below.pvalue, above.pvalue) <= 0.05
+        assert headlines.within(a, b, margin) == both
+    assert headlines.within(np.ones(3), np.ones(4), 0.0)
+
+
+def test_results_open_with_the_claims(tmp_path, toy_tables, finish, monkeypatch):
+    monkeypatch.setattr(catalog, "headlines", lambda: {"toy": (HEADLINE,)})
+    from zoo.papers import tasks
+
+    finish(tasks.Task(toy.SHARED, 0, "paper", tmp_path), mig=0.5)
+    documents.write_results(tmp_path / "RESULTS.md", tmp_path)
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert text.index("## Headline claims") < text.index("## Tables")
+    link = "[toy/first](results/toy.md)"
+    assert f"| toy | low is low | **not run** | - | - | - | {link} |" in text
+
+
+def test_headlines_name_rows_and_columns_that_their_tables_have():
+    found = catalog.headlines()
+    assert {"zietlow", "additive_decoders", "interaction_asymmetry", "seams"} <= set(found)
+    for headline in (headline for work in found.values() for headline in work):
+        table = catalog.table(headline.table)
+        assert headline.orders and headline.margin > 0
+        for claim in headline.orders:
+            assert claim.column in {column.name for column in table.columns}
+            assert table.row(claim.lower).run and table.row(claim.higher).run
+
+
+def test_kept_results_are_those_of_their_tables():
+    """Every file of numbers is read by a table, and every number of it comes back."""
+    import pathlib
+
+    folder = pathlib.Path(__file__).parents[2] / "results"
+    read = 0
+    for table in catalog.tables().values():
+        for rows in kept.read(table, folder).values():
+            read += 1
+            assert all(len(found.values[c.name]) for found in rows for c in table.columns)
+    assert read > 40
+    assert {p for p in folder.glob("*/*.csv")} <= {
+        kept.path(table, folder) for table in catalog.tables().values()
+    }
+    assert results.of_table(catalog.table("zietlow/3.4"), folder / "nowhere", folder)["ratio_1.0"]

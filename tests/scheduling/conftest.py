@@ -1,0 +1,99 @@
+"""Tables of stub runs, and a driver in a process of its own."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from zoo.scheduling.jobs import Job, Step
+
+FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
+
+# Drives the table of argv[1] with the number of workers of argv[2], and prints the states.
+_DRIVER = """
+import json, pathlib, sys
+from zoo.scheduling import driver, host, jobs, local, progress
+text = pathlib.Path(sys.argv[1]).read_text()
+engine = local.Local(int(sys.argv[2]))
+work = host.Work(text, lease=float(sys.argv[3]), threads=1)
+print(json.dumps(driver.drive(jobs.load(text), engine, work, progress.Progress())))
+"""
+
+
+@pytest.fixture
+def stub(tmp_path) -> Callable[..., Job]:
+    """Makes a stub run of a name and words for `stub_runs.main`."""
+
+    def make(name: str, *words: str) -> Job:
+        folder = tmp_path / "runs" / name
+        return Job(name, folder, (Step("DONE", "stub_runs", (str(folder), *words)),))
+
+    return make
+
+
+@pytest.fixture
+def driver_process(tmp_path) -> Callable[..., subprocess.Popen]:
+    """Starts a driver of a table in a process of its own."""
+    from zoo.scheduling import jobs
+
+    started = []
+
+    def start(table, workers: int = 1, lease: float = 60.0) -> subprocess.Popen:
+        path = tmp_path / f"table{len(started)}.json"
+        path.write_text(jobs.dump(table))
+        process = subprocess.Popen(
+            [sys.executable, "-c", _DRIVER, path, str(workers), str(lease)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": f"{FIXTURES}:{FIXTURES.parents[1]}"},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def calls() -> Callable[[Job], list[int]]:
+    """The processes that called a stub run, one a call."""
+
+    def read(job: Job) -> list[int]:
+        path = job.folder / "count"
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+    return read
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """Waits for a condition; fails where it does not come."""
+
+    def wait(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not come"
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def printed_states() -> Callable[[subprocess.Popen], dict[str, str]]:
+    """What a driver printed at its end."""
+
+    def read(process: subprocess.Popen) -> dict[str, str]:
+        out, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        return json.loads(out)
+
+    return read

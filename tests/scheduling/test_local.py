@@ -1,0 +1,186 @@
+"""Local workers: nothing lost, nothing done twice, whoever is killed."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from zoo import runs
+from zoo.scheduling import driver, host, jobs, local, worker
+from zoo.scheduling.claims import CLAIM, Claim
+from zoo.scheduling.progress import Progress
+from zoo.scheduling.tries import LIMIT, Tries
+
+
+@pytest.fixture
+def drive():
+    """Has local workers do a table; gives the states."""
+
+    def call(table, workers=1, deadline=None):
+        work = host.Work(jobs.dump(table), deadline, lease=60.0, threads=1)
+        return driver.drive(table, local.Local(workers), work, Progress())
+
+    return call
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_worker_takes_run_after_run_and_finished_ones_are_passed_over(stub, drive, calls):
+    table = [stub(f"run{k}", f"print={k}") for k in range(4)]
+    table[2].folder.mkdir(parents=True)
+    (table[2].folder / "DONE").touch()
+    assert set(drive(table).values()) == {"done"}
+    done = [calls(job) for job in table]
+    assert done[2] == [] and len({pid for pids in done for pid in pids}) == 1
+    assert [len(pids) for pids in done] == [1, 1, 0, 1]
+    assert table[1].log.read_text() == "1\n"
+    assert not (table[0].folder / CLAIM).exists() and not (table[0].folder / Tries.FILE).exists()
+
+
+def test_a_failed_run_is_tried_again_after_the_others_and_set_aside(stub, drive, calls):
+    table = [stub("never", "fail"), stub("later", "once", "fail"), stub("fine")]
+    assert drive(table) == {"never": "failed", "later": "done", "fine": "done"}
+    assert [len(calls(job)) for job in table] == [LIMIT, 2, 1]
+    assert Tries.of(table[0].folder).failures == ["broke"] * LIMIT
+    # Done beats failed, whoever wrote what.
+    (table[0].folder / "DONE").touch()
+    assert drive(table[:1]) == {"never": "done"}
+    assert len(calls(table[0])) == LIMIT
+
+
+def test_a_process_that_a_run_has_harmed_is_replaced(stub, drive, calls):
+    table = [stub("breaks", "once", "break"), stub("killed", "once", "kill"), stub("fine")]
+    assert set(drive(table).values()) == {"done"}
+    (first, later), (killed, again), (fine,) = map(calls, table)
+    # The run that was lost is begun again at once, the one that failed after the others.
+    assert len({first, killed, fine}) == 3 and {later, again} == {fine}
+    assert "RuntimeError: broken" in table[0].log.read_text()
+
+
+def test_a_run_that_kills_its_process_is_set_aside(stub, drive, calls):
+    table = [stub("bomb", "kill"), stub("fine")]
+    assert drive(table) == {"bomb": "failed", "fine": "done"}
+    assert len(calls(table[0])) == LIMIT
+    assert "lost" in Tries.of(table[0].folder).failures[-1]
+
+
+def test_losses_of_a_run_that_gets_further_are_no_failures(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for k in range(2 * LIMIT):
+        Tries.of(tmp_path).begin()
+        later = (tmp_path / Tries.FILE).stat().st_mtime + 1
+        saved = tmp_path / "checkpoints" / f"ckpt-{k}"
+        saved.touch()
+        os.utime(saved, (later, later))
+    assert Tries.of(tmp_path).failures == []
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"failures": 3}', "\0"])
+def test_damaged_tries_are_none(tmp_path, damage):
+    (tmp_path / Tries.FILE).write_text(damage)
+    assert Tries.of(tmp_path).failures == []
+
+
+def test_the_deadline_stops_and_the_same_table_goes_on(stub, drive, calls):
+    table = [stub("long", "sleep=4"), stub("next")]
+    begun = time.time()
+    assert drive(table, deadline=begun + 2) == {"long": "left", "next": "left"}
+    assert time.time() - begun < 30 and not (table[0].folder / Tries.FILE).exists()
+    saved = int((table[0].folder / "checkpoints" / "steps").read_text())
+    assert 0 < saved < 400
+    assert set(drive(table).values()) == {"done"}
+    assert len(calls(table[0])) == 2
+
+
+def test_two_drivers_on_one_table_share_it(stub, driver_process, printed_states, calls):
+    table = [stub(f"run{k}", "sleep=0.1") for k in range(12)]
+    first, second = driver_process(table), driver_process(table[::-1])
+    assert set(printed_states(first).values()) == {"done"} == set(printed_states(second).values())
+    done = [calls(job) for job in table]
+    assert [len(pids) for pids in done] == [1] * 12
+    assert len({pid for pids in done for pid in pids}) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_driver_and_another_goes_on(
+    stub, driver_process, printed_states, calls, wait_until, number
+):
+    table = [stub(f"run{k}", "sleep=1") for k in range(2)]
+    process = driver_process(table, workers=2)
+    wait_until(lambda: all((job.folder / "checkpoints" / "steps").exists() for job in table))
+    pids = [pid for job in table for pid in calls(job)]
+    process.send_signal(number)
+    process.wait(20)
+    wait_until(lambda: not any(map(_alive, pids)))
+    # They ended in an orderly way: no claim, no failure, and the runs are left.
+    assert [job.state() for job in table] == ["left"] * 2
+    assert not any((job.folder / Tries.FILE).exists() for job in table)
+    assert set(printed_states(driver_process(table, workers=2)).values()) == {"done"}
+    assert [len(calls(job)) for job in table] == [2, 2]
+
+
+def test_a_lost_workers_run_is_taken_over(stub, driver_process, printed_states, calls, wait_until):
+    table = [stub(f"run{k}", "sleep=0.5") for k in range(3)]
+    process = driver_process(table)
+    wait_until(lambda: (table[1].folder / "count").exists())
+    os.kill(calls(table[1])[0], signal.SIGKILL)
+    assert set(printed_states(process).values()) == {"done"}
+    assert [len(calls(job)) for job in table] == [1, 2, 1]
+
+
+def test_a_frozen_workers_run_is_taken_over_after_its_lease(
+    stub, driver_process, printed_states, calls, wait_until
+):
+    (job,) = table = [stub("run", "sleep=1")]
+    frozen = driver_process(table, lease=3.0)
+    wait_until(lambda: (job.folder / "checkpoints" / "steps").exists())
+    (pid,) = calls(job)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert printed_states(driver_process(table, lease=3.0)) == {"run": "done"}
+        assert len(calls(job)) == 2
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    # It finds its claim gone and ends at once.
+    assert printed_states(frozen) == {"run": "done"}
+    wait_until(lambda: not _alive(pid))
+
+
+def test_a_run_that_another_command_is_at_is_waited_for(stub, tmp_path, monkeypatch):
+    job = stub("run")
+    told = []
+    with runs.opened(job.folder):
+        step = jobs.Step("DONE", "opens_runs", (str(job.folder),))
+        opening = jobs.Job("run", job.folder, (step,))
+        monkeypatch.setitem(
+            worker.sys.modules, "opens_runs", type("M", (), {"main": staticmethod(_open)})
+        )
+        told.append(worker.attempt(opening, Claim(job.folder)))
+    told.append(worker.attempt(opening, Claim(job.folder)))
+    assert told == ["running", "done"]
+
+
+def _open(arguments: list[str]) -> None:
+    with runs.opened(arguments[0]) as folder:
+        folder.finish()
+
+
+def test_a_folder_that_cannot_be_written_is_passed_over(stub, capfd):
+    table = [stub("bad"), stub("good")]
+    table[0].folder.parent.mkdir(parents=True)
+    table[0].folder.write_text("a file where a folder belongs")
+    assert worker.work(table, pause=0.01) is False
+    assert [job.state() for job in table] == ["left", "done"]
+    assert "bad is passed over: FileExistsError" in capfd.readouterr().err
+
+
+def test_a_table_survives_being_sent(stub):
+    table = [stub("a", "print=ü"), stub("b")]
+    assert jobs.load(jobs.dump(table)) == table

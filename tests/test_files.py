@@ -1,0 +1,89 @@
+"""Files are there at once or not at all; what killed processes left can be told and removed."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from zoo import files, runs
+
+_KILLED = """
+import os, signal, sys
+from zoo import files
+with files.atomic(sys.argv[1]) as path:
+    path.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("name", ["scores.json", "weights.tar.gz", "DONE", ".hidden"])
+def test_a_killed_writer_leaves_the_old_file_and_what_is_removed(tmp_path, name):
+    path, other = tmp_path / name, tmp_path / f"another-{name}"
+    path.write_text("old")
+    command = [sys.executable, "-c", _KILLED, str(path)]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 2
+    assert not files.remove_leftovers(tmp_path, other.name)
+    assert len(files.remove_leftovers(tmp_path, path.name)) == 1
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_a_run_removes_leftovers_and_nothing_else(tmp_path):
+    kept = (
+        ".notes",
+        ".lock.txt",
+        ".cache/a",
+        "images/one.png",
+        ".a.b",
+        "config.gin",
+        ".x.12345678z",
+    )
+    left = (".saved_model.ab_0129z/variables/x", ".config.gin.abcdefgh.gin",
+            "images/.one.png.zyxwvuts.png", "report/.index.html.00000000.html")  # fmt: skip
+    for name in (*kept, *left):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    with runs.opened(tmp_path):
+        pass
+    found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert found - {".lock"} == set(kept)
+
+
+def test_what_is_written_is_on_the_disk_before_it_is_named(tmp_path, monkeypatch):
+    events = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: events.append("sync") or fsync(fd))
+    monkeypatch.setattr(os, "replace", lambda *to: events.append("name") or replace(*to))
+    with files.atomic(tmp_path / "a") as path:
+        path.write_text("a")
+    assert events == ["sync", "name", "sync"]
+
+
+def test_the_reason_of_an_error_is_one_line():
+    class Error(Exception):
+        message = (
+            "{{function_node __wrapped__SaveV2}} /a/b; File too large [Op:SaveV2] name: x\nmore"
+        )
+
+    assert files.reason(Error()) == "/a/b; File too large"
+    assert files.reason(OSError(28, "No space left")) == "[Errno 28] No space left"
+    assert files.reason(OSError()) == "OSError"
+
+
+_DAMAGED = b'{"step": 1}\n{"step": 2, "loss\xff\n\n{"step": 4}\n[5]\n{"ste'
+
+
+def test_damaged_lines_of_a_log_are_said_and_the_rest_is_kept(tmp_path, caplog):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(_DAMAGED)
+    assert [record["step"] for record in runs.records(path)] == [1, 4]
+    (message,) = caplog.messages
+    assert message.startswith(f"{path}: 3 of its lines cannot be read") and "line 2)" in message
+    caplog.clear()
+    for fine in (b"", b'{"step": 1}\n', b'{"step": 1}\n{"st'):
+        path.write_bytes(fine)
+        assert len(runs.records(path)) == fine.count(b"1}")
+    path.unlink()
+    assert runs.records(path) == [] and not caplog.messages

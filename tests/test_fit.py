@@ -1,0 +1,208 @@
+"""Training from Python: the same run as the command's, with callbacks and a user's own module."""
+
+import pathlib
+import sys
+
+import gin
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo import cli, config, runs
+from zoo import train as train_command
+from zoo.errors import UserError
+from zoo.models.base import Model
+from zoo.networks.dense import mlp_encoder
+
+SHORT = {"train.steps": 30, "train.scores": "mig"}
+
+MODULE = '''
+import gin
+
+from zoo.models.vae import VAE
+
+
+@gin.register
+class DroppedVAE(VAE):
+    """A VAE whose loss has no prior."""
+
+    def losses_on(self, batch, seed, step):
+        losses = super().losses_on(batch, seed, step)
+        return {**losses, "loss": losses["reconstruction"]}
+'''
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_her_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    yield
+    gin.clear_config()
+
+
+def _weights(folder) -> dict[str, np.ndarray]:
+    reader = tf.train.load_checkpoint(str(pathlib.Path(folder) / "checkpoints" / "ckpt-30"))
+    names = reader.get_variable_to_shape_map()
+    return {n: reader.get_tensor(n) for n in names if "OBJECT_GRAPH" not in n and "save_c" not in n}
+
+
+def _command(gin_file, folder, *more) -> None:
+    bindings = [f"--gin_bindings={line}" for line in config.as_bindings(SHORT)]
+    train_command.main([f"--gin_file={gin_file}", f"--run_dir={folder}", *bindings, *more])
+
+
+def test_gives_the_loaded_run_and_only_loads_a_finished_one(toy_gin):
+    seen, images = [], np.zeros((2, 16, 16, 1), np.uint8)
+
+    def note(step, values, model):
+        assert isinstance(model, Model) and model.encode(images.astype(np.float32)).shape == (2, 4)
+        seen.append((step, values["loss"]))
+
+    gin.parse_config("mlp_encoder.units = (7,)")
+    model = zoo.fit(toy_gin, SHORT, callbacks=[note])
+    codes = np.asarray(model.encode(images))
+    assert model.path == pathlib.Path("runs/toy/saved_model") and codes.shape == (2, 4)
+    records = runs.records(pathlib.Path("runs/toy/metrics.jsonl"))
+    assert seen == [(record["step"], record["loss"]) for record in records] and len(seen) == 6
+    # The same weights in a Keras model, which learns on.
+    trained = model.trainable()
+    np.testing.assert_array_equal(trained.encode(images.astype(np.float32)), codes)
+    trained.bind(keras.optimizers.SGD(0.1))
+    trained.update({"image": tf.zeros([2, 16, 16, 1])}, tf.constant([1, 2]), tf.constant(0), 1)
+    assert np.any(trained.encode(images.astype(np.float32)) != codes)
+    np.testing.assert_array_equal(model.trainable().encode(images.astype(np.float32)), codes)
+    # Her own bindings are there again, and not locked.
+    assert gin.query_parameter("mlp_encoder.units") == (7,) and not gin.config_is_locked()
+    assert "train" not in gin.config_str()
+
+    stamp = (model.path / "saved_model.pb").stat().st_mtime_ns
+    again = zoo.fit([toy_gin], config.as_bindings(SHORT), callbacks=[note])
+    assert len(seen) == 6 and (again.path / "saved_model.pb").stat().st_mtime_ns == stamp
+    np.testing.assert_array_equal(np.asarray(again.encode(images)), codes)
+    with pytest.raises(UserError):
+        zoo.fit(toy_gin, {"train.steps": 0}, "other")
+    assert gin.query_parameter("mlp_encoder.units") == (7,) and not gin.config_is_locked()
+
+
+class _StoppedError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The weights of a run of the command that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    _command(pathlib.Path(__file__).parent / "fixtures" / "toy.gin", folder)
+    return _weights(folder)
+
+
+def _stop(step, values, model):
+    if step == 20:
+        raise _StoppedError
+
+
+def test_a_run_stopped_in_python_goes_on_from_the_command_line(toy_gin, whole):
+    with pytest.raises(_StoppedError):
+        zoo.fit(toy_gin, SHORT, "run", [_stop])
+    _command(toy_gin, "run")
+    assert len(whole) > 20
+    for name, value in _weights("run").items():
+        np.testing.assert_array_equal(value, whole[name], err_msg=name)
+
+
+def test_a_run_stopped_on_the_command_line_goes_on_in_python(toy_gin, whole, monkeypatch):
+    with monkeypatch.context() as patched:
+        from zoo.training import trainer
+
+        save = trainer.Checkpoints.save
+
+        def last(self, step, *more):
+            save(self, step, *more)
+            _stop(step, {}, None)
+
+        patched.setattr(trainer.Checkpoints, "save", last)
+        with pytest.raises(_StoppedError):
+            _command(toy_gin, "run")
+    steps = []
+    zoo.fit(toy_gin, SHORT, "run", [lambda step, values, model: steps.append(step)])
+    assert steps == [25, 30]
+    for name, value in _weights("run").items():
+        np.testing.assert_array_equal(value, whole[name], err_msg=name)
+
+
+def test_bindings_of_values():
+    given = {
+        "train.steps": np.int64(3),
+        "BetaVAE.beta": 2.0,
+        "train.name": "it's",
+        "mlp_encoder.units": (32, 8),
+        "VAE.objective": "@BetaVAE",
+        "VAE.encoder": mlp_encoder,
+    }
+    assert config.as_bindings(given) == [
+        *("train.steps = 3", "BetaVAE.beta = 2.0", 'train.name = "it\'s"'),
+        *("mlp_encoder.units = (32, 8)", "VAE.objective = @BetaVAE"),
+        "VAE.encoder = @mlp_encoder",
+    ]
+
+
+def test_a_module_of_her_working_directory(toy_gin):
+    pathlib.Path("her_model.py").write_text(MODULE)
+    pathlib.Path("her.gin").write_text(
+        f'import her_model\ninclude "{toy_gin}"\ntrain.model = @DroppedVAE\n'
+        "DroppedVAE.latent_dim = 3\nDroppedVAE.encoder = @mlp_encoder\n"
+        "DroppedVAE.decoder = @mlp_decoder\n"
+    )
+    model = zoo.fit("her.gin", SHORT, "run")
+    assert model.latent_size == 3
+    text = pathlib.Path("run/config.gin").read_text()
+    assert text.startswith("import her_model\nimport toy\n")
+    # The same run from the class that she holds, without the import: it is added.
+    import her_model
+
+    both = {**SHORT, "train.model": her_model.DroppedVAE, "DroppedVAE.latent_dim": 3}
+    both |= {"DroppedVAE.encoder": "@mlp_encoder", "DroppedVAE.decoder": "@mlp_decoder"}
+    zoo.fit(toy_gin, both, "run")
+    with pytest.raises(_StoppedError):
+        zoo.fit(toy_gin, {**both, "train.log_every": 20}, "other", [_stop])
+    assert pathlib.Path("other/config.gin").read_text().startswith("import her_model\nimport toy\n")
+
+
+def test_what_her_module_raises_is_a_traceback_and_a_missing_one_a_line(toy_gin, fails):
+    pathlib.Path("broken.py").write_text("import gin\nraise ValueError('her own')\n")
+    pathlib.Path("lacking.py").write_text("import no_such_library\n")
+    pathlib.Path("wrong.py").write_text("def f(:\n")
+    gin_file = pathlib.Path("her.gin")
+    for module, error in (
+        ("broken", ValueError),
+        ("lacking", ModuleNotFoundError),
+        ("wrong", SyntaxError),
+    ):
+        gin_file.write_text(f'include "{toy_gin}"\nimport {module}\n')
+        with pytest.raises(error) as caught:
+            cli.run(train_command.main, ["--gin_file=her.gin", "--run_dir=run"])
+        assert not isinstance(caught.value, UserError)
+    gin_file.write_text(f'include "{toy_gin}"\n\nimport her_modle\n')
+    line = fails(train_command.main, "--gin_file=her.gin", "--run_dir=run")
+    assert line.startswith("error: her.gin:3: there is no module 'her_modle'; it is sought in the")
+    assert not pathlib.Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"gin_file": []}, "give a gin file"),
+        ({"gin_file": "gin/beta_vea.gin"}, "the nearest is gin/beta_vae.gin"),
+        ({"bindings": "train.steps = 3"}, "give a list of such strings, or a dict"),
+        ({"bindings": {"train.model": dict}}, "put @gin.register before it"),
+        ({"bindings": {"VAE.prior": object()}}, "which no gin file can hold"),
+        ({"callbacks": [lambda step: None]}, r"must take \(step, values, model\)"),
+        ({"callbacks": [3]}, "is no function"),
+    ],
+)
+def test_bad_input(arguments, message, toy_gin):
+    with pytest.raises(UserError, match=message):
+        zoo.fit(**{"gin_file": toy_gin, "run_dir": "run", **arguments})
+    assert not pathlib.Path("run").exists()

@@ -1,0 +1,138 @@
+"""Every mistake in gin text is one line with its place, found before anything is written."""
+
+import pathlib
+
+import gin
+import pytest
+
+import zoo.configurables  # noqa: F401  registers what gin files name
+from zoo import config, gin_files
+from zoo import train as train_command
+from zoo.training.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _clean():
+    yield
+    gin.clear_config()
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """Parses a gin text that must be refused; gives the line, without the file's path."""
+
+    def call(text: str | bytes, made=None) -> str:
+        path = tmp_path / "a.gin"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        with pytest.raises(config.ConfigError) as caught:
+            config.parse([str(path)])
+            config.made(made)
+        line = str(caught.value).partition("\n")[0]
+        assert len(line) < 1000
+        return line.replace(str(path), "a.gin")
+
+    return call
+
+
+@pytest.mark.parametrize("lacking", ["name", "model", "dataset", "optimizer", "steps"])
+def test_a_missing_required_binding_names_file_and_parameter(lacking, toy_gin, tmp_path, fails):
+    lines = pathlib.Path(toy_gin).read_text().splitlines()
+    path = tmp_path / "a.gin"
+    path.write_text("\n".join(x for x in lines if not x.startswith(f"train.{lacking} =")))
+    line = fails(train_command.main, f"--gin_file={path}", f"--run_dir={tmp_path / 'run'}")
+    assert line == (
+        f"error: {path}: train.{lacking} is bound nowhere; add the line train.{lacking} = ... there"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_all_missing_bindings_are_named(refused):
+    line = refused("train.name = 'x'\ntrain.steps = 3\n", Settings)
+    assert "a.gin: train.model, train.dataset, train.optimizer are bound nowhere" in line
+
+
+def test_an_include_is_silent(tmp_path, monkeypatch, caplog):
+    (tmp_path / "a.gin").write_text('include "gin/beta_vae.gin"\ntrain.steps = 3\n')
+    # It is found among the package's configs, not in the working directory.
+    monkeypatch.chdir(tmp_path)
+    config.parse(["a.gin"])
+    assert gin.query_parameter("train.steps") == 3
+    assert not caplog.records
+
+
+def test_files_that_include_one_another_are_refused(tmp_path, refused):
+    other = tmp_path / "b.gin"
+    other.write_text(f'\ninclude "{tmp_path}/a.gin"\n')
+    assert refused(f'include "{tmp_path}/a.gin"').startswith("a.gin:1: a.gin is included in a circ")
+    assert refused(f'include "{other}"').startswith(f"{other}:2: a.gin is included in a circle")
+
+
+def test_a_file_included_twice_is_no_circle(tmp_path):
+    (tmp_path / "b.gin").write_text("train.steps = 3\n")
+    (tmp_path / "a.gin").write_text(2 * f'include "{tmp_path}/b.gin"\n')
+    config.parse([str(tmp_path / "a.gin")])
+    assert gin.query_parameter("train.steps") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"train.name = '\xff'", "a.gin is no text in UTF-8: byte 14 is no character"),
+        ("\n\ninclude 'nowhere.gin'", "a.gin:3: nowhere.gin: no such gin file; the nearest is "),
+        (f"include '{5000 * 'x'}'", "no such gin file"),
+        ("train.steps = " + 5000 * "(", "a.gin"),
+        ("train.steps = [1,\n", "a.gin"),
+        ("VAE:\n    latent_dim = 4\n  beta = 3\n", "a.gin:3: unindent"),
+        ("train.steps = 3\x00", "a.gin"),
+        ("%", "a.gin:1"),
+        ("VAE.latent_dim = @Adam", "a.gin:1: VAE.latent_dim is @Adam, a class; it takes int"),
+        ("train.name = @mlp_encoder", "train.name is @mlp_encoder, a function; it takes str"),
+        ("train.optimizer = @Adam()", "train.optimizer is @Adam(), made by a call; it takes "),
+        (
+            "VAE.encoder = @mlp_encoder()",
+            "a.gin:1: VAE.encoder is @mlp_encoder(), a call without its observation_shape; bind "
+            "mlp_encoder.observation_shape, or leave out the brackets",
+        ),
+        ("many = 'x'\ntrain.steps = %many", "a.gin:2: train.steps is 'x' (str); it takes int"),
+        (f"train.steps = 1{40 * '0'}", "a.gin:1: train.steps is of 41 digits"),
+        (f"mlp_encoder.units = (1{40 * '0'},)", "a.gin:1: mlp_encoder.units is of 41 digits"),
+        ("train.steps = %none", "none"),
+    ],
+)
+def test_a_mistake_is_one_line(refused, text, said):
+    assert said in refused(text)
+
+
+def test_what_is_replaced_later_is_not_looked_at(tmp_path, toy_gin):
+    text = f'include "{toy_gin}"\nVAE.encoder = @mlp_encoder()\nVAE.encoder = @mlp_encoder\n'
+    (tmp_path / "a.gin").write_text(text)
+    config.parse([str(tmp_path / "a.gin")])
+
+
+def test_what_cannot_be_read_leaves_the_configuration_as_it_was(toy_gin, refused):
+    config.parse([toy_gin])
+    refused("train.steps = = 3")
+    assert gin.query_parameter("train.steps") == 60
+
+
+@pytest.mark.parametrize(
+    ("binding", "said"),
+    [
+        ("train.seed = -1", "train.seed is -1; give at least 0"),
+        ("train.seed = 2147483648", "train.seed is 2147483648; give at most 2147483647"),
+        ("train.batch_size = 2147483648", "train.batch_size is 2147483648; give at most 214748364"),
+        ("train.batch_size = 2147483647", "train.batch_size is 2147483647: its images take 2199 G"),
+        ("train.steps = 3000000000", "train.steps is 3000000000; give at most 2147483647"),
+    ],
+)
+def test_numbers_are_checked_before_anything_is_written(binding, said, toy_gin, tmp_path, fails):
+    bound = [f"--gin_file={toy_gin}", f"--gin_bindings={binding}"]
+    line = fails(train_command.main, *bound, f"--run_dir={tmp_path / 'run'}")
+    assert line.startswith(f"error: {said}")
+    folder = tmp_path / "run"
+    assert not folder.exists() or {p.name for p in folder.iterdir()} <= {".lock"}
+
+
+def test_every_shipped_config_is_read():
+    for file in gin_files.shipped():
+        assert list(gin_files.statements(gin_files.find(file)))

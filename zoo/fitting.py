@@ -1,0 +1,114 @@
+"""Training from Python, as `python -m zoo.train` does it."""
+
+import inspect
+import os
+import pathlib
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gin
+
+from zoo import cli, config
+from zoo.errors import SettingError
+from zoo.hub import Pretrained, load
+
+
+def fit(
+    gin_file: str | os.PathLike | Sequence[str | os.PathLike],
+    bindings: Mapping[str, Any] | Sequence[str] = (),
+    run_dir: str | os.PathLike | None = None,
+    callbacks: Sequence[Callable[[int, Mapping, Any], Any]] = (),
+) -> Pretrained | None:
+    """Trains a model from a gin file, or goes on with a run, and loads the result.
+
+    It is the same run as that of `python -m zoo.train` with these arguments: either goes on where
+    the other stopped, and a finished run is only loaded. What gin was bound to before is bound
+    again afterwards; the random seeds of Python, NumPy and Keras are left as the training set them.
+    Modules that the gin file imports are found in the working directory, too, and are executed.
+
+        model = zoo.fit("gin/beta_vae.gin", {"BetaVAE.beta": 8.0, "train.steps": 500}, "runs/beta8")
+        model.encode(images)
+
+    Args:
+        gin_file: in the working directory or in the package; or several.
+        bindings: what wins over the files, values by name or lines of gin. A value is what gin can
+            hold, or a class or function registered with gin; a string that begins with `@` or `%`
+            is a reference.
+        run_dir: the folder of the run; by default `runs/<name of the gin file>`.
+        callbacks: functions of the number of updates done, the record of the log (losses, rates and
+            probes by name), and the Keras model; called every `train.log_every` steps. An exception
+            that one raises ends the training, which goes on later from its last checkpoint.
+
+    Returns:
+        The run's model as `zoo.load(run_dir)` gives it; None where it has no `encode`, and is not
+        exported.
+
+    Raises:
+        UserError: what the command reports in one line; nothing is lost.
+        KeyboardInterrupt: as a notebook's stop button raises; the step is saved.
+    """
+    files = [gin_file] if isinstance(gin_file, str | os.PathLike) else gin_file
+    files = [os.fspath(file) for file in files]
+    if not files:
+        raise SettingError("zoo.fit: give a gin file, for example gin/beta_vae.gin")
+    folder = os.fspath(run_dir) if run_dir else cli.default_run_dir(files)
+    for callback in callbacks:
+        _check_callback(callback)
+    lines = config.as_bindings(bindings)
+    cli.import_tensorflow(folder)
+    with config.apart():
+        import zoo.configurables  # noqa: F401  registers what gin files name
+        from zoo.stopping import Stopped
+        from zoo.training.run import train
+        from zoo.training.settings import Settings
+
+        config.parse(files, lines)
+        try:
+            train(config.made(Settings), folder, callbacks=callbacks)
+        except Stopped as stopped:
+            if stopped.code != 128 + signal.SIGINT:
+                raise
+            raise KeyboardInterrupt(f"{folder} is saved; the same call goes on") from None
+    exported = pathlib.Path(folder, "saved_model")
+    return load(exported) if exported.is_dir() else None
+
+
+def trainable(pretrained: Pretrained) -> Any:
+    """See `zoo.hub.Pretrained.trainable`."""
+    weights = pretrained.path / "model.weights.h5"
+    text = pretrained.card.get("config") or ""
+    if "train.model" not in config.bindings_of(text) or not weights.is_file():
+        raise SettingError(
+            f"{pretrained!r} is no model that zoo.train exported: its card has no train.model, or "
+            "its folder no model.weights.h5"
+        )
+    cli.import_tensorflow()
+    import keras
+
+    import zoo.configurables  # noqa: F401  registers what the config names
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        with config.read(text):
+            make = gin.query_parameter("train.model").scoped_configurable_fn
+            model = make(pretrained.image_shape)
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.load_weights(weights)
+    return model
+
+
+def _check_callback(callback: Callable) -> None:
+    if not callable(callback):
+        raise SettingError(f"zoo.fit: the callback {callback!r} is no function")
+    try:
+        inspect.signature(callback).bind(0, {}, None)
+    except TypeError as error:
+        raise SettingError(
+            f"zoo.fit: the callback {callback!r} must take (step, values, model): {error}"
+        ) from None
+    except ValueError:
+        # What is not written in Python may tell no signature.
+        return

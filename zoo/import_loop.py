@@ -1,0 +1,46 @@
+"""Brings an exported training back: `python -m zoo.import_loop JOB --run_dir=DIR`."""
+
+import argparse
+import pathlib
+from collections.abc import Sequence
+
+from zoo import cli
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = cli.Parser(
+        prog="python -m zoo.import_loop",
+        description="Write what an exported loop has trained elsewhere into the folder of its run, "
+        "which zoo.train then goes on with, or scores and exports.",
+    )
+    parser.add_argument("job", type=pathlib.Path, help="the folder that zoo.export --loop wrote")
+    parser.add_argument("--run_dir", required=True, help="the folder of the run")
+    parser.add_argument(
+        "--result", type=pathlib.Path, help="what run_loop.py wrote (default: result in the job)"
+    )
+    return parser.parse_args(argv)
+
+
+@cli.command(_parse)
+def main(options: argparse.Namespace) -> None:
+    """Imports, says how far the run is."""
+    cli.import_tensorflow(options.run_dir)
+
+    import zoo.configurables  # noqa: F401  registers what gin files name
+    from zoo.portable import returned
+    from zoo.portable.settings import settings_of
+
+    found = returned.read(options.job, options.result)
+    with settings_of([str(options.job / "config.gin")], [], options.run_dir) as (settings, facts):
+        returned.bring_back(settings, found, options.run_dir, facts)
+    step, steps = found.facts["step"], found.job["steps"]
+    verb = "goes on" if step < steps else "scores and exports it"
+    print(
+        f"{options.run_dir} is at step {step} of {steps}\n"
+        f"{verb}: python -m zoo.{settings.prefix} --gin_file={options.run_dir}/config.gin "
+        f"--run_dir={options.run_dir}"
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,170 @@
+"""The headline claims of the papers, each with one verdict."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from zoo.papers import catalog, results
+from zoo.papers.kept import Result
+from zoo.papers.spec import BUDGETS, Claim, Headline
+
+LEVEL, SEEDS = 0.05, 5
+SEEN, OPPOSITE, EQUAL, UNDECIDED, NOT_RUN = (
+    "seen",
+    "opposite seen",
+    "no difference",
+    "undecided",
+    "not run",
+)
+LEGEND = (
+    "One-sided Mann-Whitney U tests over seeds; of a claim of several orders the largest p. "
+    f"*{SEEN}*: p <= {LEVEL} after Holm's correction over the headline claims of the work, with at "
+    f"least {SEEDS} seeds a side. *{OPPOSITE}*: the same of the opposite order. *{EQUAL}*: the "
+    "90 % interval (Welch) of the difference of means is within the margin named before the runs. "
+    f"*{UNDECIDED}*: none of these, or fewer seeds. *{NOT_RUN}*: no runs of the table's "
+    "definition of today; what earlier ones gave is in the tables. Budgets are shares of the "
+    "published images."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """A headline claim as the runs have it.
+
+    Attributes:
+        headline: the claim.
+        seeds: the fewest that one of its rows has.
+        p: the largest one-sided p of its orders; None without runs.
+        p_opposite: the same of the opposite orders.
+        corrected: p after Holm's correction.
+        verdict: one of the five.
+        budget: the least share of the published images that one of its rows has seen.
+    """
+
+    headline: Headline
+    seeds: int
+    p: float | None
+    p_opposite: float | None
+    corrected: float | None
+    verdict: str
+    budget: str
+
+
+def markdown(found: Mapping[str, Mapping[str, Sequence[Result]]], records: str) -> str:
+    """The table of all headline claims.
+
+    Args:
+        found: table -> row -> results.
+        records: the folder of the papers' tables, for links.
+    """
+    heads = "work", "claim", "verdict", "p (corrected)", "seeds a side", "budget", "table"
+    lines = [_line(heads), _line(["---"] * len(heads))]
+    for work, headlines in catalog.headlines().items():
+        for outcome in outcomes(headlines, found):
+            headline = outcome.headline
+            table = headline.table
+            p = "-" if outcome.corrected is None else f"{outcome.corrected:.2g}"
+            if outcome.verdict == OPPOSITE:
+                p = f"{outcome.p_opposite:.2g} of the opposite"
+            where = f"[{table}]({records}/{table.partition('/')[0]}.md)"
+            seeds = str(outcome.seeds) if outcome.seeds else "-"
+            cells = (work, headline.text, f"**{outcome.verdict}**", p, seeds, outcome.budget, where)
+            lines.append(_line(cells))
+    return "\n".join(["## Headline claims\n", *lines, "", LEGEND, ""])
+
+
+def outcomes(
+    headlines: Sequence[Headline], found: Mapping[str, Mapping[str, Sequence[Result]]]
+) -> list[Outcome]:
+    """The headline claims of one work with their verdicts."""
+    made = [_outcome(headline, found.get(headline.table, {})) for headline in headlines]
+    tested = [k for k, outcome in enumerate(made) if outcome.p is not None]
+    forward = dict(zip(tested, holm([made[k].p for k in tested]), strict=True))
+    backward = dict(zip(tested, holm([made[k].p_opposite for k in tested]), strict=True))
+    for k in tested:
+        made[k] = dataclasses.replace(
+            made[k], corrected=forward[k], verdict=_verdict(made[k], forward[k], backward[k])
+        )
+    return made
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction: probabilities that hold for all of several tests at once.
+
+    The k-th smallest of m is multiplied by m - k + 1, made monotone, and is at most 1 (Holm 1979).
+    """
+    order = np.argsort(values, kind="stable")
+    factors = len(values) - np.arange(len(values))
+    corrected = np.minimum(1, np.maximum.accumulate(np.asarray(values)[order] * factors))
+    found = np.empty(len(values))
+    found[order] = corrected
+    return found.tolist()
+
+
+def within(lower: np.ndarray, higher: np.ndarray, margin: float) -> bool:
+    """Whether the 90 % interval of the difference of two means lies within a margin of zero.
+
+    Welch's interval, which is two one-sided tests of equivalence at 5 %.
+    """
+    import scipy.stats
+
+    if np.ptp(lower) == 0 and np.ptp(higher) == 0:
+        return bool(abs(lower[0] - higher[0]) <= margin)
+    found = scipy.stats.ttest_ind(higher, lower, equal_var=False).confidence_interval(0.9)
+    return bool(-margin <= found.low and found.high <= margin)
+
+
+def _outcome(headline: Headline, rows: Mapping[str, Sequence[Result]]) -> Outcome:
+    pairs = [_pair(claim, rows) for claim in headline.orders]
+    if not all(pairs):
+        return Outcome(headline, 0, None, None, None, NOT_RUN, "-")
+    import scipy.stats
+
+    p, opposite, shares, seeds = [], [], [], []
+    for claim, pair in zip(headline.orders, pairs, strict=True):
+        lower, higher = (result.values[claim.column] for result in pair)
+        for values, order in ((p, "less"), (opposite, "greater")):
+            values.append(float(scipy.stats.mannwhitneyu(lower, higher, alternative=order).pvalue))
+        shares += [result.facts.images_share for result in pair]
+        seeds += [len(lower), len(higher)]
+    share = min(shares)
+    budget = "full" if share >= 0.995 else f"{100 * share:.2g} %"
+    equal = min(seeds) >= SEEDS and all(
+        within(*(result.values[claim.column] for result in pair), headline.margin)
+        for claim, pair in zip(headline.orders, pairs, strict=True)
+    )
+    verdict = EQUAL if equal else UNDECIDED
+    return Outcome(headline, min(seeds), max(p), max(opposite), None, verdict, budget)
+
+
+def _verdict(outcome: Outcome, forward: float, backward: float) -> str:
+    if outcome.seeds < SEEDS:
+        return UNDECIDED
+    if forward <= LEVEL:
+        return SEEN
+    if backward <= LEVEL:
+        return OPPOSITE
+    return outcome.verdict
+
+
+def _pair(claim: Claim, rows: Mapping[str, Sequence[Result]]) -> tuple[Result, Result] | None:
+    """The results of both rows at the first budget that both have runs of, as of today."""
+    for budget in BUDGETS:
+        pair = []
+        for name in (claim.lower, claim.higher):
+            at = [
+                result
+                for result in rows.get(name, ())
+                if result.budget == (result.row.run.effective(budget) if result.row.run else None)
+                and len(result.values.get(claim.column, ()))
+                and results.of_today(result)
+            ]
+            pair += at[:1]
+        if len(pair) == 2:
+            return tuple(pair)
+    return None
+
+
+def _line(cells) -> str:
+    return "| " + " | ".join(cells) + " |"

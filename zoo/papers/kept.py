@@ -1,0 +1,189 @@
+"""What is kept of runs: a CSV file a table, from which results are written without the runs."""
+
+import csv
+import dataclasses
+import io
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.papers.spec import BUDGETS, Column, Row, Table
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What made the runs of a result, as text is written of it.
+
+    Attributes:
+        steps: of each run.
+        batch_size: images or pairs a step.
+        precision: the runs' own.
+        optimiser: see `departures.optimisers`.
+        images_share: the images seen, as a share of those of the paper's gin file.
+        differences: see `departures.differences`, joined by semicolons.
+        dataset: what they are trained on.
+        test_dataset: what they are scored on.
+        finished: when the last of them was.
+        processor: of the machines that trained them.
+        superseded: why they are no longer what the table's definition makes, one line; empty where
+            they are.
+    """
+
+    steps: int
+    batch_size: int
+    precision: str = ""
+    optimiser: str = ""
+    images_share: float = 1.0
+    differences: str = ""
+    dataset: str = ""
+    test_dataset: str = ""
+    finished: str = ""
+    processor: str = ""
+    superseded: str = ""
+
+    def same_training(self, other: "Facts") -> bool:
+        """Whether runs of both are seeds of one training."""
+        keys = ("steps", "batch_size", "precision", "optimiser", "differences", "dataset")
+        return all(getattr(self, key) == getattr(other, key) for key in keys)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What the finished runs of a row give at one budget.
+
+    Attributes:
+        row: of the table.
+        budget: where the runs are kept.
+        numbers: column name -> seed -> number, of the seeds that have it and are not discarded.
+        facts: what made them.
+        seeds: of these runs.
+        folders: of those that are not discarded, as far as they are at hand.
+        discarded: the seeds of the others.
+    """
+
+    row: Row
+    budget: str
+    numbers: Mapping[str, Mapping[int, float]]
+    facts: Facts | None
+    seeds: Sequence[int]
+    folders: list[pathlib.Path] = dataclasses.field(default_factory=list)
+    discarded: Sequence[int] = ()
+
+    @property
+    def values(self) -> dict[str, np.ndarray]:
+        """Column name -> its numbers, in the order of the seeds."""
+        return {name: np.array([*found.values()]) for name, found in self.numbers.items()}
+
+
+def path(table: Table, folder: pathlib.Path) -> pathlib.Path:
+    """Where the results of a table are kept below a folder."""
+    return folder / f"{table.name}.csv"
+
+
+def read(table: Table, folder: pathlib.Path) -> dict[str, list[Result]]:
+    """Row name -> what is kept of it at each budget.
+
+    Rows and columns that the table no longer has are passed over.
+
+    Raises:
+        UserError: the file is not one that `as_csv` wrote.
+    """
+    file = path(table, folder)
+    if not file.exists():
+        return {}
+    rows, columns = {row.name: row for row in table.rows}, {c.name for c in table.columns}
+    groups: dict[tuple[str, str], list[dict]] = {}
+    try:
+        for record in csv.DictReader(io.StringIO(file.read_text())):
+            if record["budget"] in BUDGETS and record["row"] in rows:
+                groups.setdefault((record["row"], record["budget"]), []).append(record)
+        found: dict[str, list[Result]] = {}
+        for (name, budget), records in groups.items():
+            records = [record for record in records if record["column"] in columns]
+            if records:
+                found.setdefault(name, []).append(_parsed(rows[name], budget, records))
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{file} is no file of results ({error!r}); restore it, or remove it and write it "
+            "again with python -m zoo.reproduce --results"
+        ) from error
+    return found
+
+
+def united(fresh: Result, earlier: Result | None) -> Result:
+    """A result with the further seeds of an earlier one of the same training."""
+    if earlier is None or not fresh.facts.same_training(earlier.facts):
+        return fresh
+    seeds = sorted({*fresh.seeds, *earlier.seeds})
+    numbers = {}
+    for name, ours in fresh.numbers.items():
+        both = {
+            **{s: v for s, v in earlier.numbers.get(name, {}).items() if s not in fresh.seeds},
+            **ours,
+        }
+        numbers[name] = {seed: both[seed] for seed in sorted(both)}
+    late = max(fresh.facts.finished, earlier.facts.finished)
+    machines = dict.fromkeys(filter(None, (earlier.facts.processor, fresh.facts.processor)))
+    return dataclasses.replace(
+        fresh,
+        numbers=numbers,
+        seeds=seeds,
+        facts=dataclasses.replace(fresh.facts, finished=late, processor=" and ".join(machines)),
+        discarded=sorted({*fresh.discarded, *set(earlier.discarded) - set(fresh.seeds)}),
+    )
+
+
+def as_csv(table: Table, found: Mapping[str, Sequence[Result]]) -> str:
+    """One line a row, column and budget, with the numbers of all seeds.
+
+    `values` are those of `seeds` without `discarded`, `nan` where a run has no such number.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    facts = [field.name for field in dataclasses.fields(Facts)]
+    numbers = ("paper_mean", "paper_std", "mean", "std", "seeds", "discarded", "values")
+    writer.writerow(("table", "row", "column", "budget", *numbers, *facts))
+    for row in table.rows:
+        for result in found[row.name] or [None]:
+            for column in table.columns:
+                writer.writerow([table.name, row.name, column.name, *_written(result, column, row)])
+    return text.getvalue()
+
+
+def deviation(values: np.ndarray) -> float | str:
+    """The standard deviation over seeds (n - 1); nothing of a single one."""
+    return float(values.std(ddof=1)) if len(values) > 1 else ""
+
+
+def _written(result: Result | None, column: Column, row: Row) -> list:
+    mean, std = row.paper.get(column.name) or ("", "")
+    paper = ["" if mean is None else mean, "" if std is None else std]
+    if result is None:
+        return ["", *paper, *[""] * (5 + len(dataclasses.fields(Facts)))]
+    numbers, values = result.numbers[column.name], result.values[column.name]
+    left = [seed for seed in result.seeds if seed not in set(result.discarded)]
+    return [
+        result.budget,
+        *paper,
+        *([values.mean(), deviation(values)] if len(values) else ["", ""]),
+        " ".join(map(str, result.seeds)),
+        " ".join(map(str, result.discarded)),
+        " ".join(repr(float(numbers.get(seed, math.nan))) for seed in left),
+        *dataclasses.astuple(result.facts),
+    ]
+
+
+def _parsed(row: Row, budget: str, records: Sequence[dict]) -> Result:
+    first = records[0]
+    seeds, discarded = ([int(s) for s in first[key].split()] for key in ("seeds", "discarded"))
+    left = [seed for seed in seeds if seed not in set(discarded)]
+    numbers = {}
+    for record in records:
+        values = dict(zip(left, map(float, record["values"].split()), strict=True))
+        numbers[record["column"]] = {s: v for s, v in values.items() if not math.isnan(v)}
+    kinds = {field.name: field.type for field in dataclasses.fields(Facts)}
+    facts = Facts(**{name: kind(first[name]) for name, kind in kinds.items()})
+    return Result(row, budget, numbers, facts, seeds, [], discarded)

@@ -1,0 +1,93 @@
+"""Starts an engine on a table, watches the folders of its runs, and tells how far they are."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from zoo.scheduling.host import Work
+from zoo.scheduling.jobs import LEFT, RUNNING, Job
+from zoo.scheduling.progress import Progress
+
+_SHORTEST_PAUSE, _TIDYING = 0.2, 10.0
+
+
+class Engine(Protocol):
+    """What starts workers, each a `host.Host` somewhere. Runs are none of its business."""
+
+    def start(self, work: Work) -> None:
+        """Starts workers; a UserError where that cannot be."""
+
+    def alive(self) -> bool:
+        """Whether any worker is still at the table, or may come to it."""
+
+    def stop(self) -> None:
+        """Ends the workers, with their runs saved, and waits for that."""
+
+
+def drive(table: Sequence[Job], engine: Engine, work: Work, progress: Progress) -> dict[str, str]:
+    """Has an engine do a table.
+
+    Args:
+        table: the runs.
+        engine: not started yet.
+        work: of the same table.
+        progress: is told.
+
+    Returns:
+        The state of each run by its name.
+
+    Raises:
+        UserError: the engine cannot be started.
+        SystemExit: a signal asked to stop; the runs are saved.
+    """
+    states = {job.name: job.state() for job in table}
+    progress.begin(table, states)
+    left = [job for job in table if states[job.name] in (LEFT, RUNNING)]
+    if not left:
+        return states
+    with _signals_raise(), contextlib.ExitStack() as after:
+        after.callback(engine.stop)
+        engine.start(work)
+        while True:
+            # Asked first: what a worker did before it ended is seen after that.
+            alive = engine.alive()
+            begun = time.monotonic()
+            states |= {job.name: job.state() for job in left}
+            left = [job for job in left if states[job.name] in (LEFT, RUNNING)]
+            progress.show(states)
+            if not alive:
+                return states
+            if not left:
+                # A worker that has just done the last run ends by itself.
+                _wait(lambda: not engine.alive(), _TIDYING)
+                return states
+            time.sleep(max(_SHORTEST_PAUSE, 10 * (time.monotonic() - begun)))
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Lets signals end the context by SystemExit, so that workers are ended in an orderly way."""
+
+    def stop(number, frame):
+        del frame
+        raise SystemExit(128 + number)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    try:
+        before = {number: signal.signal(number, stop) for number in numbers}
+    except ValueError:
+        # Signals are the main thread's.
+        before = {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,241 @@
+"""A worker: a process that takes run after run of a table, `python -m zoo.scheduling.worker`.
+
+A `host.Host` starts it, whatever the engine. It reads its table from standard input and ends, with
+its run saved, once that is closed: so it outlives no parent, however that dies. TensorFlow is
+imported once, by the first command that needs it.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+
+from zoo import runs
+from zoo.errors import UserError
+from zoo.scheduling import jobs
+from zoo.scheduling.claims import LEASE, Claim
+from zoo.scheduling.jobs import DONE, FAILED, LEFT, RUNNING, Job, Step
+from zoo.scheduling.tries import Tries
+
+# Exit codes of a worker: nothing is left to do, it takes a new process, some is left undone.
+FINISHED, RENEW, UNFINISHED = 0, os.EX_SOFTWARE, os.EX_TEMPFAIL
+_STOPPED = {128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+# Between looks at runs that others are at, and for saving before a worker is ended by force.
+_PAUSE, GRACE = 1.0, 600.0
+_asked = threading.Event()
+
+
+class Spoilt(Exception):
+    """A run failed in a way that may have harmed its process, such as a lost GPU."""
+
+
+def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> bool:
+    """Takes run after run until all are done or set aside, waiting for those of other workers.
+
+    Runs that failed are tried again after the others.
+
+    Args:
+        table: the runs, in the order they are to be taken.
+        lease: see `Claim`.
+        pause: seconds between looks at runs that others are at.
+
+    Returns:
+        Whether all are done or set aside; else folders cannot be written.
+
+    Raises:
+        Spoilt: see there.
+        SystemExit: a signal asked to stop; the run is saved.
+    """
+    left = sorted(table, key=lambda job: len(Tries.of(job.folder).failures))
+    refused, others = [], {}
+    while left:
+        later, tried = [], False
+        for job in left:
+            if _asked.is_set():
+                sys.exit(128 + signal.SIGTERM)
+            state = job.state()
+            if state in (DONE, FAILED):
+                continue
+            claim = others.pop(job.folder, None) or Claim(job.folder, lease)
+            try:
+                state = attempt(job, claim)
+            except OSError as error:
+                # Not even the failure could be noted: another worker may have a better disk.
+                print(f"{job} is passed over: {reason(error)}", file=sys.stderr, flush=True)
+                refused.append(job)
+                continue
+            tried |= state != RUNNING
+            if state == RUNNING:
+                others[job.folder] = claim
+            if state in (RUNNING, LEFT):
+                later.append(job)
+        left = later
+        if left and not tried:
+            time.sleep(pause)
+    return not refused
+
+
+def attempt(job: Job, claim: Claim) -> str:
+    """Does what is left of a run, unless another is at it; gives its state after that.
+
+    Raises:
+        OSError: its folder cannot be written.
+        Spoilt: it failed, which is noted, and so may whatever follows in this process.
+        SystemExit: a signal asked to stop.
+    """
+    if not claim.take():
+        return RUNNING
+    try:
+        tries = Tries.of(job.folder)
+        if job.left():
+            tries.begin()
+            if tries.set_aside:
+                tries.stop()
+                return FAILED
+            try:
+                with _printing_to(job.log):
+                    _call_all(job.left())
+                if missing := job.left():
+                    raise UserError(f"{missing[0].module} left no {missing[0].product}")
+            except runs.InUse:
+                # A process that is no worker, such as a zoo.train by hand.
+                tries.stop()
+                return RUNNING
+            except (Exception, SystemExit) as error:
+                if isinstance(error, SystemExit) and error.code in _STOPPED:
+                    tries.stop()
+                    raise
+                tries.fail(reason(error))
+                if not isinstance(error, UserError | SystemExit):
+                    raise Spoilt(reason(error)) from error
+                return FAILED if tries.set_aside else LEFT
+            except BaseException:
+                tries.stop()
+                raise
+        tries.forget()
+        return DONE
+    finally:
+        claim.release()
+
+
+def reason(error: BaseException) -> str:
+    """An error in a line."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else type(error).__name__
+    if isinstance(error, UserError):
+        return text
+    if isinstance(error, SystemExit):
+        return text if isinstance(error.code, str) else f"exit code {error.code}"
+    return text if text == type(error).__name__ else f"{type(error).__name__}: {text}"
+
+
+def _call_all(steps: Sequence[Step]) -> None:
+    """Calls commands as their own processes would be, and tells the log of errors as they do."""
+    try:
+        for step in steps:
+            try:
+                importlib.import_module(step.module).main(list(step.arguments))
+            except SystemExit as stop:
+                if stop.code not in (None, 0):
+                    raise
+    except UserError as error:
+        print(f"error: {reason(error)}", file=sys.stderr)
+        raise
+    except Exception as error:
+        traceback.print_exception(error)
+        raise
+    finally:
+        _clear()
+
+
+def _clear() -> None:
+    """Leaves nothing of a run to the next."""
+    if "gin" in sys.modules:
+        sys.modules["gin"].clear_config()
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+        # The graphs of a training hold themselves in a circle.
+        gc.collect()
+
+
+@contextlib.contextmanager
+def _printing_to(log: pathlib.Path) -> Iterator[None]:
+    """Adds what is printed, by libraries in other languages too, to a file."""
+    with log.open("ab", 0) as file, contextlib.ExitStack() as after:
+        for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+            stream.flush()
+            kept = os.dup(number)
+            after.callback(os.close, kept)
+            after.callback(os.dup2, kept, number)
+            after.callback(stream.flush)
+            os.dup2(file.fileno(), number)
+        yield
+
+
+def _watch_parent() -> None:
+    """Stops this process once standard input is closed."""
+    while os.read(0, 4096):
+        pass
+    _stop()
+
+
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    forced = threading.Timer(GRACE, os._exit, (128 + signal.SIGTERM,))
+    forced.daemon = True
+    forced.start()
+
+
+def _on_signal(number: int, frame) -> None:
+    del frame
+    # Python drops what is raised while it tidies up: `work` looks again before the next run.
+    _asked.set()
+    sys.exit(128 + number)
+
+
+def _read_line() -> bytes:
+    """The first line of standard input; what follows stays there for `_watch_parent`."""
+    parts = []
+    while not parts or not parts[-1].endswith(b"\n"):
+        part = os.read(0, 1 << 16)
+        if not part:
+            sys.exit(UNFINISHED)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def main() -> None:
+    """Works at the table on standard input, a line of JSON: `jobs`, `lease`, `deadline`."""
+    from absl import flags
+
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _on_signal)
+    flags.FLAGS.mark_as_parsed()
+    told = json.loads(_read_line())
+    threading.Thread(target=_watch_parent, daemon=True).start()
+    # Tells the host that nothing is wrong with the process; what is printed later nobody reads.
+    os.write(1, b"\n")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if told["deadline"] is not None:
+        timer = threading.Timer(max(0.0, told["deadline"] - time.time()), _stop)
+        timer.daemon = True
+        timer.start()
+    try:
+        finished = work(jobs.load(told["jobs"]), told["lease"])
+    except Spoilt:
+        sys.exit(RENEW)
+    except SystemExit as stop:
+        sys.exit(UNFINISHED if stop.code in _STOPPED else stop.code)
+    sys.exit(FINISHED if finished else UNFINISHED)
+
+
+if __name__ == "__main__":
+    main()
