@@ -87,6 +87,9 @@ class StyleGenerator(keras.Model):
             self.add_weight((), "zeros", name=f"noise_{i}", autocast=False)
             for i in range(len(self.convolutions))
         ]
+        _hold(self, [*self.mapping_network, *self.convolutions, *self.colours])
+        for i, strength in enumerate(self.strengths):
+            setattr(self, f"noise_{i}", strength)
         # The last colours have a style of their own; the others share that of a convolution.
         self.layers_count = len(self.convolutions) + 1
         self.built = True
@@ -159,7 +162,6 @@ class StyleDiscriminator(keras.Model):
         sides = _sides(observation_shape, filters, "style_discriminator")[::-1]
         self.group = group
         self.colours = EqualisedConv2D(observation_shape[-1], filters[0], 1, name="colours")
-        # One list: weights of layers within nested ones would not be saved.
         self.blocks = []
         for side, a, b in zip(sides[:-1], filters[:-1], filters[1:], strict=True):
             self.blocks += [
@@ -167,6 +169,7 @@ class StyleDiscriminator(keras.Model):
                 EqualisedConv2D(a, b, down=True, name=f"block_{side}_second"),
                 EqualisedConv2D(a, b, 1, down=True, bias=None, name=f"block_{side}_skip"),
             ]
+        _hold(self, self.blocks)
         last = filters[-1]
         self.last = EqualisedConv2D(last + 1, last, name="last")
         self.dense = EqualisedDense(16 * last, last, name="dense")
@@ -186,6 +189,12 @@ class StyleDiscriminator(keras.Model):
         outputs = self.head(features)
         embedded = normalise_second_moment(self.embedding(domains))
         return tf.reduce_sum(outputs * embedded, axis=-1) * outputs.shape[-1] ** -0.5
+
+
+def _hold(model: keras.Model, layers: Sequence[keras.layers.Layer]) -> None:
+    """Makes layers attributes of a model: checkpoints do not look into its lists."""
+    for layer in layers:
+        setattr(model, layer.name, layer)
 
 
 @gin.configurable
