@@ -71,6 +71,8 @@ def _attribute(model: Any, name: str) -> Callable | None:
 def _posterior(model: Any) -> Callable | None:
     import tensorflow as tf
 
+    if not hasattr(model, "posterior"):
+        return None
     if model.posterior(tf.zeros([1, *model.observation_shape])) is None:
         return None
 
