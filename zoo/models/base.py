@@ -291,6 +291,10 @@ class Generator(Model):
         """Images of latents `[B, D]` in domains `[B]` int32: `[B, ...]` float32 in [0, 1]."""
         raise NotImplementedError
 
+    def call(self, latents: tf.Tensor, domain: tf.Tensor) -> tf.Tensor:
+        """What the model as a function gives: images of latents and domains."""
+        return self.generate(latents, domain)
+
     def sample(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """`count` images from a stateless seed `[2]`, as many of each domain up to one."""
         raise NotImplementedError
