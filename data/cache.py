@@ -1,12 +1,5 @@
 """Where prepared files are kept."""
 
-import os
-import pathlib
+from zoo.files import cache_directory as directory
 
-import platformdirs
-
-
-def directory() -> pathlib.Path:
-    """`$ZOO_CACHE`, or the user's cache directory of this package."""
-    chosen = os.environ.get("ZOO_CACHE")
-    return pathlib.Path(chosen or platformdirs.user_cache_dir("disentanglement-zoo")).expanduser()
+__all__ = ["directory"]

@@ -21,6 +21,7 @@ ARXIV = {
     "Lachapelle et al. 2022": "2107.10098",
     "Lachapelle et al. 2023": "2307.02598",
     "Li et al. 2020": "2002.10549",
+    "Li, Fan et al. 2025": "2503.00639",
     "Locatello et al. 2019": "1811.12359",
     "Peebles et al. 2020": "2008.10599",
     "Pont-Tuset et al. 2017": "1503.00848",

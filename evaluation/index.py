@@ -32,6 +32,7 @@ _SCORES = {
     "likelihood": ("reconstruction_split", "deterministic_elbo", "curvature_diagonality"),
     "generative": ("reconstruction_rmse", "fid", "frechet_distance"),
     "kernel_distance": ("kid",),
+    "transfer": ("domain_flip", "reader_fid", "reader_kid"),
 }
 # What is no score: what scores are computed from, suites, errors.
 _OTHERS = {

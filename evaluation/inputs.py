@@ -6,15 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from zoo.errors import UserError
 from zoo.evaluation import arrays, facts
 from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
 from zoo.evaluation.errors import InputError
 from zoo.evaluation.remembered import Remembered
+from zoo.files import cache_directory
 
 # Images that decoders of slots are given at once: their activations take gigabytes.
 _MASKED_BATCH = 16
 # Codes at which second derivatives are taken, an image for every pair of latents.
 _POINTS = 100
+
+
+def _without_codes(images: np.ndarray) -> np.ndarray:
+    raise InputError("the model has no codes: it generates images")
 
 
 class Inputs:
@@ -44,9 +50,8 @@ class Inputs:
         self._num_train, self._num_test, self._num_jacobian, self._num_masked = sizes
         if not len(getattr(dataset, "images", ())):
             raise InputError("the data set has no images")
-        self.codes_of = CachedCodes(
-            getattr(model, "encode", model), self._dataset.images, batch_size
-        )
+        encoder = getattr(model, "encode", _without_codes if hasattr(model, "generate") else model)
+        self.codes_of = CachedCodes(encoder, self._dataset.images, batch_size)
 
     @property
     def encoding_seconds(self) -> float:
@@ -287,12 +292,96 @@ class Inputs:
         return np.concatenate(parts)
 
     @property
+    def labelled_factors(self) -> np.ndarray:
+        """Factor indices `[N, F]` of the training images, on a grid or not."""
+        return self._labels[self._rows[0]]
+
+    @Remembered
+    def _labels(self) -> np.ndarray:
+        """Factor indices `[N, F]` of all images; factors of a single value left out."""
+        if self._has_space:
+            return self._factors_of(np.arange(len(self._dataset.images)))
+        labels = np.asarray(self._extra("factors", "factors"))
+        return labels[:, np.ptp(labels, axis=0) > 0]
+
+    @Remembered
+    def _reader(self):
+        """Reads factors and the domain; trained on the images that are not scored."""
+        from zoo.evaluation import factor_reader
+
+        images, labels = self._dataset.images, self._labels
+        domain = np.asarray(self._extra("domain", "domains"))
+        ids = np.setdiff1d(np.arange(len(labels)), np.concatenate(self._rows))
+        return factor_reader.trained(
+            lambda rows: images_in_unit_range(images, ids[rows]),
+            np.column_stack([labels, domain])[ids],
+            images_in_unit_range(images, ids[:1]).shape[1:],
+            steps=factor_reader.STEPS,
+            directory=cache_directory() / "readers",
+        )
+
+    @Remembered
+    def _read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Features `[N, F]` and factors, with the domain, of the training images, as read."""
+        batches = self._batches(self._rows[0])
+        return self._all_read(images_in_unit_range(self._dataset.images, b) for b in batches)
+
+    def _all_read(self, batches) -> tuple[np.ndarray, np.ndarray]:
+        features, factors = zip(*map(self._reader, batches), strict=True)
+        return np.concatenate(features), np.concatenate(factors)
+
+    @property
+    def reader_features(self) -> np.ndarray:
+        """Features `[N, F]` of the training images, of a network that reads their factors."""
+        return self._read[0]
+
+    @property
+    def read_factors(self) -> np.ndarray:
+        """The factors of the training images as read, and their domain, `[N, F + 1]`."""
+        return self._read[1]
+
+    @property
+    def generated_reader_features(self) -> np.ndarray:
+        """Features of as many draws from the model."""
+        sample = getattr(self._model, "sample", None)
+        if sample is None:
+            raise InputError("the model has no prior to draw from")
+        batches = enumerate(self._batches(self._rows[0]))
+        made = (arrays.real(sample(len(ids), (self.seed, n)), "images") for n, ids in batches)
+        return self._all_read(made)[0]
+
+    @property
+    def factors_by_domain(self) -> np.ndarray:
+        """Factors as read, and domains, `[U, N, F + 1]`, of the same latents in each domain."""
+        generate = getattr(self._model, "generate", None)
+        if generate is None:
+            raise InputError("the model generates no images of latents and domains")
+        latent_dim = getattr(self._model, "latent_dim", None) or self._model.latent_size
+        shape = len(self._rows[1]), latent_dim
+        latents = np.random.default_rng(self.seed).normal(size=shape).astype(np.float32)
+        parts = [
+            latents[i : i + self._batch_size] for i in range(0, len(latents), self._batch_size)
+        ]
+        return np.stack(
+            [
+                self._all_read(
+                    arrays.real(generate(part, np.full(len(part), u, np.int32)), "images")
+                    for part in parts
+                )[1]
+                for u in range(int(self.domains.max()) + 1)
+            ]
+        )
+
+    @property
     def _reconstructed_rows(self) -> np.ndarray:
         return self._masked_rows if self._has_slots else self._rows[1]
 
     @property
     def _has_slots(self) -> bool:
-        return self._latent_points(self._rows[1][:1]).ndim == 3
+        try:
+            return self._latent_points(self._rows[1][:1]).ndim == 3
+        except UserError:
+            return False  # Generators have no codes at all.
 
     @property
     def clamped(self) -> bool:

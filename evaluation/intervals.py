@@ -32,7 +32,8 @@ _ROWS = {
     "codes", "factors", "latents", "targets", "domains", "means", "variances", "slots",
     "true_slots", "points", "posterior_means", "posterior_variances", "observations", "data",
     "jacobians", "slot_jacobian", "slot_attention", "masks", "predicted_masks", "images",
-    "reconstructions", "generated_images", "codes_of_models",
+    "reconstructions", "generated_images", "codes_of_models", "read_factors", "labelled_factors",
+    "reader_features", "generated_reader_features",
 }  # fmt: skip
 # What is the same for all images.
 _WHOLE = {"categorical", "decoder", "weights", "sizes"}
@@ -100,7 +101,7 @@ def _subsampling(values: dict, share: float) -> tuple[Callable[[np.random.Genera
         base = name.removesuffix("_test")
         if base in _ROWS:
             # Images that are generated belong to no others.
-            half = name if name == "generated_images" else name.removeprefix(base)
+            half = name if name.startswith("generated_") else name.removeprefix(base)
             halves.setdefault(half, {})[name] = _converted(array, name)
     counts = {half: _count(given) for half, given in halves.items()}
     if min(counts.values()) < 2 * LEAST:

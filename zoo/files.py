@@ -1,4 +1,4 @@
-"""How this package writes files: at once or not at all, and on the disk when it says so.
+"""Where and how this package writes files: at once or not at all, on the disk when it says so.
 
 And how it reads those that others may have altered: what is wrong with one is a `FileError`.
 """
@@ -13,6 +13,8 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+
+import platformdirs
 
 from zoo.errors import UserError
 
@@ -68,6 +70,12 @@ def read_json(path: pathlib.Path, missing: dict | None = None) -> dict:
             "it from a copy, or delete it"
         )
     return content
+
+
+def cache_directory() -> pathlib.Path:
+    """`$ZOO_CACHE`, or the user's cache directory of this package."""
+    chosen = os.environ.get("ZOO_CACHE")
+    return pathlib.Path(chosen or platformdirs.user_cache_dir("disentanglement-zoo")).expanduser()
 
 
 @contextlib.contextmanager

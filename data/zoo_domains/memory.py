@@ -1,4 +1,4 @@
-"""Images of two labelled domains in memory: other factor distributions, or another colour."""
+"""Images of two labelled domains in memory: other factors, another colour, men and women."""
 
 import dataclasses
 import pathlib
@@ -9,11 +9,11 @@ import numpy as np
 from zoo.data import splits, tfds_wrapped
 from zoo.data.dataset import Dataset, PickedImages
 from zoo.data.space import FactorSpace
-from zoo.data.zoo_domains.images import ColouredImages
+from zoo.data.zoo_domains.images import ColouredImages, HalvedImages
 from zoo.data.zoo_dsprites import memory as zoo_dsprites
 from zoo.data.zoo_shapes3d import memory as zoo_shapes3d
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 SEED = 2503
 DOMAINS = 2
 # Images of one domain.
@@ -27,10 +27,18 @@ class Rendered:
     Attributes:
         family: the module whose `rendered` config has the images.
         changing: the factors whose distribution depends on the domain.
+        halved: whether its images are made half as large.
     """
 
     family: ModuleType
     changing: tuple[str, ...]
+    halved: bool = False
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(H, W, C)`."""
+        height, width, channels = self.family.IMAGE_SHAPE
+        return (height // 2, width // 2, channels) if self.halved else (height, width, channels)
 
     @property
     def space(self) -> FactorSpace:
@@ -42,6 +50,11 @@ RENDERED = {
     "dsprites_two": Rendered(zoo_dsprites, ("shape", "scale")),
     "shapes3d_two": Rendered(zoo_shapes3d, ("wall_hue", "object_hue", "scale")),
 }
+RENDERED |= {f"{n}_32": dataclasses.replace(r, halved=True) for n, r in RENDERED.items()}
+# The attribute that is the domain.
+FACES = "Male"
+# The shapes of what is not rendered.
+PHOTOGRAPHS = {"two_colour_mnist": (32, 32, 3), "celeb_a_two": (64, 64, 3)}
 # Red and green: each domain has a channel of its own.
 COLOURS = np.array([[230, 40, 40], [40, 200, 70]])
 DIGIT_MARGIN = 2
@@ -49,6 +62,9 @@ DIGIT_MARGIN = 2
 CONFIGS = {
     "dsprites_two": "dSprites; shape and scale are distributed differently in the two domains",
     "shapes3d_two": "3D Shapes; wall hue, object hue and scale are distributed differently",
+    "dsprites_two_32": "the same images of dSprites at 32x32, means of 2x2 pixels",
+    "shapes3d_two_32": "the same images of 3D Shapes at 32x32, means of 2x2 pixels",
+    "celeb_a_two": "CelebA of TFDS at 64x64; the domain is the attribute Male",
     "two_colour_mnist": "MNIST of TFDS in two colours, 32x32; a digit is in one of the domains",
 }
 
@@ -94,11 +110,13 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
         directory: where tables are kept; those of other families lie beside it.
 
     Raises:
-        ValueError: TFDS has no MNIST and cannot download it.
+        ValueError: TFDS has no MNIST or CelebA and cannot download it.
     """
     name = f"zoo_domains/{config}"
     if config in RENDERED:
         return _rendered(name, RENDERED[config], directory)
+    if config == "celeb_a_two":
+        return _faces(name, directory)
     return _two_colour_mnist(name, directory)
 
 
@@ -114,8 +132,19 @@ def _rendered(name: str, chosen: Rendered, directory: pathlib.Path) -> Dataset:
         "factors": factors.astype(np.int32),
     }
     images = PickedImages(base.images, chosen.space.index(factors))
+    if chosen.halved:
+        images = HalvedImages(images)
     latents = chosen.space.values(factors).astype(np.float32)
     return Dataset(name, images, latents=latents, extras=extras)
+
+
+def _faces(name: str, directory: pathlib.Path) -> Dataset:
+    faces = tfds_wrapped.load("celeb_a", directory.parent / "celeb_a")
+    domain = faces.extras[FACES].astype(np.int32)
+    # Within a domain they stay in the order of TFDS, split after split.
+    ids = np.argsort(domain, kind="stable").astype(np.int32)
+    extras = {"domain": domain[ids], "split": faces.extras["split"][ids]}
+    return Dataset(name, PickedImages(faces.images, ids), extras=extras)
 
 
 def _two_colour_mnist(name: str, directory: pathlib.Path) -> Dataset:

@@ -12,13 +12,17 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
     """The configs of `memory`, with the domain and the factors or the digit."""
 
     VERSION = tfds.core.Version(memory.VERSION)
-    RELEASE_NOTES = {memory.VERSION: "Initial release."}
+    RELEASE_NOTES = {
+        "1.0.0": "Initial release.",
+        memory.VERSION: "Rendered sets at 32x32; CelebA.",
+    }
     BUILDER_CONFIGS = building.configs(memory.CONFIGS)
     HOMEPAGE = "https://github.com/jozerozero/Synergy_Disentanglement"
 
     def _features(self) -> dict[str, tfds.features.FeatureConnector]:
         rendered = memory.RENDERED.get(self.builder_config.name)
-        shape = rendered.family.IMAGE_SHAPE if rendered else (32, 32, 3)
+        config = self.builder_config.name
+        shape = rendered.image_shape if rendered else memory.PHOTOGRAPHS[config]
         features = {
             "image": tfds.features.Image(shape=shape, encoding_format="png"),
             "domain": tfds.features.ClassLabel(num_classes=memory.DOMAINS),
@@ -27,7 +31,7 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
             count = len(rendered.space.axes)
             features["factors"] = building.vector(count, dtype=np.int32)
             features["latents"] = building.vector(count)
-        else:
+        elif config == "two_colour_mnist":
             features["label"] = tfds.features.ClassLabel(num_classes=10)
         return features
 

@@ -24,13 +24,13 @@ class ZooDomainsTest(tfds.testing.DatasetBuilderTestCase):
     MOCK_OUT_FORBIDDEN_OS_FUNCTIONS = False
 
     def setUp(self):
-        """Makes the sets small, and MNIST without a download."""
+        """Makes the sets small, and MNIST and CelebA without a download."""
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         patches = [
             mock.patch.dict(memory.SIZES, _SIZES),
             mock.patch.dict(os.environ, {"ZOO_CACHE": folder.name}),
-            mock.patch.object(tfds_wrapped, "load", _digits),
+            mock.patch.object(tfds_wrapped, "load", _photographs),
         ]
         for rendered in memory.RENDERED.values():
             pictures = DenseImages(np.zeros((len(rendered.space), 1, 1, 1), np.uint8))
@@ -80,12 +80,14 @@ class _Grey(DenseImages):
         )
 
 
-def _digits(name: str, directory) -> Dataset:
+def _photographs(name: str, directory) -> Dataset:
     del directory
     sizes = {split: memory.DOMAINS * size for split, size in _SIZES.items()}
     count = sum(sizes.values())
-    pixels = np.random.default_rng(count).integers(0, 256, (count, 28, 28, 1), np.uint8)
-    extras = {"label": np.arange(count), "split": splits.labels(sizes)}
+    shape = (28, 28, 1) if name == "mnist" else (64, 64, 3)
+    pixels = np.random.default_rng(count).integers(0, 256, (count, *shape), np.uint8)
+    numbers = np.arange(count)
+    extras = {"label": numbers, "Male": numbers % 2 == 1, "split": splits.labels(sizes)}
     return Dataset(name, DenseImages(pixels), extras=extras)
 
 

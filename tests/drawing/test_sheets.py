@@ -225,3 +225,37 @@ def test_bad_input_is_explained(call, message):
     with pytest.raises(ValueError, match=message) as raised:
         call()
     assert "\n" not in str(raised.value)
+
+
+def test_generators_are_drawn_in_each_domain_and_along_each_latent():
+    from zoo.drawing import domains
+
+    calls = []
+
+    class Model:
+        latent_dim, domains = 3, 2
+
+        def generate(self, latents, domain):
+            calls.append((latents, domain))
+            grey = (latents[:, :1] > 0) * 0.5 + 0.5 * domain[:, None]
+            return np.broadcast_to(grey[:, :, None, None], (len(latents), 8, 8, 1))
+
+    drawn = domains.pictures(Model(), columns=4)
+    assert set(drawn) == {"domains", "latents"}
+    np.testing.assert_array_equal(calls[0][0], calls[1][0])
+    assert [set(domain) for _, domain in calls[:2]] == [{0}, {1}]
+    latents = calls[0][0]
+    # 64x64 cells: the middles of the two rows, at the right of the labels.
+    picture = drawn["domains"]
+    left = picture.shape[1] - 2 * sheets.GAP - 4 * 64 - 3 * sheets.GAP
+    for row, domain in enumerate((0, 1)):
+        for column in range(4):
+            y = 2 * sheets.GAP + row * (64 + sheets.GAP) + 32
+            x = left + column * (64 + sheets.GAP) + 32
+            expected = round(255 * (0.5 * (latents[column, 0] > 0) + 0.5 * domain))
+            assert picture[y, x].tolist() == [expected] * 3
+    varied = calls[2][0].reshape(3, 9, 3)
+    for latent in range(3):
+        np.testing.assert_allclose(varied[latent, :, latent], np.linspace(-2, 2, 9))
+        others = np.delete(varied[latent], latent, axis=1)
+        np.testing.assert_array_equal(others, np.delete(latents[:1], latent, 1).repeat(9, 0))

@@ -104,6 +104,6 @@ def test_without_an_interval_there_is_a_reason(name, needed, message):
 def test_every_need_of_a_score_is_known():
     """A new score says of what its images are, or has no interval for a reason."""
     without = {"mean_1", "covariance_1", "mean_2", "covariance_2", "relative_kl_errors"}
-    without |= {"mean_absolute_jacobian", "mixing_graph", "represent"}
+    without |= {"mean_absolute_jacobian", "mixing_graph", "represent", "factors_by_domain"}
     needs = {need.removesuffix("_test") for name in facts.names() for need in facts.of(name).needs}
     assert needs - intervals._ROWS - intervals._WHOLE == without

@@ -176,7 +176,7 @@ def test_the_released_flow_is_bounded_below_and_has_no_inverse():
 
 
 def test_the_released_flow_has_the_released_number_of_parameters():
-    """Li et al. 2025, their code: 31 and 40 a latent with ten units."""
+    """Li, Fan et al. 2025, their code: 31 and 40 a latent with ten units."""
     layer = DomainFlow(2, 3, "selu", units=10)
     assert layer.parameters().shape == (2, 3, 31 + 40)
 

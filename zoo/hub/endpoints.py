@@ -20,6 +20,7 @@ ARGUMENTS: Mapping[str, tuple[Callable[[Any], list], str]] = {
     "images": (lambda model: [None, *model.observation_shape], "float32"),
     "latents": (lambda model: [None, *model.latent_shape], "float32"),
     "values": (lambda model: [None, *model.values_shape], "float32"),
+    "domain": (lambda model: [None], "int32"),
     "count": (lambda model: [], "int32"),
     "seed": (lambda model: [2], "int32"),
 }
@@ -70,6 +71,8 @@ def _attribute(model: Any, name: str) -> Callable | None:
 def _posterior(model: Any) -> Callable | None:
     import tensorflow as tf
 
+    if not hasattr(model, "posterior"):
+        return None
     if model.posterior(tf.zeros([1, *model.observation_shape])) is None:
         return None
 
@@ -89,8 +92,11 @@ def _reconstruct(model: Any, images: "tf.Tensor") -> "tf.Tensor":
     return model.decode(model.encode(images))
 
 
-def _sample(model: Any, count: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
-    return model.decode(model.draw_prior(count, seed))
+def _sample(model: Any) -> Callable | None:
+    def sample(count, seed):
+        return model.decode(model.draw_prior(count, seed))
+
+    return sample if hasattr(model, "decode") else _attribute(model, "sample")
 
 
 def _jacobian(model: Any, latents: "tf.Tensor") -> "tf.Tensor":
@@ -126,7 +132,7 @@ class Endpoints:
     def reconstruct(self, images: Any) -> "tf.Tensor":
         """Images `[B, H, W, C]` encoded and decoded, in [0, 1]."""
 
-    @_endpoint(_of_decoder(_sample))
+    @_endpoint(_sample)
     def sample(self, count: int, seed: int | tuple[int, int] = 0) -> "tf.Tensor":
         """Images of `count` draws from the prior, `[count, H, W, C]` in [0, 1].
 
@@ -134,6 +140,18 @@ class Endpoints:
             count: how many, at least 1.
             seed: one integer or two; the same seed gives the same images.
         """
+
+    @_endpoint()
+    def generate(self, latents: Any, domain: Any) -> "tf.Tensor":
+        """Images of latents `[B, D]` in domains `[B]` (integers): `[B, H, W, C]` in [0, 1]."""
+
+    @_endpoint()
+    def style(self, latents: Any, domain: Any) -> "tf.Tensor":
+        """What a domain changes: latents `[B, D]` in domains `[B]` to `[B, S]`."""
+
+    @_endpoint()
+    def content(self, latents: Any) -> "tf.Tensor":
+        """What no domain changes: latents `[B, D]` to `[B, D - S]`."""
 
     @_endpoint(_of_decoder(_jacobian))
     def jacobian(self, latents: Any) -> "tf.Tensor":

@@ -12,7 +12,7 @@ import tensorflow as tf
 from zoo import files
 from zoo.errors import UserError
 from zoo.hub import endpoints, package
-from zoo.models.base import Encoder
+from zoo.models.base import Encoder, Generator
 
 
 class Exported(tf.Module):
@@ -22,7 +22,7 @@ class Exported(tf.Module):
     `posterior` at most.
     """
 
-    def __init__(self, model: Encoder):
+    def __init__(self, model: Encoder | Generator):
         super().__init__()
         self.model = model
         for endpoint in endpoints.DECLARED.values():
@@ -31,7 +31,7 @@ class Exported(tf.Module):
                 setattr(self, endpoint.name, tf.function(function, specs))
 
 
-def _spec(argument: str, model: Encoder) -> tf.TensorSpec:
+def _spec(argument: str, model: Encoder | Generator) -> tf.TensorSpec:
     shape, dtype = endpoints.ARGUMENTS[argument]
     return tf.TensorSpec(shape(model), dtype, name=argument)
 

@@ -50,18 +50,26 @@ class Pretrained(Endpoints):
     @property
     def image_shape(self) -> tuple[int, ...]:
         """`(H, W, C)`, or the shape of another observation."""
+        if self._generates:
+            return tuple(self._answer("generate").shape[1:])
         return self._argument_shape("encode")
 
     @property
     def latent_size(self) -> int:
         """`D`, the number of latents."""
-        codes = self._endpoint("encode").concrete_functions[0].structured_outputs
-        return codes.shape[1:].num_elements()
+        if self._generates:
+            return self._argument_shape("generate")[0]
+        return self._answer("encode").shape[1:].num_elements()
 
     def call_endpoint(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """The SavedModel's answer to arguments that are checked and converted first."""
         endpoint = self._endpoint(name)
-        return endpoint(*(self._taken(name, key, value) for key, value in arguments.items()))
+        taken = {key: self._taken(name, key, value) for key, value in arguments.items()}
+        if {"latents", "domain"} <= set(taken):
+            counts = [taken[key].shape[0] for key in ("latents", "domain")]
+            if None not in counts and counts[0] != counts[1]:
+                raise InputError(f"{name}: {counts[0]} latents, but {counts[1]} domains")
+        return endpoint(*taken.values())
 
     def _taken(self, name: str, argument: str, value: Any) -> "tf.Tensor":
         """One argument as the SavedModel takes it."""
@@ -69,6 +77,8 @@ class Pretrained(Endpoints):
 
         if argument == "images":
             return self._images(name, value)
+        if argument == "domain":
+            return self._domains(name, value)
         if argument == "count":
             if np.ndim(value) or int(value) != value or value < 1:
                 raise InputError(f"{name}: count is {value!r}; it must be a positive integer")
@@ -80,6 +90,33 @@ class Pretrained(Endpoints):
             # Any integer is a seed: the endpoint takes its low 32 bits.
             return tf.constant(pair.astype(np.uint32).view(np.int32))
         return tf.cast(self._checked(name, value, argument), tf.float32)
+
+    def _domains(self, name: str, value: Any) -> "tf.Tensor":
+        """The domains of a batch, `[B]` int32."""
+        import tensorflow as tf
+
+        domains = tf.convert_to_tensor(value)
+        if domains.shape.rank != 1 or not domains.dtype.is_integer:
+            raise InputError(
+                f"{name}: domain of shape {tuple(domains.shape)} and type {domains.dtype.name}, "
+                "wanted an integer for each of the latents, [B]"
+            )
+        count = (self.card.get("input") or {}).get("domains")
+        if count and tf.executing_eagerly() and tf.size(domains) > 0:
+            least, most = int(tf.reduce_min(domains)), int(tf.reduce_max(domains))
+            if not 0 <= least <= most < count:
+                raise InputError(
+                    f"{name}: domains in {least}..{most}; this model has 0..{count - 1}"
+                )
+        return tf.cast(domains, tf.int32)
+
+    @property
+    def _generates(self) -> bool:
+        """Whether it makes images of latents and domains, and has no codes."""
+        return callable(getattr(self.model, "generate", None))
+
+    def _answer(self, name: str) -> "tf.TensorSpec":
+        return self._endpoint(name).concrete_functions[0].structured_outputs
 
     def _endpoint(self, name: str) -> Any:
         endpoint = getattr(self.model, name, None)

@@ -267,3 +267,34 @@ def flat_features(network: keras.Model, name: str) -> keras.Model:
             "it with keras.layers.Flatten()"
         )
     return network
+
+
+class Generator(Model):
+    """A model that makes images of latents and a domain, and has no code of images.
+
+    Attributes:
+        observation_shape: the shape of one image.
+        latent_dim: the number D of latents, N(0, I).
+        domains: the number U of domains.
+    """
+
+    observation_shape: tuple[int, ...]
+    latent_dim: int
+    domains: int
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """The shape of the latents of one image, `(D,)`."""
+        return (self.latent_dim,)
+
+    def generate(self, latents: tf.Tensor, domain: tf.Tensor) -> tf.Tensor:
+        """Images of latents `[B, D]` in domains `[B]` int32: `[B, ...]` float32 in [0, 1]."""
+        raise NotImplementedError
+
+    def call(self, latents: tf.Tensor, domain: tf.Tensor) -> tf.Tensor:
+        """What the model as a function gives: images of latents and domains."""
+        return self.generate(latents, domain)
+
+    def sample(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """`count` images from a stateless seed `[2]`, as many of each domain up to one."""
+        raise NotImplementedError

@@ -19,7 +19,7 @@ tfd = tfp.distributions
 class FlowPrior(keras.layers.Layer):
     """`p(z|u) = prod_k N(F_uk(z_k); 0, 1) |F_uk'(z_k)|` with normal posteriors.
 
-    The prior of CG-VAE (Li et al. 2025, eq. 8): independent latents whose distributions change
+    The prior of CG-VAE (Li, Fan et al. 2025, eq. 8): independent latents whose distributions change
     with the domain u, by monotone functions F. With affine F it is the normal prior of iVAE
     (Khemakhem et al. 2020). The KL has no closed form; `-log p(z|u) - H(q)` of the one sample z
     that the reconstruction takes is an unbiased estimate of it.

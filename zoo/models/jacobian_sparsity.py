@@ -15,7 +15,7 @@ _SCAD_A = 3.7
 
 @gin.register
 class JacobianSparsity:
-    r"""Sparsity of the mixing (Li et al. 2025, CG-VAE): `sum_ik p(J_ik s_k)` at latents z.
+    r"""Sparsity of the mixing (Li, Fan et al. 2025, CG-VAE): `sum_ik p(J_ik s_k)` at latents z.
 
     J is the exact Jacobian of the decoder, p the penalty, |t| by default. The paper's term has
     `s_k = 1`. But where the prior is learned the latents have no scale of their own: `z_k -> c z_k`

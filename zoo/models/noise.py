@@ -29,3 +29,12 @@ def standard_normal(shape, seed: tf.Tensor) -> tf.Tensor:
     uniform = tf.cast(tf.bitwise.right_shift(bits, 8), tf.float32) * 2.0**-24 + 0.5
     radius = tf.sqrt(-2.0 * tf.math.log(uniform[0] + 2.0**-25))
     return radius * tf.cos(2.0 * math.pi * uniform[1])
+
+
+def standard_uniform(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Uniform numbers strictly between 0 and 1, the same with and without XLA."""
+    bits = tf.random.stateless_uniform(
+        shape, seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
+    )
+    # 23 bits and a half are exact in float32, below 1 too.
+    return (tf.cast(tf.bitwise.right_shift(bits, 9), tf.float32) + 0.5) * 2.0**-23 + 0.5

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import SettingError
-from zoo.models.noise import standard_normal
+from zoo.models.noise import standard_normal, standard_uniform
 
 tfd = tfp.distributions
 
@@ -99,7 +99,7 @@ class LaplacePrior(NormalPrior):
 
     def sample(self, shape, seed: tf.Tensor) -> tf.Tensor:
         """See `Prior.sample`; `b log(u)` with a random sign."""
-        uniform = 2 * _uniform(shape, seed) - 1
+        uniform = 2 * standard_uniform(shape, seed) - 1
         return -self.scale * tf.sign(uniform) * tf.math.log1p(-tf.abs(uniform))
 
 
@@ -128,7 +128,7 @@ class LogisticPrior(NormalPrior):
 
     def sample(self, shape, seed: tf.Tensor) -> tf.Tensor:
         """See `Prior.sample`; `s logit(u)`."""
-        uniform = _uniform(shape, seed)
+        uniform = standard_uniform(shape, seed)
         return self.scale * (tf.math.log(uniform) - tf.math.log1p(-uniform))
 
 
@@ -160,7 +160,7 @@ class UniformPrior:
         """See `Prior.draw`; by the inverse of the distribution function."""
         loc, scale = posterior.loc, posterior.scale
         low, high = (_phi((end - loc) / scale) for end in (posterior.low, posterior.high))
-        uniform = low + (high - low) * _uniform(tf.shape(loc), seed)
+        uniform = low + (high - low) * standard_uniform(tf.shape(loc), seed)
         # Rounded to 0 or 1 the quantile is infinite.
         uniform = tf.clip_by_value(uniform, 1e-7, 1 - 1e-7)
         return tf.clip_by_value(loc + scale * tf.math.ndtri(uniform), posterior.low, posterior.high)
@@ -174,7 +174,7 @@ class UniformPrior:
 
     def sample(self, shape, seed: tf.Tensor) -> tf.Tensor:
         """See `Prior.sample`."""
-        return self.half_width * (2 * _uniform(shape, seed) - 1)
+        return self.half_width * (2 * standard_uniform(shape, seed) - 1)
 
 
 def folded_normal_mean(mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
@@ -193,12 +193,3 @@ def folded_normal_mean(mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
 
 def _phi(values: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.math.erfc(-values / math.sqrt(2))
-
-
-def _uniform(shape, seed: tf.Tensor) -> tf.Tensor:
-    """Uniform numbers strictly between 0 and 1, the same with and without XLA."""
-    bits = tf.random.stateless_uniform(
-        shape, seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
-    )
-    # 23 bits and a half are exact in float32, below 1 too.
-    return (tf.cast(tf.bitwise.right_shift(bits, 9), tf.float32) + 0.5) * 2.0**-23 + 0.5

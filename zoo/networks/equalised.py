@@ -36,16 +36,12 @@ class _Equalised(keras.layers.Layer):
         self.rate = rate
         self._gain = rate / math.sqrt(math.prod(kernel_shape[:-1]))
         normal = keras.initializers.RandomNormal(stddev=1 / rate)
-        self.kernel = self.weight(kernel_shape, normal, "kernel")
+        self.kernel = self.add_weight(kernel_shape, normal, name="kernel", autocast=False)
         self.bias = None
         if bias is not None:
             start = keras.initializers.Constant(bias / rate)
-            self.bias = self.weight(kernel_shape[-1:], start, "bias")
+            self.bias = self.add_weight(kernel_shape[-1:], start, name="bias", autocast=False)
         self.built = True
-
-    def weight(self, shape: tuple[int, ...], initializer, name: str) -> keras.Variable:
-        """A weight that replicas may average, as moving averages of weights do."""
-        return self.add_weight(shape, initializer, name=name, autocast=False, aggregation="mean")
 
     def scaled_kernel(self) -> tf.Tensor:
         """The kernel as it is used, float32."""

@@ -191,6 +191,8 @@ class DomainFlow(keras.layers.Layer):
         units: of each layer or block.
         layers: sigmoidal layers.
         hidden: the width of the network.
+        rate: what its outputs are multiplied by. Adam moves weights at one rate whatever their
+            gradients; with 0.01 functions move as slowly as the mapping networks of StyleGAN.
 
     Raises:
         SettingError: an unknown kind, or a number that is not positive.
@@ -204,6 +206,7 @@ class DomainFlow(keras.layers.Layer):
         units: int = 8,
         layers: int = 2,
         hidden: int = 32,
+        rate: float = 1.0,
         name: str = "domain_flow",
     ):
         super().__init__(dtype="float32", name=name)
@@ -214,7 +217,10 @@ class DomainFlow(keras.layers.Layer):
         for key, number in numbers.items():
             if number < 1:
                 raise SettingError(f"DomainFlow.{key} is {number}; give at least 1")
+        if rate <= 0:
+            raise SettingError(f"DomainFlow.rate is {rate}; give a positive number")
         self.domains, self.latent_dim, self.kind, self.units = domains, latent_dim, kind, units
+        self.rate = rate
         layers = {"affine": 0, "sigmoidal": layers, "selu": 2}[kind]
         # The parts of a latent's parameters: shift and scale, or what each layer takes.
         if kind == "selu":
@@ -225,18 +231,21 @@ class DomainFlow(keras.layers.Layer):
             self._shared = [self.add_weight(s, start, name=n) for n, s in shapes.items()]
         else:
             self._sizes = [1, 1, *[units] * (3 * layers)]
-        self.hidden_layer = keras.layers.Dense(hidden, activation="silu", name="hidden")
+        # Not in the policy of mixed precision: the functions are in float32.
+        self.hidden_layer = keras.layers.Dense(
+            hidden, activation="silu", dtype="float32", name="hidden"
+        )
         self.hidden_layer.build((None, domains))
         self.last_layer = keras.layers.Dense(
-            latent_dim * sum(self._sizes), kernel_initializer="zeros", name="last"
+            latent_dim * sum(self._sizes), kernel_initializer="zeros", dtype="float32", name="last"
         )
         self.last_layer.build((None, hidden))
         self.built = True
 
     def parameters(self) -> tf.Tensor:
         """The raw parameters of all functions, `[domains, n, P]`."""
-        features = self.hidden_layer(tf.eye(self.domains))
-        return tf.reshape(self.last_layer(features), [self.domains, self.latent_dim, -1])
+        outputs = self.rate * self.last_layer(self.hidden_layer(tf.eye(self.domains)))
+        return tf.reshape(outputs, [self.domains, self.latent_dim, -1])
 
     def call(self, domain: tf.Tensor) -> tfb.Bijector:
         """`F_u` of B examples' domains, `[B]` integers: a bijector of `[B, n]` latents."""

@@ -60,7 +60,6 @@ class StyleGenerator(keras.Model):
             keras.initializers.RandomNormal(stddev=1.0),
             name="constant",
             autocast=False,
-            aggregation="mean",
         )
         before = [filters[0], *filters]
         self.convolutions, self.colours = [], []
@@ -85,9 +84,12 @@ class StyleGenerator(keras.Model):
                 )
             )
         self.strengths = [
-            self.add_weight((), "zeros", name=f"noise_{i}", autocast=False, aggregation="mean")
+            self.add_weight((), "zeros", name=f"noise_{i}", autocast=False)
             for i in range(len(self.convolutions))
         ]
+        _hold(self, [*self.mapping_network, *self.convolutions, *self.colours])
+        for i, strength in enumerate(self.strengths):
+            setattr(self, f"noise_{i}", strength)
         # The last colours have a style of their own; the others share that of a convolution.
         self.layers_count = len(self.convolutions) + 1
         self.built = True
@@ -160,14 +162,14 @@ class StyleDiscriminator(keras.Model):
         sides = _sides(observation_shape, filters, "style_discriminator")[::-1]
         self.group = group
         self.colours = EqualisedConv2D(observation_shape[-1], filters[0], 1, name="colours")
-        self.blocks = [
-            (
+        self.blocks = []
+        for side, a, b in zip(sides[:-1], filters[:-1], filters[1:], strict=True):
+            self.blocks += [
                 EqualisedConv2D(a, a, name=f"block_{side}_first"),
                 EqualisedConv2D(a, b, down=True, name=f"block_{side}_second"),
                 EqualisedConv2D(a, b, 1, down=True, bias=None, name=f"block_{side}_skip"),
-            )
-            for side, a, b in zip(sides[:-1], filters[:-1], filters[1:], strict=True)
-        ]
+            ]
+        _hold(self, self.blocks)
         last = filters[-1]
         self.last = EqualisedConv2D(last + 1, last, name="last")
         self.dense = EqualisedDense(16 * last, last, name="dense")
@@ -178,7 +180,8 @@ class StyleDiscriminator(keras.Model):
     def call(self, images: tf.Tensor, domains: tf.Tensor) -> tf.Tensor:
         """Images `[B, H, H, C]` centred at zero and one-hot domains `[B, U]` to logits `[B]`."""
         features = leaky_relu(self.colours(images))
-        for first, second, skip in self.blocks:
+        for k in range(0, len(self.blocks), 3):
+            first, second, skip = self.blocks[k : k + 3]
             inner = leaky_relu(second(leaky_relu(first(features))))
             features = (inner + skip(features)) * 0.5**0.5
         features = leaky_relu(self.last(minibatch_deviation(features, self.group)))
@@ -186,6 +189,12 @@ class StyleDiscriminator(keras.Model):
         outputs = self.head(features)
         embedded = normalise_second_moment(self.embedding(domains))
         return tf.reduce_sum(outputs * embedded, axis=-1) * outputs.shape[-1] ** -0.5
+
+
+def _hold(model: keras.Model, layers: Sequence[keras.layers.Layer]) -> None:
+    """Makes layers attributes of a model: checkpoints do not look into its lists."""
+    for layer in layers:
+        setattr(model, layer.name, layer)
 
 
 @gin.configurable

@@ -7,7 +7,7 @@ from zoo import config, data, evaluation, gin_files, runs, scoring
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 from zoo.hub.export import export
-from zoo.models.base import Encoder, Model
+from zoo.models.base import Encoder, Generator, Model
 from zoo.report import page
 from zoo.training import assembly, metrics, selection
 from zoo.training.assembly import Parts
@@ -16,8 +16,8 @@ from zoo.training.settings import Settings
 
 
 def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: Mapping) -> None:
-    """Scores and exports the model of a run, where it has a code, and writes the report."""
-    if isinstance(parts.model, Encoder):
+    """Scores and exports the model of a run, if it encodes or generates, and writes the report."""
+    if isinstance(parts.model, Encoder | Generator):
         dataset = parts.tested
         model = assembly.exportable(settings, dataset, parts.model)
         scores = evaluation.evaluate(
@@ -26,14 +26,15 @@ def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: 
         runs.write_text(folder.scores, scoring.text(scoring.flat(scores)))
         metrics.write_scores(folder, settings.steps, scoring.headline(scores))
         text = gin_files.read(folder.config)
-        export(model, folder.saved_model, text, card(dataset, text, manifest, scores))
+        export(model, folder.saved_model, text, card(model, dataset, text, manifest, scores))
     page.write_from_run(folder.path)
 
 
-def card(dataset: Dataset, text: str, manifest: Mapping, scores: Mapping) -> dict:
+def card(model: Model, dataset: Dataset, text: str, manifest: Mapping, scores: Mapping) -> dict:
     """What an exported model says of itself.
 
     Args:
+        model: that is exported.
         dataset: the one it is scored on, or another of the same observations.
         text: its gin config.
         manifest: of its run.
@@ -47,7 +48,11 @@ def card(dataset: Dataset, text: str, manifest: Mapping, scores: Mapping) -> dic
         **{key: manifest[key] for key in kept if key in manifest},
         "config": text,
         "scores": scoring.headline(scores),
-        "input": {"shape": list(dataset.images.shape[1:]), "maximum": dataset.images.maximum},
+        "input": {
+            "shape": list(dataset.images.shape[1:]),
+            "maximum": dataset.images.maximum,
+            **({"domains": model.domains} if isinstance(model, Generator) else {}),
+        },
     }
 
 
@@ -87,4 +92,5 @@ def export_run(run_dir: str, out: pathlib.Path, trust: bool = False) -> dict:
     model, dataset, step = restore(config.made(Settings), folder)
     scores = folder.scored()
     text = gin_files.read(folder.config)
-    return export(model, out, text, card(dataset, text, {**folder.facts(), "steps": step}, scores))
+    facts = {**folder.facts(), "steps": step}
+    return export(model, out, text, card(model, dataset, text, facts, scores))

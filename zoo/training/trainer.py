@@ -12,10 +12,10 @@ from absl import logging
 from zoo import evaluation, runs
 from zoo.data import sampling
 from zoo.data.dataset import Dataset
-from zoo.drawing import sheets, slots
+from zoo.drawing import domains, sheets, slots
 from zoo.errors import UserError
 from zoo.evaluation.regime import dead_latents
-from zoo.models.base import Autoencoder, Model
+from zoo.models.base import Autoencoder, Generator, Model
 from zoo.stopping import Stopping
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import Loop, means
@@ -43,6 +43,11 @@ class Pictures:
 
     def draw(self, step: int) -> None:
         """Replaces the pictures by those of now; models without images or codes have none."""
+        if isinstance(self._model, Generator):
+            for name, picture in domains.pictures(self._model).items():
+                self._log.image(step, name, picture)
+                sheets.write(self._folder.images / f"{name}.png", picture)
+            return
         if not self._drawn:
             return
         if hasattr(self._model, "slot_images"):

@@ -6,7 +6,7 @@ runs was made; those of the paper's text are marked so in the notes.
 
 from zoo.papers.results import last
 from zoo.papers.spec import Claim, Column, Row, Table
-from zoo.papers.synergy import pictures, runs
+from zoo.papers.synergy import images, pictures, runs
 
 GRAPHS = ("shared_pair", "banded", "dense_turned")
 DOMAINS = (1, 2, 3, 5, 9)
@@ -186,4 +186,5 @@ TABLES = (
     _misspecification_table(),
     _changes_table(),
     _total_table(),
+    *images.TABLES,
 )
