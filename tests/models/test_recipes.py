@@ -37,6 +37,7 @@ train.steps = 3
 
 @pytest.fixture(autouse=True)
 def _clean():
+    gin.clear_config()
     yield
     gin.clear_config()
 
@@ -96,15 +97,15 @@ def test_what_no_file_can_hold_is_said_with_the_remedy(tmp_path):
 def test_a_foreign_config_executes_no_module(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    pathlib.Path("foreign_module.py").write_text("raise AssertionError('executed')\n")
+    pathlib.Path("unknown_module.py").write_text("raise AssertionError('executed')\n")
     made = VAE(SHAPE, encoder=mlp_encoder, decoder=mlp_decoder).get_config()
     for line in (
-        "import foreign_module",
-        "from __gin__ import dynamic_registration\nimport foreign_module",
+        "import unknown_module",
+        "from __gin__ import dynamic_registration\nimport unknown_module",
     ):
         with pytest.raises(config.ConfigError, match="imports .*; import it first, if you trust"):
             VAE.from_config({**made, "gin": f"{line}\n{TEXT}"})
-    assert "foreign_module" not in sys.modules
-    unknown = {"configurable": "foreign_module.encoder", "plain": True}
-    with pytest.raises(config.ConfigError, match="is not registered with gin; import foreign_mod"):
+    assert "unknown_module" not in sys.modules
+    unknown = {"configurable": "unknown_module.encoder", "plain": True}
+    with pytest.raises(config.ConfigError, match="is not registered with gin; import unknown_mod"):
         VAE.from_config({**made, "arguments": {**made["arguments"], "encoder": unknown}})

@@ -38,7 +38,7 @@ def test_the_figure_is_of_all_runs(tmp_path):
         (task,) = tasks.of_rows([row], "cpu", tmp_path, seeds=1)
         task.folder.mkdir(parents=True)
         (task.folder / "config.gin").write_text("train.seed = 0")
-        (task.folder / "manifest.json").write_text("{}")
+        (task.folder / "manifest.json").write_text('{"steps": 10, "batch_size": 64}')
         scores = {name: {"score": float(k * j)} for j, name in enumerate(SCORES.values())}
         (task.folder / "scores.json").write_text(json.dumps(scores))
         (task.folder / "DONE").touch()

@@ -185,7 +185,7 @@ def test_the_decoders_start_from_the_chosen_runs_and_the_encoders_stay(run):
         chosen = weights(run / written[kind][0] / "saved_model" / "model.weights.h5")
         assert len(chosen) == 10
         for name, before in chosen.items():
-            apart = [np.abs(now - before).max() for now in trained if now.shape == before.shape]
+            apart = [np.abs(now - before).max() for now in trained if np.shape(now) == before.shape]
             if name.startswith("decoder"):
                 # 18 steps of Adam at 1e-3.
                 assert 0 < min(apart) < 0.03, name

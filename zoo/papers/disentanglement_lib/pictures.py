@@ -2,8 +2,10 @@
 
 import numpy as np
 import scipy.stats
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from zoo.drawing.palette import LIGHT
 from zoo.papers import results
 
 
@@ -21,7 +23,8 @@ def rank_correlations(found: dict, columns) -> Figure:
     figure = Figure(figsize=(5.2, 4.4), layout="constrained")
     axes = figure.subplots()
     matrix = correlations(values)
-    axes.imshow(np.nan_to_num(matrix), cmap="coolwarm", vmin=-100, vmax=100)
+    colours = LinearSegmentedColormap.from_list("", [LIGHT[n] for n in ("cold", "card", "heat")])
+    axes.imshow(np.nan_to_num(matrix), colours, vmin=-100, vmax=100)
     for (row, column), value in np.ndenumerate(matrix):
         text = "–" if np.isnan(value) else f"{value:.0f}"
         dark = abs(np.nan_to_num(value)) > 60

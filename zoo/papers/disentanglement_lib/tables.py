@@ -45,7 +45,10 @@ def _row(dataset: str, method: str, strength: float) -> Row:
     )
     # The ramp takes the share of the training that it takes in theirs.
     ramp = (f"linear_ramp.steps = {_CPU_STEPS // 3}",) if method == "annealed_vae" else ()
-    reduced = (f"train.steps = {_CPU_STEPS}", "Adam.learning_rate = 1e-3", *ramp)
+    # Players keep their balance: the discriminator has the rate of the VAE in theirs, too.
+    adams = ("Adam", "discriminator_adam") if method == "factor_vae" else ("Adam",)
+    rates = (f"{adam}.learning_rate = 1e-3" for adam in adams)
+    reduced = (f"train.steps = {_CPU_STEPS}", *rates, *ramp)
     run = Run(
         f"study/{dataset}/{method}_{strength}",
         f"{GIN}{method}_dsprites.gin",
