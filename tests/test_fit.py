@@ -39,6 +39,7 @@ class DroppedVAE(VAE):
 def _in_a_folder_of_her_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    gin.clear_config()
     yield
     gin.clear_config()
 
