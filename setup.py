@@ -65,6 +65,7 @@ setup(
             "ruff>=0.12",
             "setuptools>=77",
         ],
+        "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
         "portable": ["jax>=0.6.2"],
         "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],
