@@ -57,9 +57,10 @@ setup(
     ],
     extras_require={
         "test": [
-            "build>=1.2",
             "dill>=0.3.7",
             "hypothesis>=6.100",
+            "ipykernel>=6.29",
+            "nbclient>=0.10",
             "pytest>=8.0",
             "pytest-xdist>=3.5",
             "ruff>=0.12",
