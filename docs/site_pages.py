@@ -18,16 +18,13 @@ from typing import Any
 
 import site_links
 
+from zoo.__main__ import COMMANDS
 from zoo.data import catalog, tfds_wrapped
 from zoo.evaluation import citations, facts, index
 from zoo.hub import registry
 from zoo.papers import catalog as papers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-COMMANDS = (
-    "train", "evaluate", "reproduce", "sweep", "perturb", "export", "import_loop", "hub.__main__",
-    "data.preview",
-)  # fmt: skip
 # Sections of the README that are pages of the guide; the first screen is the home page.
 GUIDE = ("Install", "Train", "Score", "Reproduce", "Your own parts", "Pretrained models")
 # Texts that are pages as they are, if the repository has them.
@@ -458,13 +455,13 @@ def _reference() -> Iterator[Page]:
 def _commands() -> Page:
     """What every command says of itself."""
     lines = ["# Commands", ""]
-    for name in COMMANDS:
-        module = importlib.import_module(f"zoo.{name}")
+    lines += ["Each is `zoo NAME`, and the same as `python -m` with its module.", ""]
+    for name, (module, about) in COMMANDS.items():
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-            module.main.parse(["--help"])
-        title = f"zoo.{name}".removesuffix(".__main__")
-        lines += [f"## `python -m {title}`", "", "```text", said.getvalue().rstrip(), "```", ""]
+            importlib.import_module(module).main.parse(["--help"])
+        about = f"{about[0].upper()}{about[1:]}."
+        lines += [f"## zoo {name}", "", about, "", "```text", said.getvalue().rstrip(), "```", ""]
     return Page("reference/commands.md", "\n".join(lines))
 
 
