@@ -31,7 +31,7 @@ def score(
     Args:
         model: as `zoo.load` takes it.
         dataset: a name for `zoo.data.load`; by default the one its training was to be scored on.
-        metrics: a suite, or scores with commas between.
+        metrics: a suite, or comma-separated scores.
         seed: of everything sampled, or several.
         chance: whether chance levels are computed, too.
         bootstrap: how many times images are resampled for intervals, 0 for none.

@@ -1,7 +1,7 @@
 """Draws a whole Sprites set into two files: in parallel, resumable, complete or not there at all.
 
 Images are drawn in blocks. `done` holds one byte a block, set when the block is on disk, so that an
-interrupted run goes on where it stopped; every image depends on its number alone, so the bytes do
+interrupted run resumes; every image depends on its number alone, so the bytes do
 not depend on who drew it. The folder gets its name when all of it is there.
 """
 
@@ -147,9 +147,7 @@ def _run(partial: pathlib.Path, config: Config, workers: int) -> None:
     for process, error in zip(processes, errors, strict=True):
         if process.returncode:
             reason = (error.strip().splitlines() or ["it was killed"])[-1]
-            raise OSError(
-                f"drawing into {partial} stopped: {reason}; run again to go on from there"
-            )
+            raise OSError(f"drawing into {partial} stopped: {reason}; run again to resume")
 
 
 def work(partial: str, config: str, part: int, parts: int) -> None:

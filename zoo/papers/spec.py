@@ -33,7 +33,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A training that tables take numbers from, whatever its seed.
+    """A training run that tables take numbers from, whatever its seed.
 
     Attributes:
         name: its folder; two runs of one name are the same run.
@@ -109,7 +109,7 @@ class Row:
         paper: what the paper gives, by column; None for a dash.
         group: the series it belongs to in a figure.
         x: its abscissa in a figure.
-        note: what is to be known of it alone, one line.
+        note: what to know about it alone, one line.
     """
 
     name: str

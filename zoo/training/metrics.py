@@ -19,7 +19,7 @@ class MetricsLog:
 
     Args:
         folder: the run's folder.
-        step: where the run goes on; later records, of an interrupted try, are dropped.
+        step: where the run resumes; later records, of an interrupted try, are dropped.
         begun: the last step that must have a record.
     """
 
@@ -56,7 +56,7 @@ class MetricsLog:
         }
         if not self._path.exists():
             logging.warning(
-                "%s was removed while the run goes on: its records up to step %d are lost",
+                "%s was removed during the run: its records up to step %d are lost",
                 *(self._path, self.last["step"] if self.last else 0),
             )
             self._file.close()
@@ -96,7 +96,7 @@ def write_settings(folder: runs.RunFolder, text: str) -> None:
     with contextlib.closing(_events(folder)) as events, events.as_default(step=0):
         # Indented by four, Markdown leaves a text as it is.
         tf.summary.text("config", "".join(f"    {line}\n" for line in text.splitlines()))
-        # The trial is named by its values: a run that is gone on with stays one row.
+        # The trial is named by its values: a run that is resumed stays one row.
         api.hparams(values)
 
 

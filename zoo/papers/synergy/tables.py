@@ -1,6 +1,6 @@
 """Li, Fan et al. 2025: does sparsity of the mixing make up for missing domains?
 
-The paper's own numbers could not be had. The orders below were written down before any of these
+The paper's own numbers were not available. The orders below were written down before any of these
 runs was made; those of the paper's text are marked so in the notes.
 """
 
@@ -29,7 +29,7 @@ _FLOORS = (
     ".8 (`facts` of a set, see `data/zoo_synthetic/README.md`)."
 )
 _DATA = "A seed draws graph, mixing, sources and initial weights; rows of one set share its data."
-_OURS = "The paper's numbers and settings could not be had; data, networks and settings are ours."
+_OURS = "The paper's numbers and settings were not available; data, networks and settings are ours."
 
 
 def _less(lower: str, higher: str) -> Claim:
