@@ -70,7 +70,7 @@ def prepare() -> None:
 
 
 def restore(recorded: Mapping | None) -> None:
-    """Takes the oneDNN setting that a run was begun with, unless it is too late or the user's.
+    """Takes the oneDNN setting that a run began with, unless it is too late or the user's.
 
     Args:
         recorded: what `describe` gave then; None for a new run.
@@ -124,7 +124,7 @@ def precision(asked: str = AUTO, recorded: str | None = None) -> Precision:
         UserError: TensorFlow cannot compute in it here.
     """
     if asked == AUTO:
-        chosen = Precision(recorded, "the run was begun in it") if recorded else _best()
+        chosen = Precision(recorded, "the run began in it") if recorded else _best()
     else:
         chosen = Precision(asked, "as configured")
     if chosen.name == BFLOAT16:

@@ -61,4 +61,4 @@ def test_another_setting_of_onednn_is_warned_of(tmp_path, capsys):
     (run / "DONE").unlink()
     capsys.readouterr()
     train_command.main([*SHORT, f"--run_dir={run}"])
-    assert "warning: the run was begun with" in capsys.readouterr().err
+    assert "warning: the run began with" in capsys.readouterr().err
