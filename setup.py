@@ -76,6 +76,7 @@ setup(
     extras_require={
         "test": [
             "dill>=0.3.7",
+            "huggingface_hub>=1.0",
             "hypothesis>=6.100",
             "ipykernel>=6.29",
             "nbclient>=0.10",
@@ -85,6 +86,7 @@ setup(
             "setuptools>=77",
         ],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
+        "hub": ["huggingface_hub>=1.0"],
         "portable": ["jax>=0.6.2"],
         "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],

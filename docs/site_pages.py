@@ -307,7 +307,7 @@ def _modules(package: str) -> list[str]:
 
 def _models() -> Iterator[Page]:
     settings = {path: path.read_text() for path in sorted((ROOT / "gin").rglob("*.gin"))}
-    hub = {name: str(registry.find(name).config) for name in registry.names()}
+    hub = {name: str(registry.find(name).facts.get("config")) for name in registry.names()}
     rows, pages = [], []
     for module in _modules("zoo.models"):
         names = _configurables(module)
@@ -392,15 +392,15 @@ def _card(name: str) -> str:
         "Version": f"{entry.version} (all: {', '.join(registry.versions(name))})",
         "Size": f"{entry.size / 1e6:.1f} MB in {len(entry.files)} files",
         "Licence of the weights": entry.licence,
-        "Trained by": f"`{entry.command}`",
+        "Trained by": f"`{entry.facts.get('command', '')}`",
     }
     lines += [*(f"- **{key}:** {value}" for key, value in rows.items()), ""]
-    if entry.scores:
-        scores = [(f"`{score}`", f"{value:.4g}") for score, value in entry.scores.items()]
+    if entry.facts.get("scores"):
+        scores = [(f"`{score}`", f"{value:.4g}") for score, value in entry.facts["scores"].items()]
         lines += ["## Scores", "", "Of this one run.", "", _table(("score", "value"), scores), ""]
     files = [(f"`{p}`", f["size"], f"`{f['sha256'][:16]}…`") for p, f in entry.files.items()]
     lines += ["## Files", "", _table(("file", "bytes", "sha256 begins"), files), ""]
-    lines += ["## Config", "", "```python", str(entry.config or "").strip(), "```", ""]
+    lines += ["## Config", "", "```python", str(entry.facts.get("config") or "").strip(), "```", ""]
     return "\n".join(lines)
 
 

@@ -26,7 +26,7 @@ from zoo.data import tables
 from zoo.data.zoo_dsprites import memory as dsprites
 from zoo.errors import UserError
 from zoo.hub import __main__ as hub_command
-from zoo.hub import package, registry
+from zoo.hub import package, places
 from zoo.report import page
 
 TOY = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "toy.gin"
@@ -108,8 +108,8 @@ def cards(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Tria
 def registries(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
     """`zoo.hub list` with a damaged registry, and the search for each of its models."""
     del run
-    sound, path = registry.PATH.read_bytes(), folder / "registry.json"
-    with mock.patch.object(registry, "PATH", path):
+    sound, path = (places.BUILT_IN / places.REGISTRY).read_bytes(), folder / places.REGISTRY
+    with mock.patch.object(places, "BUILT_IN", folder):
         for seed in seeds:
             random_ = random.Random(seed)
             damaged = _of_json if seed % 2 else mutations.of_bytes

@@ -13,48 +13,13 @@ import pytest
 
 import zoo.hub
 from zoo.errors import UserError
-from zoo.hub import download, endpoints, package, registry
+from zoo.hub import download, endpoints, package, places
 from zoo.hub.load import InputError
+from zoo.hub.publish import publish
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 H, W, C, D = 4, 6, 1, 3
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """A linear autoencoder, exported."""
-    import tensorflow as tf
-    import tensorflow_probability as tfp
-
-    from zoo.hub.export import export
-    from zoo.models.base import Autoencoder
-
-    size = H * W * C
-
-    class Linear(Autoencoder):
-        observation_shape, latent_dim = (H, W, C), D
-
-        def __init__(self):
-            super().__init__()
-            drawn = np.random.default_rng(0).uniform(0, 0.3, (D, size)).astype(np.float32)
-            self.kernel = self.add_weight(shape=drawn.shape)
-            self.kernel.assign(drawn)
-            self.built = True
-
-        def encode(self, images):
-            return tf.reshape(images, [-1, size]) @ tf.transpose(self.kernel)
-
-        def posterior(self, images):
-            return tfp.distributions.MultivariateNormalDiag(self.encode(images))
-
-        def decode(self, latents):
-            return tf.reshape(tf.tanh(latents @ self.kernel), [-1, H, W, C])
-
-    directory = tmp_path_factory.mktemp("export") / "saved_model"
-    card = {"scores": {"mig": 0.1}, "versions": {}, "input": {"maximum": 1}}
-    export(Linear(), directory, "beta = 4\n", card | {"config": "beta = 4"})
-    return directory
 
 
 @pytest.fixture(scope="session")
@@ -182,7 +147,8 @@ def test_an_empty_batch_passes(model):
 
 
 def test_loading_by_name_is_loading_what_was_registered(exported, model, images):
-    registry.register(exported, NAME, VERSION, licence="x", description="x", command="x")
+    texts = {"licence": "x", "description": "x", "command": "x"}
+    publish(exported, places.BUILT_IN, name=NAME, version=VERSION, **texts)
     named = zoo.hub.load(NAME)
     assert named.path == download.fetch(NAME, VERSION)
     assert named.card["name"] == NAME and repr(named) == f"Pretrained({NAME!r})"
@@ -198,7 +164,7 @@ def test_a_run_folder_is_a_path(exported, model, images):
 
 def test_unknown_names_and_paths_name_the_nearest(entry):
     for given in ("betavae/dsprite", "/nowhere/beta_vae", "./x"):
-        with pytest.raises(UserError, match=f"{given!r} is no directory .* 'beta_vae/dsprites'"):
+        with pytest.raises(UserError, match=f"^{given!r} is no dir.* 'beta_vae/dsprites'"):
             zoo.hub.load(given)
     with pytest.raises(UserError, match="no version '7'"):
         zoo.hub.load(NAME, "7")

@@ -177,23 +177,27 @@ def load(
     name_or_path: str | os.PathLike,
     version: str | None = None,
     kind: type[Pretrained] = Pretrained,
+    hub: str | None = None,
 ) -> Pretrained:
     """Loads a pretrained model by name, or an exported one by path.
 
-    A name of the registry wins over a directory of the same name; write `./` before the latter.
-    Every file is checked against its recorded sha256 before TensorFlow sees it.
+    A name of this package's own hubs wins over a directory of the same name (write `./` before the
+    latter), and a directory over a name of the hubs in `ZOO_HUB`. Every file is checked against its
+    recorded sha256 before TensorFlow sees it.
 
     Args:
         name_or_path: a name of `names()`, an exported model's directory, or a run folder.
         version: of a named model; the newest if None.
         kind: what it becomes.
+        hub: the address of the hub whose model is meant: a folder, https or `hf://owner/repo`; by
+            default the first that has the name.
 
     Raises:
-        RegistryError: there is no such name or path; the message names the nearest.
-        FetchError: no mirror has the model intact.
+        RegistryError: there is no such name, path or hub; the message names the nearest.
+        FetchError: neither the hub nor a mirror has the model intact.
         PackageError: the directory is not a whole, unaltered model.
     """
-    path = _resolve(name_or_path, version)
+    path = _resolve(name_or_path, version, hub)
     card = package.verify(path)
     import tensorflow as tf
 
@@ -205,21 +209,32 @@ def load(
     return kind(path, card, model)
 
 
-def _resolve(name_or_path: str | os.PathLike, version: str | None) -> pathlib.Path:
-    if isinstance(name_or_path, str) and name_or_path in registry.names():
-        return download.fetch(name_or_path, version)
+def _resolve(name_or_path: str | os.PathLike, version: str | None, hub: str | None) -> pathlib.Path:
     if not isinstance(name_or_path, str | os.PathLike):
         raise InputError(
             f"{name_or_path!r} is no name and no path of a model; give a str or a Path"
         )
+    named = registry.is_name(name_or_path)
+    if hub is not None or (named and registry.is_own(name_or_path)):
+        return download.fetch(os.fspath(name_or_path), version, hub)
     given = os.fspath(name_or_path)[:200]
+    if "://" in given:
+        raise InputError(
+            f"{given} is an address; a model is loaded by zoo.load(name, hub=address), and "
+            "python -m zoo.hub list --hub=address lists the names"
+        )
     path = pathlib.Path(name_or_path)
     try:
         path = path.expanduser()
         there = path.is_dir()
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, ValueError):
         # The name is too long, or names a user whom this machine does not know.
         there = False
+    if not there and named:
+        try:
+            return download.fetch(os.fspath(name_or_path), version)
+        except registry.UnknownModel as error:
+            raise registry.UnknownModel(f"{given!r} is no directory, and {error}") from None
     if not there:
         raise registry.RegistryError(
             f"{given!r} is no directory and no pretrained model; {registry.nearest(given)}"
