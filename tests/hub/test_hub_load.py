@@ -1,8 +1,11 @@
 """Loaded models: endpoints, what they take, and loading without this package."""
 
+import base64
 import inspect
+import io
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +13,10 @@ import types
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import zoo.hub
+from zoo.drawing import sheets
 from zoo.errors import UserError
 from zoo.hub import download, endpoints, package, places
 from zoo.hub.load import InputError
@@ -292,10 +297,12 @@ def test_in_a_notebook_a_model_shows_card_picture_and_scores(model, exported, tm
     copy = tmp_path / "copy"
     shutil.copytree(exported, copy)
     (copy / "pictures").mkdir()
-    (copy / "pictures" / "traversals.png").write_bytes(b"published")
+    sheets.write(copy / "pictures" / "traversals.png", np.full((900, 800, 3), 7, np.uint8))
     package.seal(copy, {"name": "<b>x</b>", "scores": {"a<": 0.25}, "description": "a & b"})
     html = zoo.hub.load(copy)._repr_html_()
-    assert "data:image/png;base64,cHVibGlzaGVk'" in html
+    data = re.search("data:image/png;base64,([^']*)'", html)[1]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert shown.shape == (450, 400, 3) and (shown == 7).all()
     assert "&lt;b&gt;x" in html and "a &amp; b" in html and "<b>" not in html and "a&lt;" in html
 
 

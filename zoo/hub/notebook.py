@@ -4,10 +4,15 @@ import base64
 from html import escape
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from zoo.hub import model_card, package
 
 # What a thumbnail shows where the package has no picture: latents, values of each.
 _ROWS, _STEPS = 6, 7
+# Pixels of a published picture that is shown.
+_WIDTH = 400
 _FACTS = ("description", "model", "dataset", "steps", "seed", "licence", "command")
 
 
@@ -51,7 +56,9 @@ def _thumbnail(model: Any) -> bytes | None:
 
     for relative in sorted(model.card["files"]):
         if relative.startswith(f"{model_card.PICTURES}/traversals"):
-            return package.inside(model.path, relative).read_bytes()
+            with Image.open(package.inside(model.path, relative)) as picture:
+                picture.thumbnail((_WIDTH, 2 * _WIDTH))
+                return sheets.png(np.asarray(picture.convert("RGB")))
     if not {"encode", "decode"} <= set(model.endpoints) or len(model.image_shape) != 3:
         return None
     return sheets.png(model.traversals(steps=_STEPS, limit=_ROWS))

@@ -20,7 +20,7 @@ from absl import logging
 from zoo import files
 from zoo.hub import package, places
 from zoo.hub.places import Place, RegistryError, UnknownModel
-from zoo.hub.transfer import Unavailable
+from zoo.hub.transfer import Unavailable, offline
 
 FORMAT = 1
 
@@ -168,7 +168,10 @@ def read(place: Place) -> Models:
         content = place.registry()
     except Unavailable as error:
         if path.is_file():
-            logging.warning("the hub %s: %s; its registry of earlier is used", place.address, error)
+            if not offline():
+                logging.warning(
+                    "the hub %s: %s; its registry of earlier is used", place.address, error
+                )
             return before
         raise RegistryError(f"the hub {place.address} cannot be read: {error}") from None
     models = checked(content, place.address, place.pin)
@@ -290,7 +293,13 @@ def _first(name: str, version: str | None, asked: Sequence[Place]) -> tuple[Plac
         raise RegistryError("; ".join([line, *silent]))
     shown = str(name)[:_SHOWN]
     line = f"no pretrained model is named {shown!r}; {_nearest(shown, sorted(set(known)))}"
-    raise UnknownModel("; ".join([line, *silent]))
+    # An installed package has a part of the models that the repository has.
+    more = (
+        ["set ZOO_HUB to ask more hubs"]
+        if [each.folder for each in asked] == [places.BUILT_IN]
+        else []
+    )
+    raise UnknownModel("; ".join([line, *silent, *more]))
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
