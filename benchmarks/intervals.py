@@ -30,7 +30,7 @@ FORMS = {
     "modularity:knn": {"estimator": "knn"},
     "mig:symbols": {"discrete_codes": True},
     "factor_vae_score": {"num_train": 300, "num_eval": 150, "batch_size": 16},
-    "beta_vae_score": {"num_train": 300, "num_test": 150, "batch_size": 16},
+    "beta_vae_score": {"num_train": 300, "num_eval": 150, "batch_size": 16},
     "disentanglement_score": {"categorical": False},
 }
 CHEAP = (

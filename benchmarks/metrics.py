@@ -1,5 +1,6 @@
 """Time and agreement of the scores beside plain implementations, in one run.
 
+    python benchmarks/metrics.py --targets  # a table: the suite, intervals, a million rows
     python benchmarks/metrics.py
     python benchmarks/metrics.py --skip_sklearn  # without the slow reference of DCI
     python benchmarks/metrics.py --dci rotated --seed 1 --rows 6000  # DCI alone, on other codes
@@ -22,6 +23,7 @@ import argparse
 import resource
 import time
 import warnings
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import threadpoolctl
@@ -128,21 +130,78 @@ def peak_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def large(rows: int = 1_000_000) -> None:
-    """Prints time and memory for a million rows of ten codes."""
+def large(rows: int = 1_000_000) -> Iterator[tuple[str, float, float, float, float]]:
+    """Scores a million rows of ten codes: name, value, seconds, those of the processor, peak."""
     rng = np.random.default_rng(0)
     factors = rng.integers(SIZES, size=(rows, 5))
     codes = rng.normal(size=(rows, 10)).astype(np.float32)
     codes[:, :5] += factors
-    print(f"{rows} rows, {peak_gib():.2f} GiB with the arrays")
     for name, (_, needs) in PLAIN.items():
         needed = [{"codes": codes, "factors": factors}[need] for need in needs]
-        found, seconds, processor = measured(lambda n=name, a=needed: getattr(evaluation, n)(*a))
-        print(
-            f"{name:27s} {found['score']:8.4f} {seconds:7.2f} s ({processor:.2f} s of the "
-            f"processor)   peak {peak_gib():.2f} GiB",
-            flush=True,
-        )
+        found, *spent = measured(lambda n=name, a=needed: getattr(evaluation, n)(*a))
+        yield name, found["score"], *spent, peak_gib()
+
+
+def intervals_of_the_fast_suite(case, times: int) -> tuple[dict, float, float]:
+    """The table of the fast suite with intervals, and the seconds it took."""
+    arrays = dict(zip(("codes", "factors", "codes_test", "factors_test"), case, strict=True))
+    return measured(lambda: evaluation.evaluate_arrays(arrays, "fast", bootstrap=times))
+
+
+def standard_suite(case) -> dict[str, Callable]:
+    """The array scores of the standard suite, and `irs`, of codes of the kind `partial`."""
+    # The grid's codes in a table, as `zoo.evaluation.represent` keeps them once encoded.
+    grid = np.stack(np.unravel_index(np.arange(np.prod(SIZES)), SIZES), axis=1)
+    table = codes_of(grid, "partial").astype(np.float32)
+    strides = np.cumprod((1, *SIZES[:0:-1]))[::-1]
+
+    def represent(rows: np.ndarray) -> np.ndarray:
+        return table[rows @ strides]
+
+    return {
+        "mig": lambda: evaluation.mig(*case[:2]),
+        "modularity": lambda: evaluation.modularity(*case[:2]),
+        "sap": lambda: evaluation.sap(*case),
+        "explicitness": lambda: evaluation.explicitness(*case),
+        "dci": lambda: evaluation.dci(*case),
+        "factor_vae": lambda: evaluation.factor_vae_score(represent, SIZES, 0),
+        "beta_vae": lambda: evaluation.beta_vae_score(represent, SIZES, 0),
+        "irs": lambda: evaluation.irs(*case[:2]),
+        "ds": lambda: evaluation.disentanglement_score(*case[:2], [True] + 4 * [False]),
+        "factor_vae, a vote at a time": lambda: plain_factor_vae(represent, TRAIN + TEST),
+    }
+
+
+def targets(case, million: list) -> None:
+    """Prints what the targets are about as a Markdown table, plain formulas beside.
+
+    Args:
+        case: codes and factors, of training and test.
+        million: what `large` gave, before anything else took memory.
+    """
+    suite = standard_suite(case)
+    one_by_one = suite.pop("factor_vae, a vote at a time")
+    plain = {name: (lambda p=p, n=n: p(*case[: len(n)])) for name, (p, n) in PLAIN.items()}
+    plain |= {"sap": lambda: plain_sap(*case), "factor_vae": one_by_one}
+    suite["mcc"] = lambda: evaluation.mcc(*case[:2])
+    suite["gaussian_total_correlation"] = lambda: evaluation.gaussian_total_correlation(case[0])
+    cells, total = [], np.zeros(2)
+    for name, score in suite.items():
+        _, *spent = measured(score)
+        total += spent
+        theirs = [f"{x:.2f} s" for x in measured(plain[name])[1:]] if name in plain else ["", ""]
+        cells.append((name, *(f"{x:.2f} s" for x in spent), *theirs, ""))
+    rows = f"together, {len(case[0]):,} and {len(case[2]):,} rows"
+    together = rows, *(f"{x:.2f} s" for x in total), "", "", "20 s"
+    _, *spent = intervals_of_the_fast_suite(case, 200)
+    of_intervals = "intervals of the fast suite, 200 times", *(f"{x:.2f} s" for x in spent)
+    cells += [together, (*of_intervals, "", "", "10 s")]
+    for name, _, *spent, peak in million:
+        what = f"{name}, 1,000,000 rows, peak {peak:.2f} GiB"
+        cells.append((what, *(f"{x:.2f} s" for x in spent), "", "", "10 s, 2 GB"))
+    header = "", "clock", "processor", "plain: clock", "plain: processor", "target"
+    for row in (header, ("---",) * len(header), *cells):
+        print(f"| {' | '.join(row)} |")
 
 
 def measured(function):
@@ -243,6 +302,7 @@ def compare_encoding(name: str, rounds: int = 5, count: int = 8192, batch: int =
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--targets", action="store_true", help="only a table beside the targets")
     parser.add_argument("--skip_sklearn", action="store_true", help="leave the slow reference out")
     parser.add_argument("--dci", nargs="+", choices=KINDS, help="only DCI, on these codes")
     parser.add_argument("--seed", type=int, default=0, help="of factors and codes (0)")
@@ -251,8 +311,10 @@ def main() -> None:
     parser.add_argument("--bootstrap", type=int, help="only intervals, with so many resamplings")
     parser.add_argument("--large", action="store_true", help="only a million rows")
     options = parser.parse_args()
+    million = list(large()) if options.large or options.targets else []
     if options.large:
-        large()
+        for name, value, seconds, processor, peak in million:
+            print(f"{name:27s} {value:8.4f} {seconds:7.2f} s ({processor:.2f} s)   {peak:.2f} GiB")
         return
     if options.encoding:
         compare_encoding(options.encoding)
@@ -269,43 +331,24 @@ def main() -> None:
     small = tuple(part[:300] for part in cases["partial"])
     evaluation.dci(*small), evaluation.sap(*small), evaluation.explicitness(*small)
     print(f"{cut} training and {options.rows - cut} test rows, seed {options.seed}")
+    if options.targets:
+        targets(cases["partial"], million)
+        return
     if options.bootstrap:
-        names = ("codes", "factors", "codes_test", "factors_test")
-        arrays = dict(zip(names, cases["partial"], strict=True))
-        how = {"bootstrap": options.bootstrap}
-        table, seconds, processor = measured(
-            lambda: evaluation.evaluate_arrays(arrays, "fast", **how)
-        )
+        table, *spent = intervals_of_the_fast_suite(cases["partial"], options.bootstrap)
         for name, row in table.items():
             low, high = row["interval"]
             print(f"{name:27s} {row['score']:.4f} {low:.4f} to {high:.4f} {row['seconds']:6.2f} s")
-        print(f"together {seconds:.2f} s ({processor:.2f} s of the processor)")
+        print(f"together {spent[0]:.2f} s ({spent[1]:.2f} s of the processor)")
         return
     if options.dci:
         for kind in options.dci:
             compare_dci(cases[kind], kind)
         return
 
-    # The grid's codes in a table, as `zoo.evaluation.represent` keeps them once encoded.
-    grid = np.stack(np.unravel_index(np.arange(np.prod(SIZES)), SIZES), axis=1)
-    table = codes_of(grid, "partial").astype(np.float32)
-    strides = np.cumprod((1, *SIZES[:0:-1]))[::-1]
-
-    def represent(rows: np.ndarray) -> np.ndarray:
-        return table[rows @ strides]
-
     case, total = cases["partial"], np.zeros(2)
-    suite = {
-        "mig": lambda: evaluation.mig(*case[:2]),
-        "modularity": lambda: evaluation.modularity(*case[:2]),
-        "sap": lambda: evaluation.sap(*case),
-        "explicitness": lambda: evaluation.explicitness(*case),
-        "dci": lambda: evaluation.dci(*case),
-        "factor_vae": lambda: evaluation.factor_vae_score(represent, SIZES, 0),
-        "beta_vae": lambda: evaluation.beta_vae_score(represent, SIZES, 0),
-        "irs": lambda: evaluation.irs(*case[:2]),
-        "ds": lambda: evaluation.disentanglement_score(*case[:2], [True] + 4 * [False]),
-    }
+    suite = standard_suite(case)
+    one_by_one = suite.pop("factor_vae, a vote at a time")
     print("representation `partial`")
     for name, score in suite.items():
         result, *spent = measured(score)
@@ -315,7 +358,7 @@ def main() -> None:
     compare_plain({"codes": case[0], "factors": case[1]})
     plain, seconds, processor = measured(lambda: plain_sap(*case))
     print(f"sap with a machine a pair {plain:.4f} {seconds:.2f} s ({processor:.2f} s)")
-    _, plain = timed(lambda: plain_factor_vae(represent, TRAIN + TEST))
+    _, plain = timed(one_by_one)
     _, ours = timed(suite["factor_vae"])
     print(f"factor_vae: one vote at a time {plain:.2f} s, ours {ours:.2f} s: {plain / ours:.1f}x")
     if not options.skip_sklearn:

@@ -15,7 +15,7 @@ CI = (ROOT / ".ci" / "run").read_text()
 ELSEWHERE = {
     "make train": (".ci/run", "python -m zoo.train --gin_file=gin/beta_vae.gin"),
     "make test": (".ci/run", "make test"),
-    "pip install .": ("tests/test_wheel.py", '"build", "--wheel"'),
+    "pip install .": ("tests/test_wheel.py", "build_meta.build_wheel"),
     "python -m zoo.train --gin_file=gin/beta_vae.gin": (".ci/run", "--gin_file=gin/beta_vae.gin"),
     "python -m zoo.train --gin_file=gin/beta_vae.gin --run_dir=runs/beta8 "
     "--gin_bindings='BetaVAE.beta = 8.0'": (".ci/run", "--gin_bindings="),

@@ -161,6 +161,7 @@ def work(partial: str, config: str, part: int, parts: int) -> None:
         part: the first block, counted from 0.
         parts: the number of workers.
     """
+    parent = os.getppid()
     config = Config(**json.loads(config))
     paths = [pathlib.Path(partial) / name for name in _FILES]
     offsets = [np.load(path, mmap_mode="r").offset for path in paths]
@@ -172,6 +173,8 @@ def work(partial: str, config: str, part: int, parts: int) -> None:
         for block in missing:
             if block % parts != part:
                 continue
+            if os.getppid() != parent:  # it was killed, and another may be at work
+                return
             start = block * BLOCK
             drawn = draw(config, start, min(start + BLOCK, config.total))
             for file, offset, array in zip(files, offsets, drawn, strict=True):

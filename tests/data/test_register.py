@@ -127,6 +127,20 @@ def test_pytorch_takes_it():
     assert first["image"].dtype == torch.uint8 and second["factors"].tolist() == [[1, 1], [1, 2]]
 
 
+def test_pytorch_shuffles_a_part_of_a_shipped_one():
+    torch = pytest.importorskip("torch")
+    dataset = data.load("zoo_synthetic/linear[train[:64]]")
+    seeds = torch.Generator().manual_seed(0)
+    loader = torch.utils.data.DataLoader(dataset, batch_size=16, shuffle=True, generator=seeds)
+    batches = list(loader)
+    ids = torch.cat([batch["index"] for batch in batches])
+    assert ids.tolist() != sorted(ids.tolist()) and set(ids.tolist()) == set(dataset.ids.tolist())
+    for name, values in (("image", dataset.images[:]), ("latents", dataset.latents)):
+        found = torch.cat([batch[name] for batch in batches])
+        assert found.dtype == torch.float32
+        np.testing.assert_array_equal(found[ids.argsort()], values)
+
+
 def test_it_is_described_in_a_few_lines():
     data.register("mine", IMAGES, space=SPACE, extras={"masks": np.zeros((6, 2, 2), np.uint8)})
     assert repr(data.load("mine[train[:4]]")) == (

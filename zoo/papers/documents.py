@@ -26,6 +26,7 @@ What this package makes of the papers' claims and tables. Written by `python -m 
 are at hand (`--out`).
 """
 RECORDS = "results"
+COMPUTED = "none, it is computed"
 
 
 def write(table: Table, out: pathlib.Path) -> list[pathlib.Path]:
@@ -53,7 +54,7 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
         out: the folder of all runs.
 
     Returns:
-        The names of the tables that have runs.
+        The names of the tables that have runs, and of those whose figure needs none.
 
     Raises:
         UserError: there is no run, and the file may tell of others.
@@ -69,6 +70,8 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
             )
         runs.write_text(file, INTRO + "\nNo run has finished yet.\n")
         return names
+    computed = {name for name, table in catalog.tables().items() if table.computed}
+    names = [name for name in found if name in {*names, *computed}]
     sections: dict[str, list[str]] = {}
     for name in names:
         table = catalog.tables()[name]
@@ -236,11 +239,13 @@ def _figure(name: str) -> pathlib.Path:
 def _draw(
     table: Table, found: dict[str, list[Result]], path: pathlib.Path, limit: int | None = None
 ) -> pathlib.Path | None:
-    if table.figure is None or not any(r[0].folders for r in found.values() if r):
+    has_runs = any(r[0].folders for r in found.values() if r)
+    if table.figure is None or not (has_runs or table.computed):
         return None
     drawn = {name: [r for r in rows if r.folders] for name, rows in found.items()}
     figure = table.figure(drawn, table.columns)
-    illustrations.save(figure, path, limit, illustrations.caption(drawn))
+    made_of = COMPUTED if table.computed else illustrations.caption(drawn)
+    illustrations.save(figure, path, limit, made_of)
     return path
 
 

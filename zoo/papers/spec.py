@@ -176,6 +176,7 @@ class Table:
         claims: orders that are tested.
         notes: what differs from the paper, one line each.
         figure: `(results by row, columns) -> matplotlib figure`, for figures.
+        computed: whether the figure is computed and takes no runs; then there are no rows.
         discard: which finished runs are left out, or None.
     """
 
@@ -187,6 +188,7 @@ class Table:
     notes: tuple[str, ...] = ()
     figure: Callable | None = None
     discard: Discard | None = None
+    computed: bool = False
 
     def row(self, name: str) -> Row:
         """The row of that name."""
