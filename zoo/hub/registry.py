@@ -45,8 +45,7 @@ class Entry:
         version: numbers and dots, for example `1.0.0`.
         hub: where it is published.
         files: relative path -> `{"sha256", "size"}`, the card included.
-        facts: what else the registry says, as the card: `description` and `licence` of the weights
-            (an SPDX identifier), `command` that trained it, `config`, `scores`, ...
+        facts: all that the registry says of it but the files, by the keys of the card.
     """
 
     name: str
@@ -64,6 +63,21 @@ class Entry:
     def licence(self) -> str:
         """Of the weights, an SPDX identifier."""
         return self.facts["licence"]
+
+    @property
+    def command(self) -> str:
+        """The command that trained it."""
+        return self.facts["command"]
+
+    @property
+    def config(self) -> Any:
+        """Its configuration, as in its card."""
+        return self.facts.get("config")
+
+    @property
+    def scores(self) -> Any:
+        """Its scores, as in its card."""
+        return self.facts.get("scores")
 
     @property
     def folder(self) -> str:
