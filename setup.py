@@ -23,7 +23,7 @@ setup(
     packages=[*find_packages(include=["zoo", "zoo.*"]), *GIN_PACKAGES],
     package_data={
         **{name: ["*.gin"] for name in GIN_PACKAGES},
-        "zoo": ["**/*.json", "**/*.html", "**/*.md", "hub/store/**/*"],
+        "zoo": ["**/*.json", "**/*.html", "**/*.md", "hub/store/**/*", "explorer/*"],
         "zoo.data": ["**/*.md", "**/*.bib", "**/*.txt", "**/*.tsv", "**/*.npz", "**/*.json"],
     },
     install_requires=[
@@ -65,6 +65,7 @@ setup(
             "ruff>=0.12",
             "setuptools>=77",
         ],
+        "browser": ["playwright>=1.49"],
         "portable": ["jax>=0.6.2"],
         "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],
