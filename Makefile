@@ -6,7 +6,7 @@ ARGS ?=
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test lint benchmark faults docs notebooks pictures clean
+.PHONY: train test lint benchmark faults docs kernels notebooks pictures clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/python -m zoo.train --gin_file=gin/beta_vae.gin --run_dir=$(RUN) $(ARGS)
@@ -37,6 +37,16 @@ pictures: $(INSTALLED)
 
 faults: $(INSTALLED)
 	$(VENV)/bin/python -m tests.faults
+
+# What the explorer computes with; needs clang, lld and llvm (Debian's packages of these names).
+kernels: zoo/explorer/kernels.wasm
+
+zoo/explorer/kernels.wasm: zoo/explorer/kernels.c
+	clang --target=wasm32 -O3 -msimd128 -nostdlib -ffreestanding -Wall -Werror -Wl,--no-entry \
+		-Wl,--export=__heap_base -Wl,--strip-all -o $@ $<
+	sha256sum $< | head -c 64 > $@.source
+	llvm-objcopy --add-section=source=$@.source $@
+	rm $@.source
 
 $(INSTALLED): setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)

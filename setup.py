@@ -41,7 +41,7 @@ setup(
     packages=[*find_packages(include=["zoo", "zoo.*"]), *GIN_PACKAGES],
     package_data={
         **{name: ["*.gin"] for name in GIN_PACKAGES},
-        "zoo": ["**/*.json", "**/*.html", "**/*.md", "hub/store/**/*"],
+        "zoo": ["**/*.json", "**/*.html", "**/*.md", "hub/store/**/*", "explorer/*"],
         "zoo.data": ["**/*.md", "**/*.bib", "**/*.txt", "**/*.tsv", "**/*.npz", "**/*.json"],
     },
     install_requires=[
@@ -85,6 +85,7 @@ setup(
             "ruff>=0.12",
             "setuptools>=77",
         ],
+        "browser": ["playwright>=1.49"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
         "hub": ["huggingface_hub>=1.0"],
         "portable": ["jax>=0.6.2"],

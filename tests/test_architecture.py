@@ -20,7 +20,7 @@ ROOMS = (
     ("zoo.models",),
     ("zoo.hub",),
     ("zoo.report",),
-    ("zoo.scoring",),
+    ("zoo.explorer", "zoo.scoring"),
     ("zoo.training",),
     ("zoo.perturbation",),
     ("zoo.portable",),

@@ -27,6 +27,8 @@ from zoo.report import contents
 
 # How many runs of the same folder a report is compared with.
 _NEIGHBOURS = 50
+# The page of `zoo.explore` beside a report.
+EXPLORER = "explorer.html"
 CAPTIONS = {
     "reconstructions": "Images above what the model makes of them.",
     "traversals": "One code with each latent varied in turn, the most informative latent first.",
@@ -66,6 +68,7 @@ def write(
     scores: Mapping[str, Mapping | float] | None = None,
     figures: Mapping[str, bytes | np.ndarray | str] | None = None,
     load: str | None = None,
+    explorer: str | None = None,
     name: str = "index.html",
     table: Table | None = None,
     charts_by_title: Mapping[str, Sequence[str]] | None = None,
@@ -84,6 +87,7 @@ def write(
         figures: pictures by name in their order: PNG files, `[H, W, 3]` uint8 arrays, or the SVG
             text of `zoo.drawing.charts`, which is trusted.
         load: the path of the run as a user would type it; names it in the code that loads it.
+        explorer: the page beside this one in which the model runs.
         name: of the file, another one for a page that is not alone in its folder.
         table: a table of texts, above all else.
         charts_by_title: sections of charts as SVG text, which is trusted, below it.
@@ -114,6 +118,7 @@ def write(
         tables=contents.part_tables(scores, *axes),
         config=config.strip("\n"),
         manifest=manifest if summary else "",
+        explorer=explorer,
         load=[json.dumps(p, ensure_ascii=False) for p in (load, f"{load}/saved_model") if load],
     )
     path = pathlib.Path(folder) / name
@@ -154,6 +159,7 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
         scores=folder.scored(),
         figures=pictures,
         load=run.as_posix() if (run / "saved_model").is_dir() else None,
+        explorer=EXPLORER if (folder.report / EXPLORER).is_file() else None,
     )
 
 
