@@ -13,7 +13,7 @@ COMMANDS = {
     "evaluate": ("zoo.evaluate", "score a run, a pretrained model, or arrays of codes and factors"),
     "reproduce": ("zoo.reproduce", "rerun a table of a paper beside its numbers"),
     "sweep": ("zoo.sweep", "train every value of a setting with several seeds"),
-    "hub": ("zoo.hub.__main__", "list, fetch, verify and register pretrained models"),
+    "hub": ("zoo.hub.__main__", "find, download, verify and publish pretrained models"),
     "preview": ("zoo.data.preview", "draw a contact sheet of a data set"),
     "perturb": ("zoo.perturb", "train a perturbation that misleads VAEs"),
     "export": ("zoo.export", "export a run as a SavedModel, or the rest of its training"),

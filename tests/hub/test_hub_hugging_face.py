@@ -12,6 +12,9 @@ huggingface_hub = pytest.importorskip(
     "huggingface_hub", reason="huggingface_hub is not installed: pip install -e '.[hub]'"
 )
 
+# No attribute of the package before something imports it.
+pytest.importorskip("huggingface_hub.constants")
+
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 REPO = "hf://lab/models"
 

@@ -106,6 +106,7 @@ def test_without_an_answer_the_registry_of_earlier_serves(hub, serve, monkeypatc
     assert "HTTP 503" in line and line.endswith("its registry of earlier is used")
     monkeypatch.setenv("ZOO_OFFLINE", "1")
     assert download.fetch(NAME, hub=web.address) == path
+    assert len(warned(caplog)) == 1, "who is offline by choice knows it"
     shutil.rmtree(places.kept(places.of(web.address)))
     with pytest.raises(registry.RegistryError, match="not asked, ZOO_OFFLINE is set"):
         download.fetch(NAME, hub=web.address)

@@ -39,6 +39,15 @@ def test_an_unknown_name_is_answered_with_the_nearest(sealed, entry):
         registry.find("factorvae/cars")
 
 
+def test_without_another_hub_the_line_tells_of_more(entry, tmp_path, monkeypatch):
+    with pytest.raises(registry.UnknownModel, match="set ZOO_HUB to ask more hubs$"):
+        registry.find("x")
+    publish(places.BUILT_IN / NAME / VERSION, tmp_path / "hub")
+    monkeypatch.setenv("ZOO_HUB", str(tmp_path / "hub"))
+    with pytest.raises(registry.UnknownModel, match=r"\(all: beta_vae/dsprites\)$"):
+        registry.find("x")
+
+
 def test_an_empty_registry_says_so():
     with pytest.raises(registry.RegistryError, match="no model is registered"):
         registry.find("x")

@@ -17,7 +17,7 @@ OURS = (places.BUILT_IN, places.REPOSITORY)
 ENTRIES = [entry for folder in OURS for entry in registry.entries(str(folder))]
 NEWEST = list({entry.name: entry for entry in sorted(ENTRIES, key=_version)}.values())
 # The others are perturbations, whose configs name runs.
-TRAINED = [entry for entry in NEWEST if "train.model" in entry.facts["config"]]
+TRAINED = [entry for entry in NEWEST if "train.model" in entry.config]
 
 
 @pytest.fixture(autouse=True)
@@ -30,14 +30,14 @@ def _shipped(monkeypatch):
 
 def test_registries_and_folders_agree():
     for entry in ENTRIES:
-        assert entry.licence and entry.description and entry.facts["command"]
+        assert entry.licence and entry.description and entry.command
         stored = entry.hub.folder / entry.folder
         package.check(stored, entry.files)
         card = package.verify(stored)
         assert (card["name"], card["version"]) == (entry.name, entry.version)
         assert (card["config"], card.get("scores")) == (
-            entry.facts["config"],
-            entry.facts.get("scores"),
+            entry.config,
+            entry.scores,
         )
 
 

@@ -60,7 +60,7 @@ def lines(entries: Sequence[Entry], sort: str = "") -> list[str]:
 
 
 def _scores(entry: Entry) -> dict[str, float]:
-    return model_card.numbers(entry.facts.get("scores"))
+    return model_card.numbers(entry.scores)
 
 
 def _holds(text: str, part: str) -> bool:
@@ -81,4 +81,4 @@ def _of_model(entry: Entry) -> str:
 
 
 def _everything(entry: Entry) -> str:
-    return f"{entry.name} {entry.description} {entry.facts.get('config')}"
+    return f"{entry.name} {entry.description} {entry.config}"

@@ -122,7 +122,9 @@ def _staged(
         path.parent.mkdir(exist_ok=True)
         shutil.copyfile(source, path)
     try:
-        text = model_card.text(card, address, package.contents(stage))
+        # Where a folder lies is nobody else's business, and another's when it is served.
+        shown = address if address.startswith("hf://") else "the address of this hub"
+        text = model_card.text(card, shown, package.contents(stage))
     except ImportError:
         raise PublishError(
             "publishing needs huggingface_hub, which writes the card's metadata: pip install "

@@ -20,7 +20,7 @@ from absl import logging
 from zoo import files
 from zoo.hub import package, places
 from zoo.hub.places import Place, RegistryError, UnknownModel
-from zoo.hub.transfer import Unavailable
+from zoo.hub.transfer import Unavailable, offline
 
 FORMAT = 1
 
@@ -45,8 +45,7 @@ class Entry:
         version: numbers and dots, for example `1.0.0`.
         hub: where it is published.
         files: relative path -> `{"sha256", "size"}`, the card included.
-        facts: what else the registry says, as the card: `description` and `licence` of the weights
-            (an SPDX identifier), `command` that trained it, `config`, `scores`, ...
+        facts: all that the registry says of it but the files, by the keys of the card.
     """
 
     name: str
@@ -64,6 +63,21 @@ class Entry:
     def licence(self) -> str:
         """Of the weights, an SPDX identifier."""
         return self.facts["licence"]
+
+    @property
+    def command(self) -> str:
+        """The command that trained it."""
+        return self.facts["command"]
+
+    @property
+    def config(self) -> Any:
+        """Its configuration, as in its card."""
+        return self.facts.get("config")
+
+    @property
+    def scores(self) -> Any:
+        """Its scores, as in its card."""
+        return self.facts.get("scores")
 
     @property
     def folder(self) -> str:
@@ -168,7 +182,10 @@ def read(place: Place) -> Models:
         content = place.registry()
     except Unavailable as error:
         if path.is_file():
-            logging.warning("the hub %s: %s; its registry of earlier is used", place.address, error)
+            if not offline():
+                logging.warning(
+                    "the hub %s: %s; its registry of earlier is used", place.address, error
+                )
             return before
         raise RegistryError(f"the hub {place.address} cannot be read: {error}") from None
     models = checked(content, place.address, place.pin)
@@ -290,7 +307,13 @@ def _first(name: str, version: str | None, asked: Sequence[Place]) -> tuple[Plac
         raise RegistryError("; ".join([line, *silent]))
     shown = str(name)[:_SHOWN]
     line = f"no pretrained model is named {shown!r}; {_nearest(shown, sorted(set(known)))}"
-    raise UnknownModel("; ".join([line, *silent]))
+    # An installed package has a part of the models that the repository has.
+    more = (
+        ["set ZOO_HUB to ask more hubs"]
+        if [each.folder for each in asked] == [places.BUILT_IN]
+        else []
+    )
+    raise UnknownModel("; ".join([line, *silent, *more]))
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

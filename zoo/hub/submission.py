@@ -43,9 +43,11 @@ def read(run: str | os.PathLike) -> Submission:
 
     Raises:
         PackageError: the exported model is incomplete or altered.
-        PublishError: the run has not finished, or exported nothing.
+        PublishError: there is no such folder, the run has not finished, or exported nothing.
     """
     folder = runs.RunFolder(pathlib.Path(run))
+    if not folder.path.is_dir():
+        raise PublishError(f"there is no folder {run}: name a run's, or an exported model's")
     if not folder.config.is_file() or (folder.path / package.CARD).exists():
         return Submission(folder.path, package.verify(folder.path), {})
     if not folder.done:

@@ -14,7 +14,8 @@ from zoo.papers.spec import PAPER, Column, Published, Row, Table
 MARK = "(!)"
 LEGEND = (
     f"Mean ± standard deviation over seeds (n - 1). {MARK}: outside two of the paper's standard "
-    "deviations, its rounding allowed for. Orders: one-sided Mann-Whitney U test over seeds; "
+    "deviations, its rounding allowed for. Orders: one-sided Mann-Whitney U test over seeds, or, "
+    "marked as paired, exact test of sign flips where the runs of one seed share their data; "
     f"*holds* means p <= {claims.LEVEL}. Optimisers have their rates; those of the paper's gin "
     "file are given, too, where they are others. All that reduced runs bind otherwise than that "
     "file, whose comments say what the paper leaves open, is below each table."
@@ -213,7 +214,8 @@ def _ours(row: Row, column: Column, result: Result | None) -> str:
 def _tested(verdict: Verdict) -> list[str]:
     p = "-" if verdict.p is None else f"{verdict.p:.2g}"
     counts = f"{verdict.counts[0]}, {verdict.counts[1]}"
-    return [str(verdict.claim), verdict.budget, counts, p, verdict.text]
+    claim = f"{verdict.claim}{' (paired)' * verdict.claim.paired}"
+    return [claim, verdict.budget, counts, p, verdict.text]
 
 
 def _line(cells) -> str:

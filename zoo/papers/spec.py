@@ -122,11 +122,20 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """An order that the paper states or shows: `column` is lower in row `lower`."""
+    """An order that the paper states or shows: `column` is lower in row `lower`.
+
+    Attributes:
+        column: of both rows.
+        lower: the row's name.
+        higher: the other row's.
+        paired: whether the runs of one seed share what it draws, such as data: then they are
+            compared seed by seed.
+    """
 
     column: str
     lower: str
     higher: str
+    paired: bool = False
 
     def __str__(self) -> str:
         return f"{self.column}: {self.lower} < {self.higher}"

@@ -141,7 +141,8 @@ def remove_unfinished(folder: pathlib.Path) -> None:
 
     The lock of the run must be held.
     """
-    for path in [*folder.rglob("*")]:
+    for path in [folder, *folder.rglob("*")]:
+        files.remove_leftovers(path)
         if found := _UNFINISHED.fullmatch(path.name):
             if step := found[1] or found[2]:
                 if not (path.parent / f"ckpt-{step}.index").exists():
