@@ -43,7 +43,8 @@ def kept(make: Callable[..., None], *paths: pathlib.Path) -> None:
         if damaged := [path for path in wrong if path.exists()]:
             logging.warning("%s is not what was made; it is made again", damaged[0])
         for path in paths:
-            files.remove_leftovers(first.parent, path.name)
+            for left in (path, _beside(path)):
+                files.remove_leftovers(path.parent, left.name)
         with contextlib.ExitStack() as stack:
             temporaries = [stack.enter_context(files.atomic(path)) for path in paths]
             make(*temporaries)
