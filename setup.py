@@ -42,6 +42,7 @@ setup(
     package_data={
         **{name: ["*.gin"] for name in GIN_PACKAGES},
         "zoo": ["**/*.json", "**/*.html", "**/*.md", "hub/store/**/*", "explorer/*"],
+        "zoo.evaluation": ["readers/*.npz"],
         "zoo.data": ["**/*.md", "**/*.bib", "**/*.txt", "**/*.tsv", "**/*.npz", "**/*.json"],
     },
     install_requires=[

@@ -32,19 +32,25 @@ ARXIV = {
     "Zimmermann et al. 2021": "2102.08850",
     "von Kügelgen et al. 2021": "2106.04619",
 }
-# Works that are not there: journals, conferences, a dissertation.
+# Works that are not there: journals, conferences.
 ELSEWHERE = {
-    "Dowson & Landau 1982",
-    "Eastwood & Williams 2018",
-    "Higgins et al. 2017",
-    "Hotelling 1936",
-    "Hubert & Arabie 1985",
-    "Jaccard 1912",
-    "Zietlow 2022",
+    "Dowson & Landau 1982": "https://doi.org/10.1016/0047-259X%2882%2990077-X",
+    "Eastwood & Williams 2018": "https://openreview.net/forum?id=By-7dz-AZ",
+    "Higgins et al. 2017": "https://openreview.net/forum?id=Sy2fzU9gl",
+    "Hotelling 1936": "https://doi.org/10.1093/biomet/28.3-4.321",
+    "Hubert & Arabie 1985": "https://doi.org/10.1007/BF01908075",
+    "Jaccard 1912": "https://doi.org/10.1111/j.1469-8137.1912.tb05611.x",
+    # A dissertation; its chapter 3 extends this article.
+    "Zietlow 2022": "https://arxiv.org/abs/1812.06775",
 }
 
 
-def link(source: str) -> str:
-    """A source in Markdown, linked to its text where it is on arXiv."""
+def url(source: str) -> str:
+    """Where a source can be read; empty for one of a user's own."""
     number = ARXIV.get(source)
-    return f"[{source}](https://arxiv.org/abs/{number})" if number else source
+    return f"https://arxiv.org/abs/{number}" if number else ELSEWHERE.get(source, "")
+
+
+def link(source: str) -> str:
+    """A source in Markdown, linked to its text."""
+    return f"[{source}]({url(source)})" if url(source) else source

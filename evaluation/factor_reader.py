@@ -22,18 +22,27 @@ _BATCH = 128
 class FactorReader:
     """A convolutional network that reads all factors of an image, and gives features of it.
 
-    Convolutions 4x4 of stride 2 with 32, 64, 128, ... channels until the side is at most 4, a dense
-    layer of 256 (all with ReLU: the features are its outputs), and a softmax for each factor;
-    trained by Adam on the sum of their cross entropies, with a learning rate that falls from 1e-3
-    to zero by a cosine.
+    Convolutions 4x4 of stride 2 with `width`, 2 `width`, 4 `width`, ... channels until the side is
+    at most 4, a dense layer (all with ReLU: the features are its outputs), and a softmax for each
+    factor; trained by Adam on the sum of their cross entropies, with a learning rate that falls
+    from 1e-3 to zero by a cosine.
 
     Args:
         shape: `(H, W, C)` of images.
         sizes: the number of values of each factor.
         seed: of the weights and of the batches.
+        width: channels of the first convolution; from the third on there are four times as many.
+        features: of an image.
     """
 
-    def __init__(self, shape: Sequence[int], sizes: Sequence[int], seed: int = 0):
+    def __init__(
+        self,
+        shape: Sequence[int],
+        sizes: Sequence[int],
+        seed: int = 0,
+        width: int = 32,
+        features: int = 256,
+    ):
         import keras
 
         self.sizes, self._seed = tuple(sizes), seed
@@ -43,7 +52,7 @@ class FactorReader:
         count, side = 0, min(shape[:2])
         while side > 4 or not count:
             hidden = keras.layers.Conv2D(
-                32 * 2 ** min(count, 2),
+                width * 2 ** min(count, 2),
                 4,
                 2,
                 padding="same",
@@ -53,8 +62,8 @@ class FactorReader:
             )(hidden)
             count, side = count + 1, -(-side // 2)
         hidden = keras.layers.Flatten()(hidden)
-        features = keras.layers.Dense(
-            256,
+        hidden = keras.layers.Dense(
+            features,
             activation="relu",
             kernel_initializer=keras.initializers.HeNormal(seed=seed + 100),
             **make,
@@ -63,8 +72,8 @@ class FactorReader:
             sum(self.sizes),
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed + 101),
             **make,
-        )(features)
-        self._network = keras.Model(inputs, [features, logits])
+        )(hidden)
+        self._network = keras.Model(inputs, [hidden, logits])
 
     def fit(self, images: Callable, factors: np.ndarray, steps: int) -> None:
         """Trains the network.
@@ -99,7 +108,7 @@ class FactorReader:
             step(tf.constant(images(rows)), tf.constant(factors[rows], tf.int32))
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features `[B, 256]` and factors `[B, F]` of images `[B, H, W, C]` in [0, 1]."""
+        """Features `[B, features]` and factors `[B, F]` of images `[B, H, W, C]` in [0, 1]."""
         features, logits = (part.numpy() for part in self._network(np.asarray(images, np.float32)))
         parts = np.split(logits, np.cumsum(self.sizes)[:-1], axis=1)
         return features, np.stack([part.argmax(1) for part in parts], axis=1)
@@ -114,11 +123,11 @@ class FactorReader:
             return False
         return True
 
-    def save(self, path: pathlib.Path) -> None:
+    def save(self, path: pathlib.Path, dtype: str = "float32") -> None:
         """Writes the weights, at once or not at all."""
-        weights = {str(i): value for i, value in enumerate(self._network.get_weights())}
+        weights = self._network.get_weights()
         with atomic(path) as temporary:
-            np.savez(temporary, **weights)
+            np.savez(temporary, **{str(i): w.astype(dtype) for i, w in enumerate(weights)})
 
 
 def trained(

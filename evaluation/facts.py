@@ -6,11 +6,12 @@ tests that walk all scores are made of these facts.
 
 import dataclasses
 import importlib
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from zoo.evaluation import index
+from zoo.evaluation import citations, index
 from zoo.evaluation.errors import InputError
 
 Function = TypeVar("Function", bound=Callable[..., dict])
@@ -88,11 +89,15 @@ def score(
 ) -> Callable[[Function], Function]:
     """Marks a function as a score and states its facts, which become its attribute `facts`.
 
-    Arguments are those of `Facts`, except that `axes` are words with spaces between.
+    Its documentation gets a last section that says where the source can be read. Arguments are
+    those of `Facts`, except that `axes` are words with spaces between.
     """
 
     def mark(function: Function) -> Function:
-        about = (function.__doc__ or "").partition("\n")[0].removesuffix(".")
+        documented = inspect.getdoc(function) or ""
+        about = documented.partition("\n")[0].removesuffix(".")
+        if where := citations.url(source):
+            function.__doc__ = f"{documented}\n\nSource:\n    {source}, {where}\n"
         parts = {part: tuple(over.split()) for part, over in (axes or {}).items()}
         function.facts = Facts(  # pyright: ignore[reportFunctionMemberAccess]
             name=function.__name__,

@@ -1,7 +1,7 @@
 """What scores are computed from, made of a model and a data set."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -196,12 +196,13 @@ class Inputs:
         from zoo.evaluation.interaction import slot_jacobian
 
         _ = self.masks  # Said before hours of derivatives.
-        return slot_jacobian(self.decoder, self.slots)
+        return slot_jacobian(self.decoder, self._slots_of(self._masked_rows))
 
     @property
     def points(self) -> np.ndarray:
         """What the decoder takes, of the first test images."""
-        return self._latent_points(self._rows[1][:_POINTS])
+        rows = self._masked_rows if self._has_slots else self._rows[1]
+        return self._latent_points(rows[:_POINTS])
 
     @property
     def slot_attention(self) -> np.ndarray:
@@ -209,13 +210,24 @@ class Inputs:
         attention = getattr(self._model, "attention", None)
         if attention is None:
             raise InputError("the model has no attention to slots")
-        batches = self._batches(self.slots, _MASKED_BATCH)
+        batches = self._batches(self._slots_of(self._masked_rows), _MASKED_BATCH)
         return np.concatenate([arrays.real(attention(slots), "attention") for slots in batches])
 
     @property
     def slots(self) -> np.ndarray:
-        """Slots `[n, slots, slot_dim]` of the first test images."""
-        points = self._latent_points(self._masked_rows)
+        """Slots `[M, slots, slot_dim]` of the test images."""
+        return self._slots_of(self._rows[1])
+
+    @property
+    def true_slots(self) -> np.ndarray:
+        """Latents `[M, objects, k]` of the objects in the test images, in one order in all."""
+        extras = getattr(self._dataset, "extras", {})
+        # Of two balls the first is the same one in every image.
+        name = "true_slots" if "true_slots" in extras else "positions"
+        return np.asarray(self._extra(name, "true slots")[self._rows[1]])
+
+    def _slots_of(self, ids: np.ndarray) -> np.ndarray:
+        points = self._latent_points(ids)
         if points.ndim != 3:
             raise InputError("the model's codes are not slots [N, slots, slot_dim]")
         return points
@@ -280,16 +292,18 @@ class Inputs:
     @property
     def generated_images(self) -> np.ndarray:
         """As many images as are reconstructed, made of draws from the model's prior."""
+        return np.concatenate(list(self._generated(self._reconstructed_rows)))
+
+    def _generated(self, ids: np.ndarray) -> Iterator[np.ndarray]:
+        """Batches of as many draws from the model's prior as there are ids."""
         draw, sample = (getattr(self._model, name, None) for name in ("draw_prior", "sample"))
         if draw is None and sample is None:
             raise InputError("the model has no prior to draw from")
         size = _MASKED_BATCH if self._has_slots else self._batch_size
-        parts = []
-        for number, ids in enumerate(self._batches(self._reconstructed_rows, size)):
+        for number, batch in enumerate(self._batches(ids, size)):
             seed = self.seed, number
-            made = self.decoder(draw(len(ids), seed)) if draw else sample(len(ids), seed)
-            parts.append(arrays.real(made, "generated images"))
-        return np.concatenate(parts)
+            made = self.decoder(draw(len(batch), seed)) if draw else sample(len(batch), seed)
+            yield arrays.real(made, "generated images")
 
     @property
     def labelled_factors(self) -> np.ndarray:
@@ -305,20 +319,42 @@ class Inputs:
         return labels[:, np.ptp(labels, axis=0) > 0]
 
     @Remembered
-    def _reader(self):
-        """Reads factors and the domain; trained on the images that are not scored."""
-        from zoo.evaluation import factor_reader
+    def _reader(self) -> tuple[str, Callable]:
+        """What reads factors, and the domain where there are domains, after its name.
+
+        For the factors of dSprites and 3D Shapes it comes with the package; for other data it is
+        trained, once, on the images that are not scored.
+        """
+        from zoo.evaluation import factor_reader, shipped_readers
 
         images, labels = self._dataset.images, self._labels
-        domain = np.asarray(self._extra("domain", "domains"))
+        shape = images_in_unit_range(images, self._rows[0][:1]).shape[1:]
+        domain = getattr(self._dataset, "extras", {}).get("domain")
+        if self._has_space and domain is None:
+            if shipped := shipped_readers.find(shape, self.sizes):
+                return shipped
+        if domain is not None:
+            labels = np.column_stack([labels, self._one_an_image(domain, "domains")])
         ids = np.setdiff1d(np.arange(len(labels)), np.concatenate(self._rows))
-        return factor_reader.trained(
+        name = f"trained on {getattr(self._dataset, 'name', 'the data set')}"
+        return name, factor_reader.trained(
             lambda rows: images_in_unit_range(images, ids[rows]),
-            np.column_stack([labels, domain])[ids],
-            images_in_unit_range(images, ids[:1]).shape[1:],
+            labels[ids],
+            shape,
             steps=factor_reader.STEPS,
             directory=cache_directory() / "readers",
         )
+
+    @property
+    def reader(self) -> str:
+        """The name of the network that reads factors."""
+        return self._reader[0]
+
+    @property
+    def reading_accuracy(self) -> np.ndarray:
+        """The share `[F]` of the training images of which that network reads each factor right."""
+        labels = self.labelled_factors
+        return (self.read_factors[:, : labels.shape[1]] == labels).mean(0)
 
     @Remembered
     def _read(self) -> tuple[np.ndarray, np.ndarray]:
@@ -327,7 +363,7 @@ class Inputs:
         return self._all_read(images_in_unit_range(self._dataset.images, b) for b in batches)
 
     def _all_read(self, batches) -> tuple[np.ndarray, np.ndarray]:
-        features, factors = zip(*map(self._reader, batches), strict=True)
+        features, factors = zip(*map(self._reader[1], batches), strict=True)
         return np.concatenate(features), np.concatenate(factors)
 
     @property
@@ -343,12 +379,7 @@ class Inputs:
     @property
     def generated_reader_features(self) -> np.ndarray:
         """Features of as many draws from the model."""
-        sample = getattr(self._model, "sample", None)
-        if sample is None:
-            raise InputError("the model has no prior to draw from")
-        batches = enumerate(self._batches(self._rows[0]))
-        made = (arrays.real(sample(len(ids), (self.seed, n)), "images") for n, ids in batches)
-        return self._all_read(made)[0]
+        return self._all_read(self._generated(self._rows[0]))[0]
 
     @property
     def factors_by_domain(self) -> np.ndarray:

@@ -137,7 +137,7 @@ def jis(slot_jacobian, masks) -> dict:
 
 
 @facts.score(
-    needs=("decoder", "slots"),
+    needs=("decoder", "points"),
     source="Brady et al. 2023",
     higher_is_better=False,
 )

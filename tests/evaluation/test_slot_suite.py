@@ -10,13 +10,13 @@ from zoo import evaluation
 
 
 class _Images:
-    """32 images `[4, 4, 1]`; the left half is of one grey, the right of another."""
+    """Images `[4, 4, 1]`; the left half is of one grey, the right of another."""
 
     maximum = 1.0
 
-    def __init__(self):
-        greys = np.random.default_rng(0).uniform(0.2, 0.8, size=(32, 2)).astype(np.float32)
-        self.array = np.repeat(np.repeat(greys[:, None], 4, 1), 2, 2)[..., None]
+    def __init__(self, count: int = 32):
+        self.greys = np.random.default_rng(0).uniform(0.2, 0.8, size=(count, 2)).astype(np.float32)
+        self.array = np.repeat(np.repeat(self.greys[:, None], 4, 1), 2, 2)[..., None]
 
     def __len__(self):
         return len(self.array)
@@ -61,6 +61,32 @@ def test_slots_that_are_the_objects_score_full_marks():
     assert table["jis"]["parts"]["per_image"].shape == (11,)
     # A table is kept as text: no part has a number for every pixel.
     assert all(np.ndim(part) < 3 for row in table.values() for part in row["parts"].values())
+
+
+@pytest.mark.parametrize("extra", ["true_slots", "positions"])
+def test_slots_tell_the_objects_that_they_are(extra):
+    images = _Images(600)
+    true = {extra: images.greys[:, ::-1, None]}
+    dataset = types.SimpleNamespace(images=images, space=None, latents=None, extras=true)
+    scores = [
+        evaluation.evaluate(model, dataset, "slot_identifiability_score", num_masked=5)
+        for model in (_Halves(), _Mixing())
+    ]
+    row, mixing = (each["slot_identifiability_score"] for each in scores)
+    assert row["score"] > 0.9 and row["parts"]["slot_of_latent"].tolist() == [1, 0]
+    assert mixing["score"] < 0.3
+    dataset.extras = {}
+    table = evaluation.evaluate(_Halves(), dataset, "slot_identifiability_score")
+    reason = table["slot_identifiability_score"]["reason"]
+    assert reason == "the data set has no true slots"
+
+
+class _Mixing(_Halves):
+    """Both slots hold both greys."""
+
+    def encode(self, images):
+        greys = images[:, 0, 0], images[:, 0, 3]
+        return tf.stack([sum(greys) + 0.1 * greys[0], sum(greys) + 0.1 * greys[1]], axis=1)
 
 
 def test_slots_that_mix_lose_what_they_mix():

@@ -277,6 +277,12 @@ def test_scores_of_which_one_is_best_have_a_bar(name, share):
     assert contents.score_row(name, {"score": None}).share is None
 
 
+def test_a_row_names_the_reader_that_a_distance_is_by():
+    row = contents.score_row("reader_fid", {"score": 1.5, "of_data": 0.2, "reader": "dsprites"})
+    assert (row.title, row.details) == ("Reader FID", "of data 0.200, by the reader dsprites")
+    assert contents.score_row("affine_r2", {"score": 0.5}).title == "Affine R2"
+
+
 def test_the_standard_suite_fits_on_the_page(tmp_path):
     """Mutual information of latents with latents stands beside that of latents with factors."""
     rng = np.random.default_rng(0)

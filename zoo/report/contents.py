@@ -16,9 +16,9 @@ from zoo.evaluation import facts as evaluation_facts
 
 # Heat maps and tables of more rows or columns than this are left to `scores.json`.
 LARGEST = 64
-ACRONYMS = {"ari", "auc", "dci", "dcimig", "dto", "ds", "es", "fid", "ima", "irs", "j", "jemmig",
-            "jis", "kid", "kl", "lms", "mcc", "med", "mig", "rmse", "sap", "udr",
-            "vae"}  # fmt: skip
+ACRONYMS = {"ari", "auc", "cca", "dci", "dcimig", "dto", "ds", "elbo", "es", "f1", "fid", "ima",
+            "irs", "j", "jemmig", "jis", "kid", "kl", "lms", "mcc", "med", "mig", "r2", "rmse",
+            "sap", "udr", "vae"}  # fmt: skip
 # The axes of what is drawn as a spectrum.
 _SPECTRA = (("rank",), ("sample", "rank"))
 # The axes of what is drawn as a heat map.
@@ -152,6 +152,8 @@ def score_row(name: str, parts: Mapping, columns: Sequence[str] = ()) -> Score:
         for key, part in parts.items()
         if key not in ABOUT and _is_number(part)
     ]
+    # What the distances of features are by.
+    details += [f"by the reader {parts['reader']}"] if parts.get("reader") else []
     if value is None and parts.get("reason"):
         details = [f"not scored: {parts['reason']}"]
     elif parts.get("interval_reason"):
