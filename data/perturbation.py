@@ -107,7 +107,7 @@ def perturbed(
         npy.write(temporary, _blocks(perturb, base, epsilon, folder))
 
     tables.kept(make, path)
-    return DenseImages(np.load(path, mmap_mode="r"))
+    return DenseImages(npy.mapped(path))
 
 
 def folded(images: np.ndarray) -> np.ndarray:
