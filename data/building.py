@@ -24,7 +24,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from zoo.data import catalog, expected, formats, perturbation, shards, splits, unfinished
+from zoo.data import catalog, croissant, expected, formats, perturbation, shards, splits, unfinished
 from zoo.data.dataset import Dataset
 from zoo.data.space import FactorSpace
 from zoo.errors import SettingError
@@ -196,6 +196,7 @@ class MemoryBuilder:
                 for name, split in splits.items()
             )
         )
+        croissant.write(self, self.data_dir)
 
     def _split(
         self, name: str, dataset: Dataset, config: tfds.download.DownloadConfig

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -88,7 +88,12 @@ class Dataset:
         Raises:
             IndexError: there is no such place.
         """
-        places = np.arange(len(self))[index]
+        if isinstance(index, slice):
+            places = np.arange(*index.indices(len(self)))
+        elif np.ndim(index) == 0:
+            places = range(len(self))[index]
+        else:
+            places = np.arange(len(self))[np.asarray(index)]
         found = {"image": self.images[places], "index": self.ids[places]}
         if self.space is not None:
             found["factors"] = self.space.factors(self.ids[places])
@@ -96,6 +101,12 @@ class Dataset:
             found["latents"] = self.latents[places]
         found |= {name: values[places] for name, values in self.extras.items()}
         return {name: np.array(value) for name, value in found.items()}
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, np.ndarray]]:
+        """`[self[i] for i in indices]`, read at once: what `DataLoader` asks for, where it can."""
+        found = self[np.asarray(indices, np.int64)]
+        count = len(found["index"])
+        return [{name: values[i, ...] for name, values in found.items()} for i in range(count)]
 
     def __repr__(self) -> str:
         """Name, number, shape and type of the images, and what is known of them, a line each."""

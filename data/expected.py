@@ -1,16 +1,14 @@
 """What is known of TFDS files before they are written: the number of examples, and their bytes.
 
 TFDS checks the free disk space and says what it is about to write only where sizes are known.
-`example_bytes.json` holds the mean of 2,048 examples of a `family/config`; vectors are all alike.
-
-    python -m zoo.data.expected zoo_balls/l_shape     measures anew, and prints the entry
+`example_bytes.json` holds the mean of up to 2,048 examples of a `family/config`, as `measure`
+finds it; vectors are all alike.
 """
 
 import functools
 import itertools
 import json
 import pathlib
-import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -108,9 +106,3 @@ def _split(name: str, count: int, mean: float) -> tfds.core.SplitInfo:
     return tfds.core.SplitInfo(
         name=name, shard_lengths=[j - i for i, j in itertools.pairwise(bounds)], num_bytes=size
     )
-
-
-if __name__ == "__main__":
-    import zoo  # noqa: F401  the builders
-
-    print(json.dumps({name: measure(name) for name in sys.argv[1:]}))

@@ -61,7 +61,10 @@ def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
     if folder.is_dir():
         raise SettingError(f"{folder} is no SavedModel: it has no saved_model.pb")
     what = f"{family}/perturbed needs the network {chosen!r}, which is no folder here"
-    advice = f"name a SavedModel's folder in {ENVIRONMENT} (data/README.md says what it computes)"
+    advice = (
+        f"name a SavedModel's folder in {ENVIRONMENT}, such as `python -m zoo.perturb` trains "
+        "(data/README.md says what it computes)"
+    )
     try:
         return pathlib.Path(_fetch(chosen))
     except UserError as error:
@@ -107,7 +110,7 @@ def perturbed(
         npy.write(temporary, _blocks(perturb, base, epsilon, folder))
 
     tables.kept(make, path)
-    return DenseImages(np.load(path, mmap_mode="r"))
+    return DenseImages(npy.mapped(path))
 
 
 def folded(images: np.ndarray) -> np.ndarray:

@@ -135,7 +135,7 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
     tables.kept(functools.partial(_copy, config, chosen), images, labels)
     with np.load(labels) as file:
         extras = {name: file[name] for name in file.files}
-    array = np.load(images, mmap_mode="r")
+    array = npy.mapped(images)
     space = chosen.space if _fills(chosen.space, extras) else None
     return Dataset(config, DenseImages(array), space, extras=extras)
 

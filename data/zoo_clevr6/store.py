@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from zoo.data import tables
+from zoo.data import npy, tables
 from zoo.data.renderers import clevr
 from zoo.errors import SettingError
 from zoo.files import sync_tree
@@ -72,7 +72,7 @@ def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
         SettingError: a file is not what was written.
     """
     tables.require(*(folder / f"{name}.npy" for name in _ROW))
-    mapped = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")}
+    mapped = {name: npy.mapped(folder / f"{name}.npy") for name in ("images", "masks")}
     return mapped | {name: np.load(folder / f"{name}.npy") for name in ("factors", "count")}
 
 

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from zoo.data import official, tables, variants
+from zoo.data import npy, official, tables, variants
 from zoo.data.dataset import Dataset, Images
 from zoo.data.renderers import dsprites
 from zoo.data.zoo_dsprites import study
@@ -176,4 +176,4 @@ def _convert(path: pathlib.Path) -> None:
 def _mapped(path: pathlib.Path, make) -> np.ndarray:
     """The memory-mapped array of a file, which `make(path)` writes."""
     tables.kept(make, path)
-    return np.load(path, mmap_mode="r")
+    return npy.mapped(path)

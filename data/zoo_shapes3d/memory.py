@@ -143,10 +143,10 @@ def _official(directory: pathlib.Path) -> Images:
 
 def _kept(directory: pathlib.Path, count: int) -> Images | None:
     if tables.intact(directory / _TABLE):
-        planes = np.lib.format.open_memmap(directory / _TABLE, mode="r")
+        planes = npy.mapped(directory / _TABLE)
         return ComposedImages(planes, _official_rows(), count)
     if tables.intact(directory / _DENSE):
-        return DenseImages(np.lib.format.open_memmap(directory / _DENSE, mode="r"))
+        return DenseImages(npy.mapped(directory / _DENSE))
     return None
 
 
@@ -249,4 +249,4 @@ def _require_order(labels, count: int) -> None:
 
 def _rendered(path: pathlib.Path) -> Images:
     tables.kept(lambda temporary: npy.write(temporary, [shapes3d.planes()]), path)
-    return ComposedImages(np.lib.format.open_memmap(path, mode="r"), shapes3d.rows())
+    return ComposedImages(npy.mapped(path), shapes3d.rows())

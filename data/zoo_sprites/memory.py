@@ -2,9 +2,7 @@
 
 import pathlib
 
-import numpy as np
-
-from zoo.data import splits
+from zoo.data import npy, splits
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.renderers import sprites
 from zoo.data.zoo_sprites import prepare
@@ -45,9 +43,9 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
     factors, count = sprites.sample(chosen.seed, 0, sum(chosen.sizes.values()), chosen.objects)
     return Dataset(
         name=f"zoo_sprites/{config}",
-        images=DenseImages(np.load(folder / "images.npy", mmap_mode="r")),
+        images=DenseImages(npy.mapped(folder / "images.npy")),
         extras={
-            "masks": np.load(folder / "masks.npy", mmap_mode="r"),
+            "masks": npy.mapped(folder / "masks.npy"),
             "factors": factors,
             "count": count,
             "split": splits.labels(chosen.sizes),

@@ -51,7 +51,7 @@ def test_one_folder_is_read_in_sequence_and_at_random(tmp_path, first):
     )
     assert builder.as_data_source("test")[2]["image"].shape == (64, 64, 3)
     kinds = {name.split(".")[1][:12] for name in digests(folder) if "-test." in name}
-    assert kinds == {"tfrecord-000", "array_record"} and len(digests(folder)) == 9
+    assert kinds == {"tfrecord-000", "array_record"} and len(digests(folder)) == 10
     info = json.loads((pathlib.Path(folder) / "dataset_info.json").read_text())
     assert {info["fileFormat"], *info["alternativeFileFormats"]} == {"tfrecord", "array_record"}
     assert info["fileFormat"] == first
