@@ -1,6 +1,6 @@
 """Derivatives of decoders beyond the first: exact partial ones, and second differences."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -51,6 +51,19 @@ def derivatives(
         return usable.require_finite(np.concatenate(parts)).astype(np.float64)
 
     return flat, derivative
+
+
+def partials(
+    decoder: Callable, latents: np.ndarray, dtype: str, columns: Sequence[Sequence[int]]
+) -> np.ndarray:
+    """Partial derivatives by the latents of each column, side by side: `[N, outputs, columns]`.
+
+    A column of n latents is a derivative of order n.
+    """
+    orders = sorted({len(column) for column in columns})
+    derivative = {order: derivatives(decoder, latents, dtype, order)[1] for order in orders}
+    found = [derivative[len(column)](column).reshape(len(latents), -1) for column in columns]
+    return np.stack(found, axis=-1)
 
 
 def curvature_variance(

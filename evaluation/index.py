@@ -22,6 +22,7 @@ _SCORES = {
     "segmentation": ("ari", "foreground_ari", "attention_ari", "mbo", "miou"),
     "hessian": ("hessian_penalty", "block_hessian", "interaction_order"),
     "nonlinearity": ("sufficient_nonlinearity",),
+    "asymmetry": ("sufficient_independence", "irreducibility"),
     "unsupervised": (
         "gaussian_total_correlation",
         "gaussian_wasserstein_correlation",
@@ -30,6 +31,7 @@ _SCORES = {
     ),
     "regime": ("polarized_regime", "polarized_share"),
     "likelihood": ("reconstruction_split", "deterministic_elbo", "curvature_diagonality"),
+    "expansion": ("expansion_error",),
     "generative": ("reconstruction_rmse", "fid", "frechet_distance"),
     "kernel_distance": ("kid",),
     "transfer": ("domain_flip", "reader_fid", "reader_kid"),

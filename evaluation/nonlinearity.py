@@ -48,7 +48,7 @@ def sufficient_nonlinearity(
         InputError: blocks that are not a partition, fewer than two, or what
             `zoo.evaluation.jacobian` raises.
     """
-    from zoo.evaluation.higher_derivatives import derivatives
+    from zoo.evaluation.higher_derivatives import partials
 
     latents = checked_latents(latents, dtype)
     owner = block_owners(blocks, latents.shape[1:])
@@ -57,10 +57,7 @@ def sufficient_nonlinearity(
     for i, j in itertools.combinations_with_replacement(every, 2):
         if owner[i] == owner[j]:
             columns.append((i, j))
-    orders = {order: derivatives(decoder, latents, dtype, order)[1] for order in (1, 2)}
-    w = np.stack(
-        [orders[len(column)](column).reshape(len(latents), -1) for column in columns], axis=-1
-    )
+    w = partials(decoder, latents, dtype, columns)
     norms = np.linalg.norm(w, axis=1, keepdims=True)
     # A column of zeros depends on the others whatever its direction.
     unit = np.divide(w, norms, out=np.zeros_like(w), where=norms > 0)

@@ -111,6 +111,14 @@ def test_a_mistake_is_one_line(refused, text, said):
     assert said in refused(text)
 
 
+def test_a_list_of_references_is_taken(tmp_path):
+    """Whatever they are: the annotation says nothing of what is in a list."""
+    probes = "joint_probe.probes = [@jacobian_probe, @expansion_probe]\n"
+    (tmp_path / "a.gin").write_text(probes)
+    config.parse([str(tmp_path / "a.gin")])
+    assert len(gin.query_parameter("joint_probe.probes")) == 2
+
+
 def test_what_is_replaced_later_is_not_looked_at(tmp_path, toy_gin):
     text = f'include "{toy_gin}"\nVAE.encoder = @mlp_encoder()\nVAE.encoder = @mlp_encoder\n'
     (tmp_path / "a.gin").write_text(text)

@@ -203,6 +203,9 @@ def _results(wanted) -> list[type]:
 
 def _tells(annotation) -> bool:
     """Whether an annotation is a class that others can be compared with."""
+    # From Python 3.11 on `Any` is a class, with which nothing can be compared.
+    if annotation is typing.Any:
+        return False
     return inspect.isclass(annotation) and not getattr(annotation, "_is_protocol", False)
 
 

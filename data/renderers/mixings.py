@@ -1,11 +1,11 @@
-"""Random mixing functions whose observations lie far from their sources."""
+"""Random mixing functions whose observations lie far from their sources, or whose sources meet."""
 
 import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
-from zoo.data.renderers.synthetic import Mixing
+from zoo.data.renderers.synthetic import Mixing, affine
 
 # The slope of a unit of `Turned` far below and far above 0, and how fast it changes.
 _LEAST, _RATE = 0.2, 2.0
@@ -117,3 +117,79 @@ def turned(outputs: int, inputs: int, rng: np.random.Generator) -> Turned:
     shapes = ((outputs, inputs), (outputs, outputs), (outputs, outputs))
     matrices = tuple(np.linalg.qr(rng.standard_normal(shape))[0] for shape in shapes)
     return Turned(matrices, np.zeros(outputs))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Quadratic:
+    """`f(z)_d = g(z)_d + sum_i<=j Q_dij z_i z_j`: a mixing g with a quadratic form beside it.
+
+    Attributes:
+        straight: g, from n latents to D observations.
+        forms: Q, `[D, n, n]`, upper triangular.
+    """
+
+    straight: Mixing
+    forms: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(observations D, sources n)."""
+        return self.straight.shape
+
+    @property
+    def pattern(self) -> np.ndarray:
+        """`[D, n]` bool: which entries of the Jacobian are not zero everywhere."""
+        return self.straight.pattern | (self.forms != 0).any(1) | (self.forms != 0).any(2)
+
+    def __call__(self, latents: np.ndarray) -> np.ndarray:
+        """The observations, `[..., n]` to `[..., D]` float64."""
+        latents = np.asarray(latents, np.float64)
+        squares = np.einsum("dij,...i,...j->...d", self.forms, latents, latents)
+        return self.straight(latents) + squares
+
+    def jacobian(self, latents: np.ndarray) -> np.ndarray:
+        """The exact Jacobian df_d / dz_n, `[..., n]` to `[..., D, n]` float64."""
+        both = self.forms + np.swapaxes(self.forms, 1, 2)
+        slopes = np.einsum("dij,...j->...di", both, np.asarray(latents, np.float64))
+        return self.straight.jacobian(latents) + slopes
+
+    def tensorflow(self) -> Callable:
+        """The same function on `[B, n]` tensors of any float type, for scores of decoders."""
+        import tensorflow as tf
+
+        straight = self.straight.tensorflow()
+
+        def mix(latents):
+            forms = tf.constant(self.forms, latents.dtype)
+            return straight(latents) + tf.einsum("dij,bi,bj->bd", forms, latents, latents)
+
+        return mix
+
+
+def squares(seed: int, inputs: int = 2, outputs: int = 10) -> Quadratic:
+    """A random sum of quadratic functions of one latent each: slots with no third derivative.
+
+    Its latents interact neither across slots nor, within, to more than second order: a decoder of
+    second-order interaction has it with the latents turned as well (Brady et al. 2025).
+
+    Args:
+        seed: of the weights, N(0, 1) and, of the squares, N(0, 4).
+        inputs: latents n.
+        outputs: observations D.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    straight = affine(rng.standard_normal((outputs, inputs)))
+    return Quadratic(straight, 2 * rng.standard_normal((outputs, inputs, 1)) * np.eye(inputs))
+
+
+def interacting(straight: Mixing, seed: int) -> Quadratic:
+    """A mixing with the products of any two different latents beside it, of weights N(0, 4).
+
+    Args:
+        straight: the mixing.
+        seed: of the weights.
+    """
+    outputs, inputs = straight.shape
+    rng = np.random.Generator(np.random.PCG64(seed))
+    forms = 2 * rng.standard_normal((outputs, inputs, inputs))
+    return Quadratic(straight, forms * np.triu(np.ones((inputs, inputs)), 1))

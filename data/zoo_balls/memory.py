@@ -10,7 +10,7 @@ from zoo.data.renderers import balls
 from zoo.data.space import Factor, FactorSpace
 from zoo.data.zoo_balls import supports
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 SEED = 100_000
 SIZES = {"train": 50_000, "validation": 12_500, "test": 50_000}
 TRAVERSAL_SIZES = {"test": len(supports.TRAVERSAL) ** 2}
@@ -25,6 +25,7 @@ _DISCS = {
     "disconnected": "scalar latents on two separate bands of y2",
     "u_shape": "scalar latents on a U",
     "independent": "block latents: both balls anywhere, not overlapping",
+    "overlapping": "block latents: both balls anywhere, ball 2 in front",
     "dependent_linear": "block latents: ball 2's corner depends on x1 + y1",
     "dependent_nonlinear": "block latents: ball 2's corner depends on x1^2 + y1^2",
     "traversal_x": "a 9x9 grid of x1 and x2, for plots",
@@ -46,7 +47,7 @@ def sizes(config: str) -> dict[str, int]:
 
 def latent_names(config: str) -> tuple[str, ...]:
     """What the latents are: some of x1, y1, x2, y2."""
-    if config.startswith(("independent", "dependent")):
+    if config.startswith(("independent", "dependent", "overlapping")):
         return ("x1", "y1", "x2", "y2")
     return ("x1", "x2") if config.startswith("traversal_x") else ("y1", "y2")
 

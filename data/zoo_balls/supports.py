@@ -95,6 +95,8 @@ SUPPORTS: dict[str, Support] = {
     "dependent_nonlinear": _apart(_dependent(lambda z: 1.25 * (z**2).sum(1) >= 1)),
     "bump_l_shape": _rejecting(_bump_plane, lambda z: (z <= 0.5).any(1)),
     "bump_extrapolation": _rejecting(_bump_plane, lambda z: (z > 0.5).all(1)),
+    # The latents of a set follow from its place in this order: further ones come last.
+    "overlapping": _independent,
 }
 
 # The moving coordinate of each ball on a grid, the other fixed: 81 images.

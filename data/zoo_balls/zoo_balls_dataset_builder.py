@@ -12,7 +12,10 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
     """The configs of `zoo.data.zoo_balls.memory`, with latents and positions."""
 
     VERSION = tfds.core.Version(memory.VERSION)
-    RELEASE_NOTES = {memory.VERSION: "Initial release."}
+    RELEASE_NOTES = {
+        "1.0.0": "Initial release.",
+        "1.1.0": "overlapping, where one ball may cover the other; other sets as before.",
+    }
     BUILDER_CONFIGS = building.configs(memory.CONFIGS)
     HOMEPAGE = "https://github.com/divyat09/additive_decoder_extrapolation"
 

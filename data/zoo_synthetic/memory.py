@@ -14,7 +14,7 @@ from zoo.data.zoo_balls.supports import SUPPORTS
 from zoo.data.zoo_synthetic import domain_sets, graphs, sources
 from zoo.errors import SettingError
 
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 SOURCES = graphs.SOURCES
 DOMAINS = 2 * SOURCES + 1
 # Decaying variances, so that every principal direction is determined.
@@ -37,7 +37,7 @@ class Source:
         drawn: the set of `domain_sets` that it is, with its `facts`; None where it is none.
     """
 
-    mixing: synthetic.Mixing | mixings.Turned
+    mixing: synthetic.Mixing | mixings.Turned | mixings.Quadratic
     draw: Callable[[np.random.Generator, np.ndarray], np.ndarray]
     sizes: dict[str, int]
     domains: sources.DomainSources | None = None
@@ -75,7 +75,7 @@ def standard_normal(mixing: synthetic.Mixing) -> Source:
     return Source(mixing, lambda rng, domain: rng.standard_normal((len(domain), inputs)), SIZES)
 
 
-def l_shape(mixing: synthetic.Mixing) -> Source:
+def l_shape(mixing: synthetic.Mixing | mixings.Quadratic) -> Source:
     """50,000 latents uniform on the L of the unit square that lacks (1/2, 1]^2, mixed."""
     draw = SUPPORTS["bump_l_shape"]
     return Source(mixing, lambda rng, domain: draw(rng, len(domain)), SIZES)
@@ -148,6 +148,14 @@ _SOURCES: dict[str, tuple[str, Callable[[], Source]]] = {
         )
         for nonlinearity in NONLINEARITIES
     },
+    "squares": (
+        "an L through a sum of quadratic functions of one latent each",
+        lambda: l_shape(mixings.squares(0)),
+    ),
+    "interacting": (
+        "an L through the sum of `additive_1.0` and products of the two latents",
+        lambda: l_shape(mixings.interacting(synthetic.additive(1.0), 1)),
+    ),
     "gaussian": (
         f"a Gaussian in {len(VARIANCES)} dimensions with distinct principal variances",
         lambda: standard_normal(synthetic.gaussian(covariance())),

@@ -15,6 +15,7 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
     RELEASE_NOTES = {
         "1.0.0": "Initial release.",
         "1.1.0": "Sets of sources that change over domains, mixed by graphs; others as before.",
+        "1.2.0": "squares and interacting, whose latents meet in products; others as before.",
     }
     BUILDER_CONFIGS = building.configs(memory.CONFIGS)
     HOMEPAGE = "https://arxiv.org/abs/1812.06775"

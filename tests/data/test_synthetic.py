@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from zoo import evaluation
-from zoo.data.renderers import synthetic
+from zoo.data.renderers import mixings, synthetic
 from zoo.data.zoo_synthetic import domain_sets, memory, sources
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -22,12 +22,14 @@ MIXINGS = {
     "gaussian": synthetic.gaussian(memory.covariance()),
     "sparse": synthetic.sparse(synthetic.banded(4), 5, scale=2.0),
     "additive": synthetic.additive(0.6, 2, inputs=3),
+    "squares": mixings.squares(2, inputs=3, outputs=4),
+    "interacting": mixings.interacting(synthetic.additive(0.6, 2, inputs=3), 4),
     "wide": synthetic.sparse(np.array([[1, 1, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1]]), 6),
 }
 
 
 def normal(mixing, count=40, seed=0, scale=1.0):
-    inputs = mixing.linear.shape[1]
+    inputs = mixing.shape[1]
     return scale * np.random.default_rng(seed).standard_normal((count, inputs))
 
 
@@ -37,7 +39,7 @@ def test_jacobians_agree_with_finite_differences(mixing):
     shifts = step * np.eye(latents.shape[1])
     numeric = [(mixing(latents + s) - mixing(latents - s)) / (2 * step) for s in shifts]
     exact = mixing.jacobian(latents)
-    assert exact.shape == (*latents.shape[:1], *mixing.linear.shape)
+    assert exact.shape == (*latents.shape[:1], *mixing.shape)
     np.testing.assert_allclose(exact, np.stack(numeric, -1), atol=1e-8)
 
 
@@ -269,3 +271,11 @@ def test_another_process_gives_the_same_bytes():
     theirs = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT)
     sets = [memory.load(c, None).images[:] for c in ("nonlinear", "gaussian", "domains_3")]
     assert theirs.strip() == str([hashlib.sha256(x.tobytes()).hexdigest() for x in sets])
+
+
+def test_slots_meet_in_products_or_not_at_all():
+    z = memory.load("squares", None).latents[::10_000]
+    for config in ("squares", "interacting"):
+        mixing = memory.source(config).mixing
+        found = evaluation.block_hessian(mixing.tensorflow(), z, dtype="float64")["per_sample"]
+        np.testing.assert_allclose(found, np.abs(mixing.forms[:, 0, 1]).max(), atol=1e-12)

@@ -45,8 +45,13 @@ SCORES = {
     "block_hessian": lambda f: evaluation.block_hessian(f, LATENTS),
     "interaction_order": lambda f: evaluation.interaction_order(f, LATENTS),
     "sufficient_nonlinearity": lambda f: evaluation.sufficient_nonlinearity(f, LATENTS),
+    "sufficient_independence": lambda f: evaluation.sufficient_independence(f, LATENTS),
+    "irreducibility": lambda f: evaluation.irreducibility(f, LATENTS),
     "curvature_diagonality": lambda f: evaluation.curvature_diagonality(f, LATENTS, OUTPUTS),
     "deterministic_elbo": lambda f: evaluation.deterministic_elbo(f, LATENTS, OUTPUTS),
+    "expansion_error": lambda f: evaluation.expansion_error(
+        f, LATENTS, np.full_like(LATENTS, 1e-4), OUTPUTS
+    ),
     "reconstruction_split": lambda f: evaluation.reconstruction_split(
         f, LATENTS, np.full_like(LATENTS, 1e-4), OUTPUTS
     ),

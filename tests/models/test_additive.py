@@ -14,6 +14,7 @@ from gradients import slopes
 
 import zoo.configurables  # noqa: F401  registers what gin files name
 from zoo import config, evaluation, hub, runs
+from zoo import errors as zoo_errors
 from zoo.models.additive import NORMALIZATIONS, AdditiveAutoencoder
 from zoo.networks.additive import moment_encoder, object_decoder, resnet18_encoder
 from zoo.networks.dense import mlp_encoder
@@ -229,6 +230,46 @@ def test_a_multiplicative_decoder_is_additive_in_the_logarithm_only():
         logarithm = _mixed(lambda z: tf.math.log(model.decode(z)), tf.constant(latents), output)
         np.testing.assert_allclose(logarithm, 0, atol=1e-5)
         assert np.abs(_mixed(model.decode, tf.constant(latents), output)).max() > 1e-3
+
+
+def test_blocks_interact_by_a_polynomial_beside_the_sum():
+    model = _model(3, [[0, 2], [1]], (2,), decoder=_dense, interaction=2)
+    latents = _latents(4, 3)
+    parts = model.block_images(latents).numpy().sum(1)
+    np.testing.assert_array_equal(model.decode(latents), parts, "it starts additive")
+    weights = model.interaction.coefficients
+    weights.assign(_latents(2, 2))
+    assert any(weights is variable for variable in model.trainable_variables)
+    first, second = (latents[:, [k]] * latents[:, [1]] for k in (0, 2))
+    expected = parts + first * weights[0] + second * weights[1]
+    np.testing.assert_allclose(model.decode(latents), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("interaction, blocks", [(0, None), (2, [[0, 1]])])
+def test_orders_of_interaction_that_make_no_sense_are_refused(interaction, blocks):
+    with pytest.raises(zoo_errors.SettingError, match=f"interaction is {interaction} with"):
+        _model(2, blocks, (2,), decoder=_dense, interaction=interaction)
+
+
+def test_masks_let_one_object_cover_another():
+    def square(latents, shape):
+        """A decoder whose colour is its latent, and whose mask's logit is 100 times that."""
+        assert shape == (2, 2, 4)
+        channels = keras.ops.ones((1, 2, 2, 4)) * [1.0, 1.0, 1.0, 100.0]
+        inputs = keras.Input((latents,))
+        outputs = keras.layers.Reshape((1, 1, 1))(inputs) * channels
+        return keras.Model(inputs, outputs)
+
+    model = _model(2, shape=(2, 2, 3), decoder=square, masked=True)
+    latents = np.float32([[0.9, 0.2], [0.1, 0.7], [0.5, 0.5]])
+    # The larger latent is in front; where they are the same each has half.
+    covered = np.broadcast_to(latents.max(1)[:, None, None, None], (3, 2, 2, 3))
+    np.testing.assert_allclose(model.decode(latents), covered, rtol=1e-5)
+    parts = model.block_images(latents).numpy()
+    np.testing.assert_allclose(parts.sum(1), covered, rtol=1e-5)
+    np.testing.assert_allclose(parts[2, 0], 0.25)
+    with pytest.raises(zoo_errors.SettingError, match="masked is for at least two blocks"):
+        _model(2, [[0, 1]], masked=True)
 
 
 def test_a_shared_decoder_is_one_network_and_symmetric_in_the_blocks():

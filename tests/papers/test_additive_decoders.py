@@ -48,6 +48,13 @@ def _settings(run, budget: str) -> Settings:
     return Settings()
 
 
+def _bound(parameter: str, default):
+    try:
+        return gin.query_parameter(f"AdditiveAutoencoder.{parameter}")
+    except ValueError:
+        return default
+
+
 ROWS = [(name, row.name) for name, table in TABLES.items() for row in table.rows]
 
 
@@ -58,7 +65,9 @@ def test_runs_are_what_their_rows_say(table, row, budget):
     settings = _settings(run, budget)
     blocks = gin.query_parameter("AdditiveAutoencoder.blocks")
     latents = gin.query_parameter("AdditiveAutoencoder.latent_dim")
-    assert latents == (4 if table == "table_1_blocks" else 2)
+    assert latents == (4 if table in ("table_1_blocks", "occlusion") else 2)
+    assert bool(_bound("masked", False)) == row.endswith("/masked")
+    assert (_bound("sigma", "identity") == "exp") == row.endswith("_exp")
     assert len(blocks) == (1 if "nonadditive" in row or row == "penalised" else 2)
     support = row.split("/")[0] if "/" in row else "l_shape"
     expected = "dependent_linear" if support == "dependent" else support
@@ -113,6 +122,16 @@ def test_rows_that_orders_are_tested_on_find_the_balls_without_help(table, row):
     model = _settings(TABLES[table].row(row).run, CPU).model((64, 64, 3))
     assert not callable(model.code_noise) and model.code_noise == 0
     assert _curvature(model) > 0.01
+
+
+def test_rows_of_widths_differ_in_what_their_decoders_can_do():
+    for budget in BUDGETS:
+        sizes = []
+        for row in ("additive_narrow", "additive", "additive_wide"):
+            _settings(TABLES["table_1"].row(row).run, budget)
+            sizes.append(gin.query_parameter("object_decoder.units"))
+        assert sizes == sorted(sizes) and len(set(map(len, sizes))) == 1
+        assert sizes[0] != sizes[1] != sizes[2]
 
 
 def test_an_encoder_of_moments_is_seen_to_be_linear():

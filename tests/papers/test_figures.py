@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import toy_tables as toy
 
+from zoo.errors import UserError
 from zoo.papers import documents, figures, kept, results, tasks
 from zoo.papers.spec import Column, Discard, Row, Table
-from zoo.papers.zietlow import tables_chapter_4, tables_of_figures
+from zoo.papers.zietlow import rule, tables_chapter_4, tables_of_figures
 
 ACTIVE = Column("active latents", ("active_latents",), "metrics.jsonl", reduce=results.last)
 MIG = Column("MIG", ("mig", "score"))
@@ -109,3 +110,25 @@ def test_the_scan_shares_the_runs_of_the_tables():
         double = scan.row(f"{model}/times_2").run
         assert double.bindings[-1] == f"{parameter} = {2 * value!r}"
         assert double.bindings[:-1] == whole.bindings and double.name != whole.name
+
+
+def test_beta_is_raised_until_a_latent_collapses():
+    # As of linear VAEs: a mean posterior variance of beta over the data's, up to 1.
+    betas = [4.0, 0.1, 1.0, 0.15, 0.22]
+    active = [sum(beta / v < 0.8 for v in (4.0, 2.0, 0.25)) for beta in betas]
+    assert active == [0, 3, 2, 3, 2] and rule.raised_beta(betas, active, 3) == 0.22
+    # Of means over seeds: where half of them have collapsed.
+    assert rule.raised_beta([1, 2, 3], [3, 2.6, 2.5], 3) == 3
+    with pytest.raises(UserError, match="all 2 latents are active at every beta up to 8"):
+        rule.raised_beta([2, 8], [2, 2], 2)
+
+
+def test_the_rule_is_drawn_where_it_stops(scanned, tmp_path):
+    found = results.of_table(
+        Table(scanned.name, scanned.title, (MIG, ACTIVE), scanned.rows), tmp_path
+    )
+    found["times_2"][0].numbers["active latents"].update({0: 3.0})
+    figure = rule.line_search(found, (MIG, ACTIVE))
+    lines = [line.get_xdata() for axis in figure.axes for line in axis.lines]
+    # Three of five seeds have lost a latent at 2, none at 1: a line in both panels.
+    assert sum(list(x) == [2.0, 2.0] for x in lines) == 2

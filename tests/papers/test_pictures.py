@@ -1,6 +1,7 @@
 """Pictures of models: what is shown of them, with decoders whose images say what was decoded."""
 
 import functools
+import pathlib
 import types
 
 import numpy as np
@@ -173,3 +174,29 @@ def test_figures_of_an_exported_model(tmp_path, finish):
         with Image.open(picture) as image:
             assert picture.name == f"{name}.png" and min(image.size) > 200
         assert f"![A figure]({name}.png)" in (tmp_path / f"toy/{name}.md").read_text()
+
+
+def test_restarts_are_planes_of_codes_beside_the_factors(monkeypatch):
+    """Each run has the square turned by as many degrees as its seed."""
+    square = np.random.default_rng(0).random((50, 2))
+
+    def opened(folder):
+        angle = np.radians(int(folder.name))
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        whole = types.SimpleNamespace(images=square, latents=square)
+        dataset = types.SimpleNamespace(whole=whole, some=lambda count: np.arange(50)[:count])
+        return types.SimpleNamespace(encode=lambda x: x @ turn.T), dataset
+
+    monkeypatch.setattr(pictures, "opened", opened)
+    folders = [pathlib.Path("runs", seed) for seed in ("90", "0", "45", "30", "60")]
+    result = types.SimpleNamespace(folders=folders)
+    figure = zietlow.restarts({"a": [result], "b": []}, points=40)
+    assert [axis.get_title() for axis in figure.axes] == [
+        "factors",
+        *(f"seed {seed}" for seed in (0, 30, 45, 60)),
+    ]
+    drawn = [np.asarray(axis.collections[0].get_offsets()) for axis in figure.axes]
+    np.testing.assert_allclose(drawn[0], square[:40])
+    np.testing.assert_allclose(drawn[1], square[:40])
+    assert np.abs(drawn[3] - square[:40]).max() > 0.1
+    np.testing.assert_allclose(np.linalg.norm(drawn[3], axis=1), np.linalg.norm(drawn[0], axis=1))

@@ -21,7 +21,12 @@ from zoo.models.posteriors import FullCovariance
 from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.optim.optimizers import Adam
-from zoo.training.decoder_probes import jacobian_probe, joint_probe, linear_optimum_probe
+from zoo.training.decoder_probes import (
+    expansion_probe,
+    jacobian_probe,
+    joint_probe,
+    linear_optimum_probe,
+)
 from zoo.training.loop import Loop
 from zoo.training.run import train
 from zoo.training.settings import Settings
@@ -178,3 +183,13 @@ def test_a_run_switches_it_on_by_gin(tmp_path, toy_gin):
     assert [record["step"] for record in records] == [5, 10]
     for record in records:
         assert 0 < record["gram_diagonality"] <= 1 and 0 <= record["mig"] <= 1
+
+
+def test_the_expansion_of_a_linear_decoder_misses_nothing():
+    # But for the 64 pairs of draws at each of 64 images, with 4 latents and as many numbers.
+    found = expansion_probe(_linear(), _gaussian(), samples=64)()
+    assert found["expansion_error"] == found["first_order_error"] < 0.05
+    with pytest.raises(UserError, match="PCL has no decoder; leave expansion_probe out"):
+        expansion_probe(
+            PCL((4,), 2, encoder=lambda shape: mlp_encoder(shape, units=(8,))), _gaussian()
+        )

@@ -1,4 +1,4 @@
-"""Autoencoders whose decoder is a sum of decoders, one for each block of latents."""
+"""Autoencoders whose decoder is a sum of decoders of a block each, and how blocks may interact."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,6 +12,7 @@ from zoo.models.base import Autoencoder, Batch
 from zoo.models.hessian_penalty import BlockHessian
 from zoo.models.noise import standard_normal, stream
 from zoo.networks.additive import object_decoder, resnet18_encoder
+from zoo.networks.interaction import Interaction
 from zoo.networks.pytorch import batch_norm, uniform_by_fan_in
 from zoo.optim.schedules import Schedule, at
 
@@ -47,6 +48,12 @@ class AdditiveAutoencoder(Autoencoder):
         blocks: the partition, lists of latents; each latent by itself if None.
         shared: use one decoder for all blocks, which then are of one size. Its parts of the image
             differ by their latents only, so that the image is symmetric in the blocks.
+        interaction: the order of interaction across blocks that the decoder is to have at most,
+            from 1. From 2 on, a polynomial of that degree in latents of different blocks is added
+            to the sum (Brady et al. 2025, eq. 4.2); 1 is the additive decoder.
+        masked: whether the sum is weighted: each decoder makes a further channel, and the softmax
+            of these over blocks says how much of every pixel each has. One object can then cover
+            another; the decoder is no longer additive.
         sigma: the invertible output transformation: `identity`, or `exp`, which makes the image a
             product over blocks (for `unit` or `pixels`).
         normalization: of images, and so the scale of the loss: `unit` [0, 1], `pixels` [0, 255],
@@ -73,6 +80,8 @@ class AdditiveAutoencoder(Autoencoder):
         latent_dim: int = 2,
         blocks: Sequence[Sequence[int]] | None = None,
         shared: bool = False,
+        interaction: int = 1,
+        masked: bool = False,
         sigma: str = "identity",
         normalization: str | tuple[Sequence[float] | float, Sequence[float] | float] = "unit",
         normalized_code: bool = True,
@@ -99,6 +108,14 @@ class AdditiveAutoencoder(Autoencoder):
             raise SettingError(
                 f"AdditiveAutoencoder.shared needs blocks of one size; they are {sizes}"
             )
+        if interaction < 1 or (interaction > 1 and len(self.blocks) < 2):
+            raise SettingError(
+                f"AdditiveAutoencoder.interaction is {interaction} with {len(self.blocks)} "
+                "block(s); give at least 1, and 1 with a single block"
+            )
+        if masked and len(self.blocks) < 2:
+            raise SettingError("AdditiveAutoencoder.masked is for at least two blocks")
+        self.masked = masked
         self.shift, self.scale = _shift_and_scale(normalization, observation_shape[-1])
         self.sigma, self.code_noise, self.penalty = sigma, code_noise, penalty
         self.encoder = encoder(observation_shape)
@@ -108,10 +125,14 @@ class AdditiveAutoencoder(Autoencoder):
         self.code_norm = batch_norm(dtype="float32", name="code_norm") if normalized_code else None
         if self.code_norm:
             self.code_norm.build((None, latent_dim))
+        sides = observation_shape[:-1]
         # Checkpoints do not see what is in a list.
         self._decoder_names = [f"decoder_{k}" for k in range(1 if shared else len(sizes))]
         for name, size in zip(self._decoder_names, sizes, strict=False):
-            setattr(self, name, decoder(size, observation_shape))
+            setattr(self, name, decoder(size, (*sides, observation_shape[-1] + masked)))
+        self.interaction = (
+            Interaction(self.blocks, interaction, observation_shape) if interaction > 1 else None
+        )
         self.built = True
 
     @property
@@ -128,9 +149,9 @@ class AdditiveAutoencoder(Autoencoder):
         return self.shift + self.scale * self._image(latents, training=False)
 
     def block_images(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The parts `f_B(z_B)`: `[B, D]` to `[B, blocks, ...]` float32.
+        """The parts `f_B(z_B)`, times their masks: `[B, D]` to `[B, blocks, ...]` float32.
 
-        `sigma` of their sum is the normalised image.
+        `sigma` of their sum, and of what `interaction` adds, is the normalised image.
 
         Args:
             latents: `[B, D]`.
@@ -141,7 +162,11 @@ class AdditiveAutoencoder(Autoencoder):
             tf.cast(decoder(tf.gather(latents, block, axis=1), training=training), tf.float32)
             for decoder, block in zip(decoders, self.blocks, strict=True)
         ]
-        return tf.stack(parts, axis=1)
+        parts = tf.stack(parts, axis=1)
+        if self.masked:
+            parts, logits = parts[..., :-1], parts[..., -1:]
+            parts *= tf.nn.softmax(logits, axis=1)
+        return parts
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; logs the squared error of images in [0, 1] beside the loss."""
@@ -178,7 +203,10 @@ class AdditiveAutoencoder(Autoencoder):
 
     def _image(self, latents: tf.Tensor, training: bool) -> tf.Tensor:
         parts = self.block_images(latents, training)
-        return _SIGMAS[self.sigma](tf.reduce_sum(parts, axis=1))
+        image = tf.reduce_sum(parts, axis=1)
+        if self.interaction:
+            image += self.interaction(latents)
+        return _SIGMAS[self.sigma](image)
 
     def _normalized(self, images: tf.Tensor) -> tf.Tensor:
         return (images - self.shift) * (1 / self.scale)

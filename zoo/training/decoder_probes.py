@@ -70,6 +70,46 @@ def jacobian_probe(model: Model, dataset: Dataset, images: int = 64, codes: int 
 
 
 @gin.configurable
+def expansion_probe(model: Model, dataset: Dataset, images: int = 64, samples: int = 32) -> Probe:
+    """What the second-order expansion of the decoder misses within the noise of the posterior.
+
+    `expansion_error` and `first_order_error` of `zoo.evaluation.expansion_error`, at the marginals
+    of the posteriors of the same images and with the same draws each time.
+
+    Args:
+        model: has a decoder and a posterior.
+        dataset: what the images are drawn from, without replacement.
+        images: how many.
+        samples: as in `zoo.evaluation.expansion_error`.
+
+    Raises:
+        UserError: the model has no decoder, or no posterior.
+    """
+    _require_decoder(model, "expansion_probe")
+    observations = sampling.observations(dataset, dataset.some(images))
+    posterior = getattr(model, "posterior", lambda _: None)
+    if posterior(observations[:1]) is None:
+        raise UserError(
+            f"train.probe: {type(model).__name__} has no posterior; leave expansion_probe out"
+        )
+
+    def measure() -> dict[str, float]:
+        found = posterior(observations)
+        moments = found.mean().numpy(), found.variance().numpy()
+        with contextlib.suppress(evaluation.UndefinedScoreError):
+            parts = evaluation.expansion_error(
+                model.decode, *moments, observations.numpy(), samples=samples
+            )
+            return {
+                "expansion_error": parts["score"],
+                "first_order_error": parts["first_order_error"],
+            }
+        return {}
+
+    return measure
+
+
+@gin.configurable
 def linear_optimum_probe(model: Model, dataset: Dataset, images: int = 2000) -> Probe:
     """How far a linear Gaussian VAE is from its optimum in closed form (`optimal_linear_vae`).
 

@@ -15,6 +15,11 @@ _SCALAR_SCORES = "reconstruction_rmse,lms_spearman"
 MOMENTS = ("AdditiveAutoencoder.encoder = @moment_encoder", "moment_encoder.order = 1")
 UNTRAINED = ("train.steps = 1", "Adam.learning_rate = 0.0")
 PAPER_STEPS, CPU_STEPS = 1_878_000, 3_000
+# The image is a product over balls; in [0, 1], as the exponential is positive.
+PRODUCT = ('AdditiveAutoencoder.sigma = "exp"', 'AdditiveAutoencoder.normalization = "unit"')
+# The dense layers of decoders of less and of more capacity: the paper's number of them, and that
+# for two cores.
+WIDTHS = {"narrow": ((64,) * 5, (16, 16)), "wide": ((1024,) * 5, (256, 256))}
 
 
 def blocks(latents: int, additive: bool) -> str:
@@ -68,9 +73,15 @@ def variant(name: str, additive: bool, bindings: tuple[str, ...], cpu: tuple[str
     )
 
 
-def block(support: str, additive: bool) -> Run:
+def width(name: str) -> Run:
+    """The additive decoder on the L with dense layers of another width."""
+    paper, cpu = (f"object_decoder.units = {list(units)}" for units in WIDTHS[name])
+    return variant(name, True, (paper,), (cpu,))
+
+
+def block(support: str, additive: bool, masked: bool = False) -> Run:
     """Two balls that move in the plane; codes of the baseline are paired as suits it best."""
-    kind = "additive" if additive else "nonadditive"
+    kind = "masked" if masked else "additive" if additive else "nonadditive"
     options = {"blocks": 2, "batch_size": 1024}
     if not additive:
         options["best_partition"] = True
@@ -79,11 +90,14 @@ def block(support: str, additive: bool) -> Run:
         'train.scores = "lms_tree,reconstruction_rmse"',
         f'train.score_options = {{"lms_tree": {options}}}',
     ]
-    if support == "dependent":
+    if masked:
+        bindings.append("AdditiveAutoencoder.masked = True")
+    if support != "independent":
+        name = "zoo_balls/" + {"dependent": "dependent_linear"}.get(support, support)
         bindings += [
-            'train.dataset = "zoo_balls/dependent_linear[train]"',
-            'train.validation_dataset = "zoo_balls/dependent_linear[validation]"',
-            'train.test_dataset = "zoo_balls/dependent_linear[test]"',
+            f'train.dataset = "{name}[train]"',
+            f'train.validation_dataset = "{name}[validation]"',
+            f'train.test_dataset = "{name}[test]"',
         ]
     return Run(
         f"additive_decoders/block_{support}_{kind}",

@@ -30,6 +30,36 @@ def eigenfaces(found: dict, columns=()) -> Figure:
     return pictures.page([panels[k : k + 1] for k in range(len(panels))])
 
 
+def restarts(found: dict, columns=(), shown: int = SHOWN, points: int = 1500) -> Figure:
+    """The codes of a few restarts in a plane, coloured by the first factor (Fig. 3.5).
+
+    In the first panel the factors themselves.
+
+    Args:
+        found: the results of a row, of models with two latents.
+        columns: not used.
+        shown: how many runs, the first seeds.
+        points: how many codes.
+    """
+    del columns
+    (results,) = (found_[0] for found_ in found.values() if found_)
+    folders = sorted(results.folders, key=lambda folder: int(folder.name))[:shown]
+    figure = Figure(figsize=(2.4 * (len(folders) + 1), 2.7), layout="constrained")
+    axes = figure.subplots(1, len(folders) + 1)
+    for axis, folder in zip(axes[1:], folders, strict=True):
+        model, dataset = pictures.opened(folder)
+        numbers = dataset.some(points)
+        factors = dataset.whole.latents[numbers]
+        codes = np.asarray(model.encode(dataset.whole.images[numbers]))
+        axis.scatter(*codes.T, c=factors[:, 0], s=3)
+        axis.set(title=f"seed {folder.name}", xlabel="$z_1$", ylabel="$z_2$")
+    axes[0].scatter(*factors.T, c=factors[:, 0], s=3)
+    axes[0].set(title="factors", xlabel="$w_1$", ylabel="$w_2$")
+    for axis in axes:
+        axis.set_aspect("equal")
+    return figure
+
+
 def planes(found: dict, columns, pair: tuple[str, str], shown: int = SHOWN) -> Figure:
     """Two latents varied together: the runs with the highest first column above the lowest.
 

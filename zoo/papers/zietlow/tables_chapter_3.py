@@ -1,8 +1,9 @@
 """Chapter 3 of Zietlow 2022: why variational autoencoders align latents with principal axes."""
 
 from zoo.papers import figures
-from zoo.papers.results import share_of_training
+from zoo.papers.results import last, share_of_training
 from zoo.papers.spec import Claim, Column, Row, Table
+from zoo.papers.zietlow import pictures, rule
 from zoo.papers.zietlow import runs_chapter_3 as runs
 
 DS = Column("DS", ("disentanglement_score", "score"))
@@ -15,6 +16,7 @@ SHARE = Column(
     scale=100.0,
     decimals=1,
 )
+ACTIVE = Column("active latents", ("active_latents",), "metrics.jsonl", reduce=last, decimals=1)
 DIGITS_NOTE = (
     "MNIST is TFDS's and Fashion-MNIST its or Debian's (dataset-fashion-mnist): with neither a "
     "copy nor a connection their runs fail."
@@ -168,4 +170,48 @@ def _figure_3_7() -> Table:
     )
 
 
-TABLES = (_table_3_2(), _table_3_3(), _table_3_4(), _figure_3_4(), _figure_3_7())
+def _figure_3_5() -> Table:
+    return Table(
+        "zietlow/figure_3_5",
+        "Codes of the linear set with sides of equal length: four restarts of the beta-VAE",
+        (DS, DTO),
+        (Row("ratio_1.0", runs.ratio(1.0)),),
+        notes=(
+            "The runs are those of Table 3.4, the first four seeds. Written before any run: every "
+            "restart has the square turned by another angle.",
+        ),
+        figure=pictures.restarts,
+    )
+
+
+def _rule() -> Table:
+    rows = [
+        Row(f"{dataset}/beta_{beta:g}", runs.at_beta(dataset, beta), {}, dataset, beta)
+        for dataset in runs.DATASETS
+        if dataset != "dsprites"
+        for beta in runs.LINE_SEARCH[dataset]
+    ]
+    return Table(
+        "zietlow/practitioners_rule",
+        "Section 3.3.6: raise beta until the mean of a posterior variance is about 1",
+        (DS, ACTIVE),
+        tuple(rows),
+        notes=(
+            "The runs are those of Fig. 3.7. Dashed: the least beta at which a latent has "
+            "collapsed in half of the seeds or more. Written before any run: as these data have "
+            "as many factors as the model has latents, the plateau of DS ends there, and the beta "
+            "of Table 3.1 is up to two orders of magnitude below.",
+        ),
+        figure=rule.line_search,
+    )
+
+
+TABLES = (
+    _table_3_2(),
+    _table_3_3(),
+    _table_3_4(),
+    _figure_3_4(),
+    _figure_3_5(),
+    _figure_3_7(),
+    _rule(),
+)
