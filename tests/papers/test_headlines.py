@@ -138,3 +138,9 @@ def test_a_paired_claim_is_seen_where_every_seed_has_it_and_seeds_differ_more():
     assert not headlines.within(one, one + [0.01, 0.02, 0.0, 0.01, 0.03], 0.05)
     assert headlines.within(one, one + 0.04, 0.05, paired=True)
     assert not headlines.within(one, one + 0.06, 0.05, paired=True)
+
+
+def test_a_work_without_results_is_no_link():
+    # Nothing is written beside the claims of a work of which nothing has run.
+    assert "](results/" not in headlines.markdown({}, "results", ())
+    assert "[zietlow/3.3](results/zietlow.md)" in headlines.markdown({}, "results", ("zietlow",))

@@ -87,7 +87,12 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
         f"- [{name}]({RECORDS}/{name.partition('/')[0]}.md): {catalog.tables()[name].title}"
         for name in names
     ]
-    parts = [INTRO, headlines.markdown(found, RECORDS), "## Tables\n", "\n".join(index) + "\n"]
+    parts = [
+        INTRO,
+        headlines.markdown(found, RECORDS, sections),
+        "## Tables\n",
+        "\n".join(index) + "\n",
+    ]
     runs.write_text(file, "\n".join(parts))
     return names
 

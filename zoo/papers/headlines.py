@@ -1,7 +1,7 @@
 """The headline claims of the papers, each with one verdict."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -52,12 +52,15 @@ class Outcome:
     budget: str
 
 
-def markdown(found: Mapping[str, Mapping[str, Sequence[Result]]], records: str) -> str:
+def markdown(
+    found: Mapping[str, Mapping[str, Sequence[Result]]], records: str, works: Collection[str]
+) -> str:
     """The table of all headline claims.
 
     Args:
         found: table -> row -> results.
         records: the folder of the papers' tables, for links.
+        works: those that have a file there.
     """
     heads = "work", "claim", "verdict", "p (corrected)", "seeds a side", "budget", "table"
     lines = [_line(heads), _line(["---"] * len(heads))]
@@ -68,7 +71,8 @@ def markdown(found: Mapping[str, Mapping[str, Sequence[Result]]], records: str) 
             p = "-" if outcome.corrected is None else f"{outcome.corrected:.2g}"
             if outcome.verdict == OPPOSITE:
                 p = f"{outcome.p_opposite:.2g} of the opposite"
-            where = f"[{table}]({records}/{table.partition('/')[0]}.md)"
+            place = table.partition("/")[0]
+            where = f"[{table}]({records}/{place}.md)" if place in works else f"`{table}`"
             seeds = str(outcome.seeds) if outcome.seeds else "-"
             cells = (work, headline.text, f"**{outcome.verdict}**", p, seeds, outcome.budget, where)
             lines.append(_line(cells))
