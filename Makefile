@@ -6,7 +6,7 @@ ARGS ?=
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test lint benchmark faults clean
+.PHONY: train test lint benchmark faults docs notebooks pictures clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/python -m zoo.train --gin_file=gin/beta_vae.gin --run_dir=$(RUN) $(ARGS)
@@ -20,6 +20,20 @@ benchmark: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --editable '.[benchmark,portable]'
 	for name in train_throughput metrics jacobian slots datasets scale portable; do \
 		$(VENV)/bin/python -m benchmarks.$$name; done
+
+# The site, in build/site; a warning is an error.
+docs: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet --strict
+
+# The tutorials, run and kept with their outputs.
+notebooks: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --editable '.[test,benchmark]'
+	$(VENV)/bin/python docs/notebooks.py
+
+# The pictures of the site that are made of data and models; kept in the repository.
+pictures: $(INSTALLED)
+	$(VENV)/bin/python docs/pictures.py
 
 faults: $(INSTALLED)
 	$(VENV)/bin/python -m tests.faults

@@ -19,6 +19,24 @@ setup(
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    keywords="disentanglement identifiability variational-autoencoder representation-learning",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    project_urls={
+        "Analysis of the inner workings of VAEs": "https://arxiv.org/abs/1812.06775",
+        "Perturbed data": "https://arxiv.org/abs/2102.06822",
+        "Additive decoders": "https://arxiv.org/abs/2307.02598",
+        "Interaction asymmetry": "https://arxiv.org/abs/2411.07784",
+        "Data at the seams": "https://arxiv.org/abs/2410.22559",
+        "Sufficient changes and sparse mixing": "https://arxiv.org/abs/2503.00639",
+    },
+    entry_points={"console_scripts": ["zoo = zoo.__main__:main"]},
     python_requires=">=3.10,<3.14",
     packages=[*find_packages(include=["zoo", "zoo.*"]), *GIN_PACKAGES],
     package_data={
@@ -59,6 +77,7 @@ setup(
     extras_require={
         "test": [
             "dill>=0.3.7",
+            "huggingface_hub>=1.0",
             "hypothesis>=6.100",
             "ipykernel>=6.29",
             "nbclient>=0.10",
@@ -67,6 +86,8 @@ setup(
             "ruff>=0.12",
             "setuptools>=77",
         ],
+        "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
+        "hub": ["huggingface_hub>=1.0"],
         "portable": ["jax>=0.6.2"],
         "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],

@@ -156,7 +156,7 @@ def _again(known: facts.Facts, needed: list, generator: np.random.Generator) -> 
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=inspect.getdoc(inspect.getmodule(main)))
-    parser.add_argument("--scores", default=",".join(CHEAP), help="with commas between")
+    parser.add_argument("--scores", default=",".join(CHEAP), help="comma-separated")
     parser.add_argument("--kinds", default=",".join(KINDS), help="populations of codes")
     parser.add_argument("--rows", type=int, default=600, help="of training; half as many of test")
     parser.add_argument("--sets", type=int, default=200)

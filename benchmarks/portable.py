@@ -1,4 +1,4 @@
-"""How far a training under JAX is from the same in TensorFlow, for every family of models.
+"""How far a training run under JAX is from the same in TensorFlow, for every family of models.
 
     python -m benchmarks.portable [FAMILY ...] [--steps 100]
 

@@ -48,6 +48,8 @@ class _Shards(beam.DoFn):
     def __init__(self, builder: tfds.core.DatasetBuilder, name: str):
         # A builder is pickled as the arguments it was made of.
         self._builder, self._name = builder, name
+        # Not among those arguments.
+        self._format = builder.info.file_format
 
     def setup(self):
         """Loads the data set, once a worker."""
@@ -60,6 +62,6 @@ class _Shards(beam.DoFn):
         path, start, stop = part
         with py_utils.incomplete_file(tfds.core.Path(path)) as temporary:
             total = shards.write_shard(
-                self._builder, self._encode, str(temporary), self._order[start:stop]
+                self._format, self._encode, str(temporary), self._order[start:stop]
             )
         beam.metrics.Metrics.counter("disentanglement_zoo", _BYTES).inc(total)

@@ -13,21 +13,18 @@ A family's `zoo_<name>_dataset_builder.py` holds
 and no more, unless it downloads (`_dataset`) or has further features (`_features`, `_columns`).
 """
 
-import concurrent.futures
 import dataclasses
-import functools
-import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
-from tensorflow_datasets.core.utils import shard_utils
+from tensorflow_datasets.core.utils import tqdm_utils
 
-from zoo.data import catalog, perturbation, shards, splits
+from zoo.data import catalog, expected, formats, perturbation, shards, splits, unfinished
 from zoo.data.dataset import Dataset
 from zoo.data.space import FactorSpace
 from zoo.errors import SettingError
@@ -107,6 +104,17 @@ class MemoryBuilder:
     IMAGE_SHAPE: ClassVar[tuple[int, int, int]] = (64, 64, 3)
     HOMEPAGE: ClassVar[str] = ""
 
+    def __init__(self, *, file_format=None, **kwargs):
+        """Takes what every builder of TFDS takes.
+
+        Args:
+            file_format: of files to be written; prepared ones are read in any (`zoo.data.formats`).
+            **kwargs: for TFDS.
+        """
+        super().__init__(**kwargs)
+        if file_format and not self.info.initialized:
+            self.info.set_file_format(file_format, override=True)
+
     def _dataset(self, dl_manager: tfds.download.DownloadManager) -> Dataset:
         """The data set in memory; override it where something is downloaded."""
         del dl_manager
@@ -124,48 +132,102 @@ class MemoryBuilder:
         """`[B, ...]` values of every feature that is neither label nor value, by name."""
         return {"image": dataset.images[ids]}
 
+    def _counts(self) -> dict[str, int]:
+        """The number of examples of every split; none where it depends on the user."""
+        return {"train": len(self.SPACE)} if self.SPACE else {}
+
+    def _licence(self) -> str:
+        """The address of the licence of the config's images."""
+        return "https://www.apache.org/licenses/LICENSE-2.0"
+
+    def _targets(self) -> object:
+        """What `as_supervised=True` gives beside the image: feature names, in dicts or tuples.
+
+        By default the index of every factor of the grid, by the factor's name.
+        """
+        return {name: f"label_{name}" for name in self.SPACE.names} if self.SPACE else None
+
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(self._features()), homepage=self.HOMEPAGE
+        metadata, features = self.get_metadata(), self._features()
+        targets = self._targets()
+        info = expected.SizedInfo(
+            builder=self,
+            description=metadata.description,
+            citation=metadata.citation,
+            homepage=self.HOMEPAGE,
+            license=self._licence(),
+            features=tfds.features.FeaturesDict(features),
+            supervised_keys=targets and (next(iter(features)), targets),
         )
+        info.expected = expected.splits(self, info.features, self._counts())
+        if self.builder_config.name == "official":
+            info.expected_download = sum(url.size for url in (self.url_infos or {}).values())
+        return info
+
+    def as_dataset(self, *args, **kwargs):
+        """As TFDS's; of files for random access it makes a copy that it can read."""
+        formats.provide(self, "tf_data")
+        return super().as_dataset(*args, **kwargs)
+
+    def as_data_source(self, *args, **kwargs):
+        """As TFDS's; of files that are read in sequence it makes a copy for random access."""
+        formats.provide(self, "random_access")
+        return super().as_data_source(*args, **kwargs)
 
     def _download_and_prepare(self, dl_manager, download_config=None) -> None:
         # TFDS's generator route takes 150 us an example for its Python serialiser alone, two
         # minutes on dSprites; here the factors' bytes are made once a value, not once an example.
         config = download_config or tfds.download.DownloadConfig()
-        datasets = _parts(self._dataset(dl_manager))
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            written = [self._write(n, dataset, config, pool) for n, dataset in datasets.items()]
-        self.info.set_splits(tfds.core.SplitDict(written))
+        splits = {
+            n: self._split(n, d, config) for n, d in _parts(self._dataset(dl_manager)).items()
+        }
+        if config.beam_runner or config.beam_options:
+            sizes = {name: self._write_by_beam(split, config) for name, split in splits.items()}
+        else:
+            sizes = self._write(splits)
+        self.info.set_splits(
+            tfds.core.SplitDict(
+                tfds.core.SplitInfo(
+                    name=name,
+                    shard_lengths=np.diff(split.bounds).tolist(),
+                    num_bytes=sizes[name],
+                    filename_template=self._get_filename_template(name),
+                )
+                for name, split in splits.items()
+            )
+        )
 
-    def _write(
-        self,
-        split: str,
-        dataset: Dataset,
-        config: tfds.download.DownloadConfig,
-        pool: concurrent.futures.Executor,
-    ) -> tfds.core.SplitInfo:
+    def _split(
+        self, name: str, dataset: Dataset, config: tfds.download.DownloadConfig
+    ) -> shards.Split:
         order = shards.order_of(dataset)[: config.max_examples_per_split]
         encode = shards.Serialiser(self, dataset)
-        size = np.mean([len(example) for example in encode(order[:256])])
-        count = config.get_shard_config().get_number_shards(int(size * len(order)), len(order))
-        bounds = [0, *shard_utils.get_shard_boundaries(len(order), count)]
-        template = self._get_filename_template(split)
-        parts = [
-            (os.fspath(template.sharded_filepath(shard_index=i, num_shards=count)), start, stop)
-            for i, (start, stop) in enumerate(itertools.pairwise(bounds))
-        ]
-        if config.beam_runner or config.beam_options:
-            total = _beam_shards().write(self, dataset, parts, config)
-        else:
-            ahead = functools.partial(_ahead, pool)
-            total = sum(shards.write_shard(self, encode, p, order[i:j], ahead) for p, i, j in parts)
-        return tfds.core.SplitInfo(
-            name=split,
-            shard_lengths=np.diff(bounds).tolist(),
-            num_bytes=total,
-            filename_template=template,
-        )
+        size = np.mean([len(example) for example in encode(order[:256])]) * len(order)
+        bounds = expected.shard_bounds(config, size, len(order))
+        template, count = self._get_filename_template(name), len(bounds) - 1
+        paths = (template.sharded_filepath(shard_index=i, num_shards=count) for i in range(count))
+        return shards.Split(dataset, order, encode, bounds, [path.name for path in paths])
+
+    def _write(self, splits: dict[str, shards.Split]) -> dict[str, int]:
+        """Writes all files; the bytes of the examples of every split."""
+        plan = {
+            "data": {name: split.dataset.fingerprint for name, split in splits.items()},
+            "files": {name: split.bounds for name, split in splits.items()},
+            "format": self.info.file_format.value,
+        }
+        total = sum(len(split.order) for split in splits.values())
+        with (
+            unfinished.workspace(self.data_dir, str(self.version), plan) as workspace,
+            tqdm_utils.tqdm(total=total, unit=" examples", desc=f"writing {self.name}") as bar,
+        ):
+            return {
+                name: split.write(workspace, self.info.file_format, bar.update)
+                for name, split in splits.items()
+            }
+
+    def _write_by_beam(self, split: shards.Split, config: tfds.download.DownloadConfig) -> int:
+        parts = [(os.path.join(self.data_dir, n), i, j) for n, i, j in split.files()]
+        return _beam_shards().write(self, split.dataset, parts, config)
 
 
 class SceneBuilder(MemoryBuilder):
@@ -185,6 +247,9 @@ class SceneBuilder(MemoryBuilder):
             "factors": vector(*self._factors_shape()),
             "count": vector(dtype=np.uint8),
         }
+
+    def _targets(self) -> dict[str, str]:
+        return {name: name for name in ("factors", "count", "mask")}
 
     def _columns(self, dataset: Dataset, ids: np.ndarray) -> dict[str, np.ndarray]:
         return super()._columns(dataset, ids) | {
@@ -213,13 +278,3 @@ def _parts(dataset: Dataset) -> dict[str, Dataset]:
         split: dataset.part(f"{dataset.name}[{split}]", ids)
         for split, ids in splits.labelled(own).items()
     }
-
-
-def _ahead(pool: concurrent.futures.Executor, function, items: list) -> Iterator:
-    """Like `pool.map`, but only a few results ahead of their use."""
-    waiting = []
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > 4:
-            yield waiting.pop(0).result()
-    yield from (future.result() for future in waiting)

@@ -66,14 +66,14 @@ def register(
         zoo.data.register("rooms", images, factors={"hue": hues, "shape": shapes})
         zoo.data.load("rooms[train]")
 
-    Put it into a module that the gin file imports, and a run can go on from anywhere. Images whose
-    factors fill a grid, one image a combination, are numbered in the grid's order; only of them can
-    pairs be drawn and factors be set.
+    Put it into a module that the gin file imports, and a run can be resumed from anywhere. Images
+    whose factors fill a grid, one image per combination, are numbered in the grid's order; only
+    they have pairs to draw and factors to set.
 
     Args:
         name: `name` or `family/config`.
         images: `[N, H, W, C]` uint8 or bool, or `[N, D]` floats for vectors; or a function of no
-            arguments that gives them, which is called when the data set is first loaded.
+            arguments that returns them, which is called when the data set is first loaded.
         factors: what varies, discretely: `[N, F]` integers from 0, or `[N]` numbers or words by
             name. If left out, and `space` is given, images are in its order.
         space: the values of the factors; made of `factors` if left out.

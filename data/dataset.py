@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Images(Protocol):
     """Observations, never all of them decoded at once.
 
-    `images[i]` with an integer, a slice or an integer array gives numpy arrays `[..., *shape[1:]]`
-    of `dtype`. Inside a TensorFlow graph the same observations come from `gather(tables, index)`,
+    `images[i]` with an integer, a slice or an integer array is a numpy array `[..., *shape[1:]]` of
+    `dtype`. Inside a TensorFlow graph the same observations come from `gather(tables, index)`,
     where `tables` are the arrays of `self.tables` as tensors: the training loop takes them as
     arguments, so that no data set is ever baked into a graph. Both must give the same bytes.
 

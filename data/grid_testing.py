@@ -98,7 +98,7 @@ class GridTests:
 
 
 class _Constant(tf.Module):
-    """A network that gives one value."""
+    """A network that returns one value."""
 
     def __init__(self, level: float, shape: tuple[int, ...]):
         super().__init__()

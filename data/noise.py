@@ -6,7 +6,8 @@ import numpy as np
 
 from zoo.errors import SettingError
 
-_GOLDEN = 0x9E3779B9
+# Counters that are multiples of it differ in all bits.
+GOLDEN = 0x9E3779B9
 
 
 class NoisyImages:
@@ -37,7 +38,7 @@ class NoisyImages:
         self._scale = int(255 // base.maximum)
         # One grey level is 2^20 units: the noise is +-65535 times this, and sums stay below 2^31.
         self._step = round(255 * amplitude * 16)
-        counters = np.arange(math.prod(self.shape[1:]), dtype=np.uint32) * np.uint32(_GOLDEN)
+        counters = np.arange(math.prod(self.shape[1:]), dtype=np.uint32) * np.uint32(GOLDEN)
         self._ids = np.arange(len(base), dtype=np.uint32)
         self._pixels = counters.reshape(self.shape[1:])
 
@@ -54,8 +55,8 @@ class NoisyImages:
         return noisy.reshape(*ids.shape, *self.shape[1:])
 
     def _some(self, ids: np.ndarray) -> np.ndarray:
-        key = _mix(ids ^ np.uint32(self._seed))
-        sign = (_mix(np.expand_dims(key, (1, 2, 3)) + self._pixels) >> 16).view(np.int32)
+        key = mixed(ids ^ np.uint32(self._seed))
+        sign = (mixed(np.expand_dims(key, (1, 2, 3)) + self._pixels) >> 16).view(np.int32)
         level = self._base[ids].astype(np.int32)
         level *= self._scale << 20
         level += (sign * 2 - 65535) * self._step
@@ -70,8 +71,8 @@ class NoisyImages:
         import tensorflow as tf
 
         index = tf.convert_to_tensor(index)
-        key = _mix_tensor(tf.cast(index, tf.uint32) ^ tf.constant(self._seed, tf.uint32))
-        hashed = _mix_tensor(key[:, None, None, None] + tf.constant(self._pixels))
+        key = mixed_tensor(tf.cast(index, tf.uint32) ^ tf.constant(self._seed, tf.uint32))
+        hashed = mixed_tensor(key[:, None, None, None] + tf.constant(self._pixels))
         sign = tf.cast(tf.bitwise.right_shift(hashed, tf.constant(16, tf.uint32)), tf.int32)
         base = tf.cast(self._base.gather(tables, index), tf.int32) * (self._scale << 20)
         level = tf.abs(base + (sign * 2 - 65535) * self._step)
@@ -79,7 +80,7 @@ class NoisyImages:
         return tf.cast((top - tf.abs(top - level) + (1 << 19)) // (1 << 20), tf.uint8)
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
+def mixed(x: np.ndarray) -> np.ndarray:
     """A bijection of uint32 without visible structure (C. Wellons' `lowbias32`)."""
     x = x ^ (x >> 16)
     x *= np.uint32(0x7FEB352D)
@@ -89,8 +90,8 @@ def _mix(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def _mix_tensor(x):
-    """`_mix` in TensorFlow."""
+def mixed_tensor(x):
+    """`mixed` in TensorFlow, of uint32 tensors."""
     import tensorflow as tf
 
     def folded(x, shift):

@@ -5,7 +5,7 @@ data mislead models into an entangled code. Here m is any SavedModel with a func
 
 - its only argument is `[B, F]` float32, the factors of B images, and its name says which: `values`
   takes their physical values (`FactorSpace.values`), `factors` their grid indices;
-- it gives `[B, H, W, C]` float32 in [-1, 1].
+- it returns `[B, H, W, C]` float32 in [-1, 1].
 
 Networks are found by path, or by name in the hub of the package `zoo`.
 """
@@ -167,8 +167,8 @@ def _blocks(perturb, base: Dataset, epsilon: float, folder: pathlib.Path) -> Ite
         images = base.images[some] * scale
         if change.shape != images.shape or change.dtype != np.float32:
             raise SettingError(
-                f"{folder}: perturb gives {change.dtype} {list(change.shape[1:])} an image instead "
-                f"of float32 {list(images.shape[1:])}"
+                f"{folder}: perturb returns {change.dtype} {list(change.shape[1:])} an image "
+                f"instead of float32 {list(images.shape[1:])}"
             )
         # Negated, so that a NaN is refused too.
         if not np.abs(change).max() <= 1 + 1e-6:

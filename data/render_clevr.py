@@ -4,7 +4,7 @@
     python -m zoo.data.render_clevr                   500 images, with two processes
     python -m zoo.data.render_clevr --count 53483     more; what is there is kept
 
-A run that was interrupted goes on where it stopped.
+An interrupted run resumes.
 """
 
 import argparse

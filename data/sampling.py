@@ -1,7 +1,7 @@
 """Stateless samplers: the batch of a step is a pure function of (seed, step).
 
 A sampler is called as `sampler(tables, seed, step)` with `tables = tensors(dataset)`, inside or
-outside a graph, and gives a dict of tensors with a leading batch axis: the batch of all replicas
+outside a graph, and returns a dict of tensors with a leading batch axis: the batch of all replicas
 together, the same however many share it. Resuming a run at step k therefore needs only k, and a
 whole training loop over a data set in memory compiles under XLA.
 

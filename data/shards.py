@@ -1,14 +1,20 @@
 """The examples of some ids as a file of TFDS, written by this process or by Beam's workers."""
 
-from collections.abc import Iterator
+import concurrent.futures
+import dataclasses
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.file_adapters import FileFormat
 
-from zoo.data import png
+from zoo.data import png, unfinished
 from zoo.data.dataset import Dataset
 
-_BATCH = 2048
+_BATCH = 512
 
 
 def order_of(dataset: Dataset) -> np.ndarray:
@@ -16,15 +22,23 @@ def order_of(dataset: Dataset) -> np.ndarray:
     return dataset.ids[np.random.Generator(np.random.Philox(0)).permutation(len(dataset))]
 
 
-def write_shard(builder, encode, path: str, ids: np.ndarray, mapping=map) -> int:
+def write_shard(
+    file_format: FileFormat,
+    encode: "Serialiser",
+    path: str,
+    ids: np.ndarray,
+    mapping=map,
+    progress: Callable[[int], None] = lambda count: None,
+) -> int:
     """Writes examples as one file.
 
     Args:
-        builder: whose files they are.
-        encode: the `Encoder`.
+        file_format: of the file.
+        encode: makes the examples.
         path: of the file.
         ids: `[N]` which images, in this order.
         mapping: like `map`; calls `encode` on batches.
+        progress: is told how many more examples there are.
 
     Returns:
         The number of bytes of all examples.
@@ -37,8 +51,9 @@ def write_shard(builder, encode, path: str, ids: np.ndarray, mapping=map) -> int
         for batch, encoded in zip(batches, mapping(encode, batches), strict=True):
             total += sum(map(len, encoded))
             yield from zip(batch.tolist(), encoded, strict=True)
+            progress(len(batch))
 
-    tfds.core.ExampleWriter(builder.info.file_format).write(path, examples())
+    tfds.core.ExampleWriter(file_format).write(path, examples())
     return total
 
 
@@ -57,14 +72,18 @@ class Serialiser:
     def __call__(self, ids: np.ndarray) -> list[bytes]:
         parts = []
         for name, column in self._columns(self._whole, ids).items():
-            if isinstance(self._features[name], tfds.features.Image):
-                parts.append([_image_feature(name, image) for image in png.encode(column)])
+            feature = self._features[name]
+            if isinstance(feature, tfds.features.Image):
+                parts.append([bytes_feature(name, image) for image in png.encode(column)])
+            elif is_plain(feature) and column.dtype == feature.np_dtype:
+                parts.append([bytes_feature(name, item.tobytes()) for item in column])
             else:
-                parts.append([self._serialised({name: item}) for item in column])
+                made = {value: self._serialised({name: value}) for value in set(column.tolist())}
+                parts.append([made[value] for value in column.tolist()])
         if self._space:
             for table, indices in zip(self._factors, self._space.factors(ids).T, strict=True):
                 parts.append([table[i] for i in indices.tolist()])
-        return [_field(1, b"".join(pieces)) for pieces in zip(*parts, strict=True)]
+        return [example(pieces) for pieces in zip(*parts, strict=True)]
 
     def _serialised(self, record: dict) -> bytes:
         """Some features of an example as a serialised `tf.train.Features`.
@@ -78,9 +97,77 @@ class Serialiser:
         return example.features.SerializeToString()
 
 
-def _image_feature(name: str, image: bytes) -> bytes:
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """What the files of one split are to hold.
+
+    Attributes:
+        dataset: the split.
+        order: the ids of its images in the order of writing.
+        encode: makes examples of them.
+        bounds: where files begin in that order, and its length.
+        names: of the files.
+    """
+
+    dataset: Dataset
+    order: np.ndarray
+    encode: Serialiser
+    bounds: list[int]
+    names: list[str]
+
+    def files(self) -> Iterator[tuple[str, int, int]]:
+        """Name, first and last position (exclusive) of every file."""
+        for name, (start, stop) in zip(self.names, itertools.pairwise(self.bounds), strict=True):
+            yield name, start, stop
+
+    def write(
+        self,
+        workspace: unfinished.Workspace,
+        file_format: FileFormat,
+        progress: Callable[[int], None],
+    ) -> int:
+        """Writes the files that are not there yet, on all cores; the bytes of all examples."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+            ahead = functools.partial(_ahead, pool, cores)
+            for name, start, stop in self.files():
+                if name in workspace.done:
+                    progress(stop - start)
+                    continue
+                path, ids = os.path.join(workspace.folder, name), self.order[start:stop]
+                workspace.add(
+                    name, write_shard(file_format, self.encode, path, ids, ahead, progress)
+                )
+        return sum(workspace.done[name] for name in self.names)
+
+
+def _ahead(pool: concurrent.futures.Executor, count: int, function, items: list) -> Iterator:
+    """Like `pool.map`, but only a few more than `count` results ahead of their use."""
+    waiting = []
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > count + 1:
+            yield waiting.pop(0).result()
+    yield from (future.result() for future in waiting)
+
+
+def is_plain(feature: tfds.features.FeatureConnector) -> bool:
+    """Whether an array of a feature is stored as the bytes that it has in memory."""
+    return (
+        type(feature) is tfds.features.Tensor
+        and feature.get_serialized_info().shape == ()
+        and None not in feature.shape
+    )
+
+
+def example(features: Iterable[bytes]) -> bytes:
+    """A serialised `tf.train.Example` of several serialised `tf.train.Features`."""
+    return _field(1, b"".join(features))
+
+
+def bytes_feature(name: str, content: bytes) -> bytes:
     """A serialised `tf.train.Features` of one bytes feature; the library takes 6 us for it."""
-    return _field(1, _field(1, name.encode()) + _field(2, _field(1, _field(1, image))))
+    return _field(1, _field(1, name.encode()) + _field(2, _field(1, _field(1, content))))
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -53,7 +53,7 @@ def kept(make: Callable[..., None], *paths: pathlib.Path) -> None:
 
 
 def seal(path: pathlib.Path, made: pathlib.Path | None = None, found: dict | None = None) -> None:
-    """Records what a file is to be from now on.
+    """Records what a file must be from now on.
 
     Args:
         path: the file.

@@ -1,4 +1,4 @@
-"""The configs of a factor grid: rendered, official, with pixel noise, or perturbed."""
+"""The configs of a factor grid: with pixel noise, perturbed, or images of the family's own."""
 
 import os
 import pathlib
@@ -22,8 +22,8 @@ def load(
     """A config of a family on a factor grid.
 
     Args:
-        name: the family, and after a slash `rendered`, `official`, `noisy` or `perturbed`.
-        images: makes the images of `rendered` or `official`.
+        name: the family, and after a slash `rendered`, `noisy`, `perturbed` or another of its own.
+        images: makes the images of `rendered` and of those of its own.
         space: their grid.
         epsilon: the largest change of a pixel by noise or perturbation, in [0, 1].
         directory: where perturbed images are kept.

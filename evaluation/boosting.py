@@ -75,7 +75,7 @@ def fit_predict_quantity(
 
 
 def _boost(every, rows, target, scores) -> np.ndarray:
-    """Adds all rounds to `scores` in place and gives the `[D]` importances."""
+    """Adds all rounds to `scores` in place and returns the `[D]` importances."""
     import lightgbm
 
     trees = len(target)

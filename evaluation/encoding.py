@@ -17,7 +17,7 @@ _CHUNK = 64
 
 
 class _WrongCodesError(Exception):
-    """A trace gives codes that are not `[chunk, ...]`, or whose rank is not known beforehand."""
+    """A trace returns codes that are not `[chunk, ...]`, or whose rank is not known beforehand."""
 
 
 class CachedCodes:
@@ -29,7 +29,7 @@ class CachedCodes:
 
     Attributes:
         seconds: what has been spent on reading and encoding images.
-        code_shape: the shape of one code as the encoder gives it, None before the first.
+        code_shape: the shape of one code as the encoder returns it, None before the first.
     """
 
     def __init__(self, encoder: Callable[[np.ndarray], Any], images: Any, batch_size: int = 512):
@@ -39,7 +39,7 @@ class CachedCodes:
             encoder: maps `[B, ...]` float32 images in [0, 1] to codes `[B, ...]`, an array or a
                 tensor. Where it is not compiled here it is always given `batch_size` images, so
                 that it is compiled once if it compiles itself.
-            images: `images[numbers]` gives arrays whose value `images.maximum` means 1.
+            images: `images[numbers]` returns arrays whose value `images.maximum` means 1.
             batch_size: how many images are read and encoded at once.
         """
         self.seconds = 0.0
@@ -54,7 +54,7 @@ class CachedCodes:
         """Codes `[n, D]` of the images of some numbers `[n]`; further axes are flattened.
 
         Raises:
-            ValueError: the encoder gives codes of a wrong length, or that are not finite.
+            ValueError: the encoder returns codes of a wrong length, or that are not finite.
         """
         numbers = np.asarray(numbers)
         start = time.perf_counter()
@@ -150,7 +150,7 @@ def _compiled(encoder, shape, dtype, maximum, chunk) -> Callable[[np.ndarray], n
             encode,
             tf.reshape(images, [-1, chunk, *shape]),
             fn_output_signature=tf.TensorSpec(codes.shape, codes.dtype),
-            # Two a core: where one waits for a layer's last part the other goes on.
+            # Two a core: while one waits for the last part of a layer, the other continues.
             parallel_iterations=2 * (os.cpu_count() or 1),
         )
         return tf.reshape(chunks, tf.concat([[-1], tf.shape(chunks)[2:]], 0))

@@ -25,7 +25,7 @@ def represent(
     Args:
         encoder: maps `[B, H, W, C]` float32 images in [0, 1] to `[B, D]` codes, an array or a
             tensor; it is always called with `batch_size` images, so it is traced once.
-        dataset: has `images`, where `images[numbers]` gives arrays whose value `images.maximum`
+        dataset: has `images`, where `images[numbers]` returns arrays whose value `images.maximum`
             means 1, and `space`, where `space.index(rows)` numbers the images, as the data sets
             of `zoo.data.load` have; of a part of a data set, `whole` has the images.
         batch_size: B.
@@ -87,8 +87,8 @@ def factor_vae_score(
         `[D]` bool.
 
     Raises:
-        InputError: a bad factor grid, numbers of votes or rows out of range; `represent` gives NaN
-            or a wrong shape.
+        InputError: a bad factor grid, numbers of votes or rows out of range; `represent` returns
+            NaN or a wrong shape.
     """
     sizes = _sizes(space)
     checks.whole(1, num_train=num_train, num_eval=num_eval)
@@ -158,7 +158,7 @@ def beta_vae_score(
         points (0 where it had none).
 
     Raises:
-        InputError: a bad factor grid; `represent` gives NaN or a wrong shape.
+        InputError: a bad factor grid; `represent` returns NaN or a wrong shape.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -315,7 +315,7 @@ def _in_chunks(function, latents, size, plan) -> np.ndarray:
         chunk = (tf.cast(chunk, tf.float32) if chunk.dtype.size < 4 else chunk).numpy()
         if chunk.ndim <= axis or chunk.shape[axis] != size:
             raise InputError(
-                f"the reduction gives shape {chunk.shape} for {size} examples: must be [n, ...]"
+                f"the reduction returns shape {chunk.shape} for {size} examples: must be [n, ...]"
             )
         if size == len(latents):
             result = chunk

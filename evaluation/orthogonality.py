@@ -1,7 +1,7 @@
 """How orthogonal, and how well identified, the columns of a decoder's Jacobian are.
 
 Jacobians are `[N, *output_shape, d]`; only J^T J matters, so that the factor R of J = QR, as
-`zoo.evaluation.jacobian(decoder, latents, reduction="triangular")` gives it in bounded memory, is
+`zoo.evaluation.jacobian(decoder, latents, reduction="triangular")` computes in bounded memory, is
 as good as J. Dead latents are left out of every score instead of making it undefined: those whose
 column has at most 1e-6 of the norm of the sample's largest one, which float32 hardly tells from
 zero. Fewer than two live latents are orthogonal whatever the decoder: that is warned of.

@@ -58,7 +58,7 @@ def evaluate(
             that numbers the images) or `latents` `[N, K]`, or both. Of a part of a data set, which
             has all that as `whole`, rows are drawn from the images `ids` `[n]` of it.
         metrics: the name of a suite (`fast`, `standard`, `full`, `slots`) or names of scores, as a
-            sequence or with commas between.
+            sequence or comma-separated.
         seed: of the sampled rows and of every score that samples. Of several, as `[0, 1, 2]`, the
             table has the means: see below.
         num_train: rows that scores are fitted on.

@@ -37,7 +37,7 @@ def kept(function: Callable, key: Hashable, make: Callable[[Callable], Made]) ->
     """`make(function)`, made once for each key where the function may be kept; see the module.
 
     Args:
-        function: what is to be compiled.
+        function: what to compile.
         key: everything else that the result depends on.
         make: compiles a function; it is given one that holds its object weakly, so that what is
             kept does not keep the object alive.

@@ -98,7 +98,7 @@ def require_live(compute: Callable[[], np.ndarray], named: bool = True) -> np.nd
     """What `compute` makes of a Jacobian, which must be finite and, if `named`, not all zero.
 
     Args:
-        compute: gives the Jacobians, or a reduction of them, of all examples.
+        compute: returns the Jacobians, or a reduction of them, of all examples.
         named: whether the reduction is one that is zero only for Jacobians that are.
 
     Raises:

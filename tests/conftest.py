@@ -29,7 +29,7 @@ def _own_cache(tmp_path_factory):
 
 @pytest.fixture
 def toy_gin() -> str:
-    """The gin file of a training that takes seconds."""
+    """The gin file of a training run that takes seconds."""
     return str(FIXTURES / "toy.gin")
 
 

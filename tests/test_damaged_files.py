@@ -10,7 +10,7 @@ import pytest
 import zoo
 from zoo import files, runs
 from zoo.errors import UserError
-from zoo.hub import registry
+from zoo.hub import places, registry
 from zoo.report import page
 from zoo.training import selection
 
@@ -138,8 +138,8 @@ _FILES = {"a": {"sha256": 64 * "0", "size": 1}}
     ],
 )
 def test_a_registry_of_another_form_is_one_line(content, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "PATH", tmp_path / "registry.json")
-    registry.PATH.write_text(json.dumps(content))
+    monkeypatch.setattr(places, "BUILT_IN", tmp_path)
+    (tmp_path / places.REGISTRY).write_text(json.dumps(content))
     with pytest.raises(UserError) as caught:
         [registry.find(name, version) for name in registry.names() for version in ("1.0", None)]
     assert "\n" not in str(caught.value)

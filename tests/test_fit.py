@@ -280,16 +280,16 @@ def test_mistakes_in_a_model_of_hers_are_a_line_before_the_training(toy_gin, mon
     pathlib.Path("her_models.py").write_text(MODELS)
     for binding, message in (
         ("train.model = @Lossless", r"Lossless has no losses_on\(batch, seed, step\); define it"),
-        ("train.model = @Misnamed", "Misnamed.losses_on gives error; let 'loss' be among them"),
-        ("train.model = @Scalar", "Scalar.losses_on gives one number as 'loss'; give a loss of ev"),
+        ("train.model = @Misnamed", "Misnamed.losses_on returns error; let 'loss' be among them"),
+        ("train.model = @Scalar", "Scalar.losses_on returns one number as 'loss'; give a loss"),
         (
             "train.model = @Square",
-            r"Square.encode gives codes of shape \['B', 2, 1\]; .*\['B', 2\]",
+            r"Square.encode returns codes of shape \['B', 2, 1\]; .*\['B', 2\]",
         ),
         ("train.model = @dense", "makes a Sequential, which is no zoo.models.base.Model"),
         (
             "VAE.encoder = @square",
-            r"VAE.encoder gives features of shape \['B', 14, 14, 2\]; let it",
+            r"VAE.encoder returns features of shape \['B', 14, 14, 2\]; let it",
         ),
     ):
         with pytest.raises(UserError, match=message):

@@ -144,7 +144,7 @@ def test_a_users_setting_is_never_changed(processor, monkeypatch):
     assert _prepared(monkeypatch) == "0" and not machine.onednn()
     machine.restore({"onednn": True})
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
-    assert "begun with oneDNN and goes on without" in machine.difference({"onednn": True})
+    assert "began with oneDNN and resumes without" in machine.difference({"onednn": True})
 
 
 def test_a_begun_run_gets_its_own_setting_back(processor, monkeypatch):

@@ -2,6 +2,7 @@
 
     zoo.load("beta_vae/dsprites")    a pretrained model, by name or by the path of a run
     zoo.names()                      the names there are
+    zoo.prepare(images, model)       images as a model takes them, of images as others have them
     zoo.fit("gin/beta_vae.gin")      trains, as `python -m zoo.train` does, and loads the result
     zoo.data.load("zoo_dsprites/rendered")    a data set in memory (`zoo.data`)
     zoo.evaluation.mig(codes, factors)        a score of arrays or callables (`zoo.evaluation`)
@@ -16,6 +17,7 @@ import pathlib
 
 __version__ = "0.1.0"
 _HOMES = {"fit": "zoo.fitting", "load": "zoo.loading", "names": "zoo.hub"}
+_HOMES["prepare"] = "zoo.hub.prepare"
 __all__ = sorted(["data", "evaluation", *_HOMES])
 
 

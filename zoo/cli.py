@@ -66,7 +66,7 @@ def command(parse: Callable[[Sequence[str]], argparse.Namespace]) -> Callable:
         parse: the arguments, without the program's name, to the options.
 
     Returns:
-        A decorator. What it gives takes arguments, the process's if None, and does the command in
+        A decorator. What it returns takes arguments, the process's if None, and does the command in
         this process, where errors are exceptions.
     """
 
@@ -173,7 +173,7 @@ def import_tensorflow(run_dir: str | None = None) -> None:
     """Imports TensorFlow without the notes that its libraries write to stderr on the way.
 
     Args:
-        run_dir: a run that is gone on with: TensorFlow gets the settings that it was begun with.
+        run_dir: a run that is resumed: TensorFlow gets the settings that the run began with.
     """
     if run_dir:
         from zoo import machine, runs

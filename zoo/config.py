@@ -288,7 +288,7 @@ def _is_default(name: str, value: str) -> bool:
 
 def bindings_of(text: str) -> dict[str, str]:
     """What an operative gin text binds: the values as written, by name with any scope."""
-    # Long values go on in indented lines.
+    # Long values continue in indented lines.
     joined = re.sub(r"\\?\n[ \t]+", " ", text)
     pairs = (line.split("=", 1) for line in joined.splitlines() if re.match(r"^[^#\s].*=", line))
     return {name.strip(): " ".join(value.split()) for name, value in pairs}

@@ -25,7 +25,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--dataset", help="score on this data set instead of the training set")
     parser.add_argument(
-        "--metrics", default="standard", help="a suite or scores with commas between (standard)"
+        "--metrics", default="standard", help="a suite, or comma-separated scores (standard)"
     )
     seeds = parser.add_mutually_exclusive_group()
     seeds.add_argument("--seed", type=int, default=0, help="of everything sampled (0)")
@@ -33,7 +33,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--seeds",
         type=_numbers,
         metavar="S,S,...",
-        help="several with commas between: the mean of each score, and its deviation over them",
+        help="comma-separated seeds: the mean of each score, and its deviation over them",
     )
     parser.add_argument(
         "--bootstrap",

@@ -18,10 +18,10 @@ def fit(
     run_dir: str | os.PathLike | None = None,
     callbacks: Sequence[Callable[[int, Mapping, Any], Any]] = (),
 ) -> Trained | None:
-    """Trains a model from a gin file, or goes on with a run, and loads the result.
+    """Trains a model from a gin file, or resumes a run, and loads the result.
 
-    It is the same run as that of `python -m zoo.train` with these arguments: either goes on where
-    the other stopped, and a finished run is only loaded. What gin was bound to before is bound
+    It is the same run as that of `python -m zoo.train` with these arguments: either resumes
+    what the other began, and a finished run is only loaded. What gin was bound to before is bound
     again afterwards; the random seeds of Python, NumPy and Keras are left as the training set them.
     Modules that the gin file imports are found in the working directory, too, and are executed.
 
@@ -36,10 +36,10 @@ def fit(
         run_dir: the folder of the run; by default `runs/<name of the gin file>`.
         callbacks: functions of the number of updates done, the record of the log (losses, rates and
             probes by name), and the Keras model; called every `train.log_every` steps. An exception
-            that one raises ends the training, which goes on later from its last checkpoint.
+            that one raises ends the training run, which resumes later from its last checkpoint.
 
     Returns:
-        The run's model as `zoo.load(run_dir)` gives it; None where it has no `encode`, and is not
+        The run's model as `zoo.load(run_dir)` returns it; None where it has no `encode`, and is not
         exported.
 
     Raises:
@@ -67,7 +67,7 @@ def fit(
         except Stopped as stopped:
             if stopped.code != 128 + signal.SIGINT:
                 raise
-            raise KeyboardInterrupt(f"{folder} is saved; the same call goes on") from None
+            raise KeyboardInterrupt(f"{folder} is saved; the same call resumes it") from None
     exported = pathlib.Path(folder, "saved_model")
     return load(exported) if exported.is_dir() else None
 

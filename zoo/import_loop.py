@@ -11,7 +11,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.import_loop",
         description="Write what an exported loop has trained elsewhere into the folder of its run, "
-        "which zoo.train then goes on with, or scores and exports.",
+        "which zoo.train then resumes, or scores and exports.",
     )
     parser.add_argument("job", type=pathlib.Path, help="the folder that zoo.export --loop wrote")
     parser.add_argument("--run_dir", required=True, help="the folder of the run")
@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> None:
     with settings_of(files, [], options.run_dir, options.trust) as (settings, facts):
         returned.bring_back(settings, found, options.run_dir, facts)
     step, steps = found.facts["step"], found.job["steps"]
-    verb = "goes on" if step < steps else "scores and exports it"
+    verb = "to resume it" if step < steps else "to score and export it"
     print(
         f"{options.run_dir} is at step {step} of {steps}\n"
         f"{verb}: python -m zoo.{settings.prefix} --gin_file={options.run_dir}/config.gin "

@@ -5,11 +5,13 @@ from typing import Any
 
 import gin
 
-from zoo import cli, config, hub
+from zoo import cli, config
 from zoo.errors import SettingError
+from zoo.hub import Pretrained
+from zoo.hub import load as load_as
 
 
-class Trained(hub.Pretrained):
+class Trained(Pretrained):
     """A loaded model that can be trained further, too; see `zoo.hub.Pretrained` for the rest."""
 
     def trainable(self) -> Any:
@@ -53,6 +55,8 @@ class Trained(hub.Pretrained):
         return model
 
 
-def load(name_or_path: str | os.PathLike, version: str | None = None) -> Trained:
+def load(
+    name_or_path: str | os.PathLike, version: str | None = None, hub: str | None = None
+) -> Trained:
     """`zoo.hub.load`, which says what may be given and what is raised."""
-    return hub.load(name_or_path, version, Trained)
+    return load_as(name_or_path, version, Trained, hub)

@@ -1,4 +1,4 @@
-"""What this processor does best: the precision of trainings, and TensorFlow's oneDNN kernels.
+"""What this processor does best: the precision of training runs, and TensorFlow's oneDNN kernels.
 
 bfloat16 is twice as fast as float32 on processors with matrix units for it (AMX), and several times
 slower on those that lack its instructions. TensorFlow leaves oneDNN off on processors without
@@ -70,7 +70,7 @@ def prepare() -> None:
 
 
 def restore(recorded: Mapping | None) -> None:
-    """Takes the oneDNN setting that a run was begun with, unless it is too late or the user's.
+    """Takes the oneDNN setting that a run began with, unless it is too late or the user's.
 
     Args:
         recorded: what `describe` gave then; None for a new run.
@@ -88,7 +88,7 @@ def difference(recorded: Mapping | None) -> str:
         return ""
     names = {True: "with oneDNN", False: "without oneDNN"}
     return (
-        f"the run was begun {names[before]} and goes on {names[onednn()]} ({_ONEDNN}): "
+        f"the run began {names[before]} and resumes {names[onednn()]} ({_ONEDNN}): "
         "its numbers will differ in their last bits from those of an uninterrupted run"
     )
 
@@ -114,17 +114,17 @@ def describe() -> dict:
 
 
 def precision(asked: str = AUTO, recorded: str | None = None) -> Precision:
-    """The precision of a training.
+    """The precision of a training run.
 
     Args:
         asked: `auto`, or a Keras dtype policy, which is taken as it is.
-        recorded: what the run was begun with; `auto` goes on in it.
+        recorded: what the run began with; `auto` keeps it.
 
     Raises:
         UserError: TensorFlow cannot compute in it here.
     """
     if asked == AUTO:
-        chosen = Precision(recorded, "the run was begun in it") if recorded else _best()
+        chosen = Precision(recorded, "the run began in it") if recorded else _best()
     else:
         chosen = Precision(asked, "as configured")
     if chosen.name == BFLOAT16:

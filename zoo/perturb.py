@@ -14,7 +14,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "zoo.perturb",
         "Train restarts of a VAE, choose the most and the least disentangled by MIG, train a "
         "perturbation of their data set that misleads such models, and export it. The same command "
-        "on the same folder goes on where it stopped.",
+        "on the same folder resumes.",
         "gin/perturb_dsprites.gin",
         argv,
     )

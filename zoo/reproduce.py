@@ -12,7 +12,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.reproduce",
         description="Rerun a table of a paper and write it beside the paper's numbers. The same "
-        "command again passes over finished runs and goes on with broken ones.",
+        "command again passes over finished runs and resumes broken ones.",
     )
     parser.add_argument("--list", action="store_true", help="print all tables and their rows")
     parser.add_argument("--table", help="for example zietlow/3.3")

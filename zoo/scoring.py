@@ -13,7 +13,6 @@ from zoo import data, evaluation, runs
 from zoo.drawing import sheets
 from zoo.errors import UserError
 from zoo.evaluation.intervals import LABEL
-from zoo.evaluation.regime import dead_latents
 from zoo.hub import load, package
 from zoo.report import page
 
@@ -31,7 +30,7 @@ def score(
     Args:
         model: as `zoo.load` takes it.
         dataset: a name for `zoo.data.load`; by default the one its training was to be scored on.
-        metrics: a suite, or scores with commas between.
+        metrics: a suite, or comma-separated scores.
         seed: of everything sampled, or several.
         chance: whether chance levels are computed, too.
         bootstrap: how many times images are resampled for intervals, 0 for none.
@@ -142,12 +141,7 @@ def _draw_traversals(folder: runs.RunFolder) -> None:
     slotted = hasattr(model.model, "slot_images")
     if slotted or len(model.image_shape) != 3 or not hasattr(model.model, "posterior"):
         return
-    posterior = model.posterior(dataset.whole.images[dataset.some(256)])
-    means, variances = np.asarray(posterior["mean"]), np.asarray(posterior["stddev"]) ** 2
-    regime = evaluation.polarized_regime(means, variances)
-    order = regime["mean_variance"]
-    dead = dead_latents(order, regime["kl_per_latent"])
-    picture = sheets.traversals(model.decode, means, order, by="variance", dead=dead)
+    picture = model.traversals(dataset.whole.images[dataset.some(256)])
     sheets.write(folder.images / "traversals_by_variance.png", picture)
 
 

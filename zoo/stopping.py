@@ -2,9 +2,9 @@
 
 Schedulers send SIGTERM and wait some seconds before they kill. Within `watched` the first signal
 raises `Stopped`, which unwinds and so cleans up; within `Stopping.finishing` it is only noted, so
-that a training can finish its step and save. A second signal ends the process at once, unless it
-comes within a second of the first: Ctrl-C reaches a command and the processes that it has started,
-and the command then ends these, too.
+that a training run can finish its step and save. A second signal ends the process at once, unless
+it comes within a second of the first: Ctrl-C reaches a command and the processes that it has
+started, and the command then ends these, too.
 """
 
 import contextlib

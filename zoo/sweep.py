@@ -12,7 +12,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.sweep",
         description="Train every value of some bindings with several seeds, and write a table and "
-        "a page of their scores. The same command again passes over finished runs and goes on with "
+        "a page of their scores. The same command again passes over finished runs and resumes "
         "broken ones; it may have more values and more seeds.",
     )
     parser.add_argument(

@@ -10,7 +10,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return cli.gin_arguments(
         "zoo.train",
         "Train a model, score it, export it as a SavedModel and write a report. The same command "
-        "on the same folder goes on where it stopped.",
+        "on the same folder resumes.",
         "gin/beta_vae.gin",
         argv,
     )

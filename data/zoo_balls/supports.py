@@ -20,7 +20,7 @@ def _uniform(low: float, high: float) -> Callable:
 
 
 def _scalar(first: Callable, second: Callable) -> Support:
-    """Scalar latents: `first(rng, count)` gives y1, `second(rng, y1)` gives y2."""
+    """Scalar latents: `first(rng, count)` draws y1, `second(rng, y1)` y2."""
 
     def sample(rng: np.random.Generator, count: int) -> np.ndarray:
         y1 = first(rng, count)

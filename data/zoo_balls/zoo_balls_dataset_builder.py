@@ -22,6 +22,12 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
             "positions": building.vector(2, 2),
         }
 
+    def _counts(self) -> dict[str, int]:
+        return memory.sizes(self.builder_config.name)
+
+    def _targets(self) -> str:
+        return "latents"
+
     def _columns(self, dataset: Dataset, ids: np.ndarray) -> dict[str, np.ndarray]:
         return super()._columns(dataset, ids) | {
             "latents": dataset.latents[ids],

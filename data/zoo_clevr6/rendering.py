@@ -69,7 +69,7 @@ def render(
         The folder of the set.
 
     Raises:
-        OSError: a worker failed or the disk is too small; run again to go on.
+        OSError: a worker failed or the disk is too small; run again to resume.
         SettingError: the numbers of images or workers are not sensible.
     """
     if count < 10 or workers < 1:
@@ -196,7 +196,7 @@ class _Worker(contextlib.AbstractContextManager):
             self._process.wait()
             self._errors.seek(0)
             reason = (self._errors.read().strip().splitlines() or ["it was killed"])[-1]
-            raise OSError(f"rendering image {number} stopped: {reason}; run again to go on")
+            raise OSError(f"rendering image {number} stopped: {reason}; run again to resume")
         return np.frombuffer(pixels, np.uint8).reshape(clevr.SIDE, clevr.SIDE, 4)
 
     def __exit__(self, *exception) -> None:

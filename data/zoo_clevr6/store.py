@@ -26,7 +26,7 @@ def write(folder: pathlib.Path, scenes: Iterable[tuple[np.ndarray, ...]], total:
     Args:
         folder: where the set belongs; it must not exist.
         scenes: for every scene its image, mask, factors padded with zeros, and number of objects.
-        total: how many scenes there are to be.
+        total: how many scenes there will be.
 
     Raises:
         OSError: the disk is too small.

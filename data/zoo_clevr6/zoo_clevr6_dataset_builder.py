@@ -16,5 +16,8 @@ class Builder(building.SceneBuilder, building.FileReaderBuilder):
     IMAGE_SHAPE = (clevr.SIDE, clevr.SIDE, 3)
     HOMEPAGE = "https://github.com/google-deepmind/multi_object_datasets"
 
+    def _counts(self) -> dict[str, int]:
+        return memory.OFFICIAL_SIZES if self.builder_config.name == "official" else {}
+
     def _factors_shape(self) -> tuple[int, int]:
         return clevr.MOST, len(clevr.FACTORS)

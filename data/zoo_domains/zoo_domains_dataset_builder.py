@@ -35,6 +35,21 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
             features["label"] = tfds.features.ClassLabel(num_classes=10)
         return features
 
+    def _counts(self) -> dict[str, int]:
+        if self.builder_config.name not in memory.RENDERED:
+            return {}
+        return {name: size * memory.DOMAINS for name, size in memory.SIZES.items()}
+
+    def _licence(self) -> str:
+        photographs = {
+            "two_colour_mnist": "https://creativecommons.org/licenses/by-sa/3.0/",
+            "celeb_a_two": "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+        }
+        return photographs.get(self.builder_config.name) or super()._licence()
+
+    def _targets(self) -> dict[str, str]:
+        return {n: n for n in ("domain", "factors", "label") if n in self._features()}
+
     def _columns(self, dataset: Dataset, ids: np.ndarray) -> dict[str, np.ndarray]:
         columns = super()._columns(dataset, ids)
         for key in ("domain", "factors", "label"):

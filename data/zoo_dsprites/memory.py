@@ -1,4 +1,4 @@
-"""dSprites in memory: rendered here, the official file, with pixel noise, or perturbed."""
+"""dSprites in memory: rendered here, the official file, and what is made of the rendered images."""
 
 import functools
 import os
@@ -7,8 +7,9 @@ import pathlib
 import numpy as np
 
 from zoo.data import official, tables, variants
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import Dataset, Images
 from zoo.data.renderers import dsprites
+from zoo.data.zoo_dsprites import study
 from zoo.errors import SettingError
 
 CONFIGS = {
@@ -16,11 +17,14 @@ CONFIGS = {
     "official": "The 737,280 images of the original file (28 MB, downloaded once).",
     "noisy": "`rendered` with uniform pixel noise in [-0.1, 0.1], folded back into [0, 1].",
     "perturbed": "`rendered` plus 0.1 times a network of the factors, of the hub or your own.",
+    "color": "Color-dSprites: `rendered` in a random colour, one an image (Locatello et al. 2019).",
+    "noisy_background": "Noisy-dSprites: `rendered` in white on noise (Locatello et al. 2019).",
 }
 SPACE = dsprites.SPACE
 # The largest change of a pixel, of `noisy` and `perturbed`.
 EPSILON = 0.1
 IMAGE_SHAPE = (dsprites.SIZE, dsprites.SIZE, 1)
+_STUDY = {"color": study.ColouredSprites, "noisy_background": study.NoisyBackground}
 OFFICIAL_FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5"
 OFFICIAL_URL = f"https://github.com/deepmind/dsprites-dataset/blob/master/{OFFICIAL_FILE}?raw=true"
 
@@ -34,6 +38,11 @@ def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None
     """
     images = functools.partial(_images, directory)
     return variants.load(f"zoo_dsprites/{config}", images, SPACE, EPSILON, directory, network)
+
+
+def image_shape(config: str) -> tuple[int, int, int]:
+    """`(H, W, C)` of a config's images."""
+    return (*IMAGE_SHAPE[:2], 3) if config in _STUDY else IMAGE_SHAPE
 
 
 class SpriteImages:
@@ -120,7 +129,9 @@ def download(manager, directory: pathlib.Path) -> pathlib.Path:
     return official.download(manager, OFFICIAL_URL, OFFICIAL_FILE, directory)
 
 
-def _images(directory: pathlib.Path, config: str) -> SpriteImages:
+def _images(directory: pathlib.Path, config: str) -> Images:
+    if config in _STUDY:
+        return _STUDY[config](_images(directory, "rendered"))
     if config == "official":
         return SpriteImages(_mapped(directory / "official.npy", _convert))
     return SpriteImages(_mapped(directory / f"rendered-{dsprites.VERSION}.npy", _draw))

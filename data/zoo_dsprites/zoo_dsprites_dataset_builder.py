@@ -17,6 +17,11 @@ class Builder(building.PerturbedMixin, building.MemoryBuilder, building.FileRead
     IMAGE_SHAPE = memory.IMAGE_SHAPE
     HOMEPAGE = "https://github.com/google-deepmind/dsprites-dataset"
 
+    def _features(self) -> dict[str, tfds.features.FeatureConnector]:
+        shape = memory.image_shape(self.builder_config.name)
+        image = tfds.features.Image(shape=shape, encoding_format="png")
+        return super()._features() | {"image": image}
+
     def _dataset(self, dl_manager: tfds.download.DownloadManager) -> Dataset:
         if self.builder_config.name != "official":
             return super()._dataset(dl_manager)

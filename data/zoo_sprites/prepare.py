@@ -1,7 +1,7 @@
 """Draws a whole Sprites set into two files: in parallel, resumable, complete or not there at all.
 
 Images are drawn in blocks. `done` holds one byte a block, set when the block is on disk, so that an
-interrupted run goes on where it stopped; every image depends on its number alone, so the bytes do
+interrupted run resumes; every image depends on its number alone, so the bytes do
 not depend on who drew it. The folder gets its name when all of it is there.
 """
 
@@ -147,9 +147,7 @@ def _run(partial: pathlib.Path, config: Config, workers: int) -> None:
     for process, error in zip(processes, errors, strict=True):
         if process.returncode:
             reason = (error.strip().splitlines() or ["it was killed"])[-1]
-            raise OSError(
-                f"drawing into {partial} stopped: {reason}; run again to go on from there"
-            )
+            raise OSError(f"drawing into {partial} stopped: {reason}; run again to resume")
 
 
 def work(partial: str, config: str, part: int, parts: int) -> None:
@@ -161,6 +159,7 @@ def work(partial: str, config: str, part: int, parts: int) -> None:
         part: the first block, counted from 0.
         parts: the number of workers.
     """
+    parent = os.getppid()
     config = Config(**json.loads(config))
     paths = [pathlib.Path(partial) / name for name in _FILES]
     offsets = [np.load(path, mmap_mode="r").offset for path in paths]
@@ -172,6 +171,8 @@ def work(partial: str, config: str, part: int, parts: int) -> None:
         for block in missing:
             if block % parts != part:
                 continue
+            if os.getppid() != parent:  # it was killed, and another may be at work
+                return
             start = block * BLOCK
             drawn = draw(config, start, min(start + BLOCK, config.total))
             for file, offset, array in zip(files, offsets, drawn, strict=True):

@@ -15,5 +15,8 @@ class Builder(building.SceneBuilder, building.FileReaderBuilder):
     BUILDER_CONFIGS = building.configs(memory.CONFIGS)
     HOMEPAGE = "https://github.com/JackBrady/interaction-asymmetry"
 
+    def _counts(self) -> dict[str, int]:
+        return memory.SETS[self.builder_config.name].sizes
+
     def _factors_shape(self) -> tuple[int, int]:
         return memory.SETS[self.builder_config.name].objects[1], len(sprites.FACTORS)

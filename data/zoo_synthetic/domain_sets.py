@@ -23,7 +23,7 @@ _TURNS = 5
 
 @dataclasses.dataclass(frozen=True)
 class DomainSet:
-    """A kind of set; `draw` gives one of every seed.
+    """A kind of set; `draw` makes one of every seed.
 
     Attributes:
         graph: a key of `graphs.GRAPHS`.

@@ -27,6 +27,14 @@ class Builder(building.MemoryBuilder, building.FileReaderBuilder):
             "domain": building.vector(dtype=np.int32),
         }
 
+    def _counts(self) -> dict[str, int]:
+        source = memory.source(self.builder_config.name)
+        domains = len(source.domains.means) if source.domains else 1
+        return {name: size * domains for name, size in source.sizes.items()}
+
+    def _targets(self) -> str:
+        return "latents"
+
     def _columns(self, dataset: Dataset, ids: np.ndarray) -> dict[str, np.ndarray]:
         domain = dataset.extras.get("domain", np.zeros(len(dataset.images), np.int32))
         return {

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from zoo import data
-from zoo.data import catalog, preview, sampling, splits
+from zoo.data import catalog, preview, sampling, shards, splits
 from zoo.data.zoo_clevr6 import memory as zoo_clevr6
 from zoo.data.zoo_clevr6 import store
 from zoo.data.zoo_sprites import memory as zoo_sprites
@@ -121,6 +121,21 @@ def test_the_contact_sheet_shows_something(dataset):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_sizes_are_known_before_anything_is_written(name, tmp_path):
+    whole, builder = data.load(name), tfds.builder(name, data_dir=tmp_path)
+    members = catalog.members(whole) if "split" in whole.extras else {"train": whole.ids}
+    if name == "zoo_clevr6/rendered":
+        members = {}  # as many as the user rendered
+    sizes = {split: info.num_examples for split, info in builder.info.splits.items()}
+    assert sizes == {split: len(ids) for split, ids in members.items()}
+    if members and name != "zoo_sprites/small":
+        some = shards.order_of(whole)[-400:]
+        mean = np.mean([len(example) for example in shards.Serialiser(builder, whole)(some)])
+        assert builder.info.dataset_size == pytest.approx(mean * len(whole), rel=0.05)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_few_examples_are_built_and_read_back(name, tmp_path):
     whole = data.load(name)
     members = catalog.members(whole) if "split" in whole.extras else {"train": np.arange(20)}
@@ -129,6 +144,10 @@ def test_a_few_examples_are_built_and_read_back(name, tmp_path):
     builder.download_and_prepare(download_config=config)
     builder = tfds.builder_from_directory(builder.data_dir)
     key = "observation" if whole.images.dtype == np.float32 else "image"
+    image, target = next(iter(builder.as_dataset([*members][0], as_supervised=True)))
+    assert image.shape == whole.images.shape[1:] and len(tf.nest.flatten(target)) > 0
+    if whole.space is not None and whole.space.is_grid:
+        assert {*target} >= {*whole.space.names} or "factors" in target
     for split, info in builder.info.splits.items():
         assert info.num_examples == min(3, len(members[split]))
         for example in tfds.as_numpy(builder.as_dataset(split)):

@@ -32,11 +32,14 @@ def test_images_by_number(family, grids):
     assert isinstance(next(iter(rendered.images.tables.values())), np.memmap)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("config", ["rendered", "noisy"])
+CONFIGS = [f"{family}/{config}" for family in FAMILIES for config in ("rendered", "noisy")]
+CONFIGS += ["zoo_dsprites/color", "zoo_dsprites/noisy_background"]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("compiled", [False, True])
-def test_gather_in_a_graph_gives_the_same_bytes(grids, family, config, compiled):
-    dataset = data.load(f"{family}/{config}", grids)
+def test_gather_in_a_graph_gives_the_same_bytes(grids, name, compiled):
+    dataset = data.load(name, grids)
     tables = {name: tf.constant(array) for name, array in dataset.images.tables.items()}
     count = len(dataset)
     some = np.random.default_rng(1).integers(0, count, 60)

@@ -193,7 +193,7 @@ def test_latents_without_influence_have_zero_columns():
         ({"dtype": "float16"}, "dtype"),
         ({"reduction": "norms"}, "reduction 'norms'"),
         ({"reduction": "slot_sums"}, "slot_dim"),
-        ({"reduction": lambda jacobians: tf.reduce_sum(jacobians)}, "the reduction gives"),
+        ({"reduction": lambda jacobians: tf.reduce_sum(jacobians)}, "the reduction returns"),
         ({"decoder": lambda z: np.zeros(3)}, "not a TensorFlow tensor"),
         ({"decoder": lambda z: {"a": z, "b": z}}, "dict of 2 entries"),
         ({"decoder": lambda z: tf.reduce_sum(z)}, "must be"),

@@ -1,10 +1,15 @@
-"""The whole campaign of faults: `python -m tests.faults [NAME ...]`, or `make faults`.
+"""The campaign of faults: `python -m tests.faults [--results FILE] [NAME ...]`, `make faults`.
 
-Prints what was tried, what was promised of it, and how often that was held; ends with 1 where a
-promise was broken. Names choose promises that hold them. `FAULTS_MINUTES` limits the time, of which
-each promise has its share: on a busy machine fewer are tried, and the table says how many.
+Prints what was promised, how often it was tried, how often it was held, and the seconds of the
+processor that this took; ends with 1 where a promise was broken. Names choose the promises that
+hold one of them. With a file of results, to which each trial adds a line, trials that are in it are
+passed over, so that the campaign can be done in pieces; the table is of the whole file.
+`FAULTS_MINUTES` limits the time, of which each promise has its share: on a busy machine fewer are
+tried, and the table says how many.
 """
 
+import argparse
+import json
 import os
 import pathlib
 import sys
@@ -13,38 +18,65 @@ import time
 
 # Commands say each what they do; and neither cache nor threads of others are in play.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+for _threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fixtures"))
 
 
-def main(names: list[str]) -> int:
-    """Tries all promises that hold one of the names in theirs; the number of broken ones."""
-    from tests.faults import damage, endings
+def main(names: list[str], results: pathlib.Path) -> int:
+    """Tries the promises that hold one of the names; the number of trials that broke one."""
+    from tests.faults import commands, damage, endings, room, together
 
-    promises = {**damage.PROMISES, **endings.PROMISES}
+    promises = {}
+    for part in (damage, endings, room, together):
+        promises |= part.PROMISES
     chosen = [each for each in promises if not names or any(part in each for part in names)]
     end = time.monotonic() + 60 * float(os.environ.get("FAULTS_MINUTES", 60))
-    rows, broken = [], []
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as root, results.open("a") as file:
         os.environ["ZOO_CACHE"] = f"{root}/cache"
-        run = damage.short_run(pathlib.Path(root))
+        # What ends runs makes its own, of the same gin file.
+        damage.toy_gin(pathlib.Path(root))
+        run = pathlib.Path(root, "run")
+        if any(name in damage.PROMISES for name in chosen):
+            damage.short_run(pathlib.Path(root))
         for left, name in zip(range(len(chosen), 0, -1), chosen, strict=True):
             promise, count, _ = promises[name]
+            done = {record["trial"] for record in read(results) if record["promise"] == name}
+            seeds = [seed for seed in range(count) if seed not in done]
             folder = pathlib.Path(tempfile.mkdtemp(dir=root))
-            begun, wrong, tried = time.monotonic(), [], 0
+            before, begun = commands.processor_seconds(), time.monotonic()
             enough = begun + (end - begun) / left
-            for trial in promise(folder, range(count), run):
-                tried += 1
-                if trial:
-                    wrong.append(f"{name}, trial {tried - 1}: {trial}")
+            # Some try several seeds at once: the first of them waits.
+            for seed, wrong in zip(seeds, promise(folder, seeds, run), strict=False):
+                now = commands.processor_seconds()
+                record = {"promise": name, "trial": seed, "seconds": now - before, "wrong": wrong}
+                file.write(json.dumps(record) + "\n")
+                file.flush()
+                before = now
+                if wrong:
+                    print(f"{name}, trial {seed}: {wrong}", file=sys.stderr, flush=True)
                 if time.monotonic() > enough:
                     break
-            broken += wrong
-            seconds = time.monotonic() - begun
-            rows.append(f"| {name} | {tried} | {tried - len(wrong)} | {seconds:.0f} |")
-            print(rows[-1], *wrong, sep="\n", file=sys.stderr, flush=True)
-    print("| promise | tried | held | seconds |", "| --- | --- | --- | --- |", *rows, sep="\n")
-    return len(broken)
+    rows = {name: [r for r in read(results) if r["promise"] == name] for name in promises}
+    print("| promise | tried | held | seconds |", "| --- | --- | --- | --- |", sep="\n")
+    for name, tried in rows.items():
+        if tried:
+            held = sum(not record["wrong"] for record in tried)
+            seconds = sum(record["seconds"] for record in tried)
+            print(f"| {name} | {len(tried)} | {held} | {seconds:.0f} |")
+    return sum(bool(record["wrong"]) for tried in rows.values() for record in tried)
+
+
+def read(results: pathlib.Path) -> list[dict]:
+    """The records of a file of results."""
+    return [json.loads(line) for line in results.read_text().splitlines()]
 
 
 if __name__ == "__main__":
-    sys.exit(1 if main(sys.argv[1:]) else 0)
+    parser = argparse.ArgumentParser(prog="python -m tests.faults")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--results", type=pathlib.Path, metavar="FILE")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        kept = options.results or pathlib.Path(folder, "results.jsonl")
+        sys.exit(1 if main(options.names, kept) else 0)

@@ -11,7 +11,6 @@ import json
 import pathlib
 import random
 import shutil
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from unittest import mock
 
@@ -20,24 +19,30 @@ import numpy as np
 
 import zoo
 from tests.faults import mutations
-from zoo import cli
+from tests.faults.commands import defect, here
 from zoo import train as train_command
 from zoo.data import tables
 from zoo.data.zoo_dsprites import memory as dsprites
 from zoo.errors import UserError
 from zoo.hub import __main__ as hub_command
-from zoo.hub import package, registry
+from zoo.hub import package, places
 from zoo.report import page
 
 TOY = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "toy.gin"
 Trials = Iterator[str | None]
 
 
-def short_run(folder: pathlib.Path) -> pathlib.Path:
-    """A finished run of the toy, and the gin file beside it that made it."""
+def toy_gin(folder: pathlib.Path) -> pathlib.Path:
+    """A gin file of a short training on toy data."""
     gin_file = folder / "toy.gin"
     text = TOY.read_text().replace("steps = 60", "steps = 20").replace("every = 30", "every = 20")
     gin_file.write_text(text + "train.scores = 'mig'\n")
+    return gin_file
+
+
+def short_run(folder: pathlib.Path) -> pathlib.Path:
+    """A finished run of the toy, and the gin file beside it that made it."""
+    gin_file = toy_gin(folder)
     said = command(train_command.main, f"--gin_file={gin_file}", f"--run_dir={folder / 'run'}")
     assert said is None, said
     return folder / "run"
@@ -45,20 +50,10 @@ def short_run(folder: pathlib.Path) -> pathlib.Path:
 
 def command(main: Callable, *arguments: str) -> str | None:
     """Runs a command in this process; what is wrong with its end, None if it kept its promise."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-            cli.run(main, arguments)
-    except SystemExit as end:
-        lines = said.getvalue().strip().splitlines()
-        if end.code in (None, 0):
-            return None
-        if end.code != 2 or not lines or not lines[-1].startswith("error: "):
-            return f"exit code {end.code}: {lines[-1:]}"
-        return None if "Traceback" not in said.getvalue() else "a traceback before the line"
-    except BaseException as error:
-        return _defect(error)
-    return None
+    code, line = here(main, *arguments)
+    if code == 0 or (code == 2 and line.startswith("error: ")):
+        return None
+    return f"exit code {code}: {line}"
 
 
 def call(action: Callable, *arguments) -> tuple[object, str | None]:
@@ -69,7 +64,7 @@ def call(action: Callable, *arguments) -> tuple[object, str | None]:
     except UserError as error:
         return None, "an error of several lines" if "\n" in str(error).strip() else None
     except Exception as error:
-        return None, _defect(error)
+        return None, defect(error)
 
 
 def gin_files(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
@@ -108,8 +103,8 @@ def cards(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Tria
 def registries(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
     """`zoo.hub list` with a damaged registry, and the search for each of its models."""
     del run
-    sound, path = registry.PATH.read_bytes(), folder / "registry.json"
-    with mock.patch.object(registry, "PATH", path):
+    sound, path = (places.BUILT_IN / places.REGISTRY).read_bytes(), folder / places.REGISTRY
+    with mock.patch.object(places, "BUILT_IN", folder):
         for seed in seeds:
             random_ = random.Random(seed)
             damaged = _of_json if seed % 2 else mutations.of_bytes
@@ -186,12 +181,6 @@ def _state(run: pathlib.Path) -> dict[str, str]:
     """The hash of every file of a run but its lock."""
     files = (path for path in run.rglob("*") if path.is_file() and path.name != ".lock")
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def _defect(error: BaseException) -> str:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    line = " ".join(str(error).split())[:200]
-    return f"{type(error).__name__} at {last.filename}:{last.lineno}: {line}"
 
 
 # What is tried, how often in the whole campaign, and how often in the test suite.

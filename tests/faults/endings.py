@@ -1,203 +1,214 @@
-"""Runs that end before their end: killed, told to end, or out of room. They go on bit for bit.
+"""Runs that are ended before their end, killed or told to; they go on bit for bit.
 
-Each trial is a process of its own, forked where TensorFlow has been imported but not begun.
+A run is ended in a process of its own and goes on in this one, which has done others before.
 """
 
-import contextlib
+import functools
 import hashlib
+import itertools
 import json
-import multiprocessing
-import os
 import pathlib
 import random
-import resource
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import psutil
+import tensorflow as tf
+
+import zoo
+from tests.faults.commands import Process, forks, here
+from zoo import train
 
 Trials = Iterator[str | None]
-_FORKS = multiprocessing.get_context("forkserver")
+_PAIRS = ("train.sampler = @LaplacePairs", "LaplacePairs.rate = 1.0")
 # What a run of each family binds beside the toy.
 FAMILIES = {
+    "WeakGAN": (
+        *("train.model = @WeakGAN", "train.sampler = @MatchedPairs", "WeakGAN.latent_dim = 3"),
+        *("WeakGAN.encoder = @spectral_encoder", "WeakGAN.decoder = @mlp_decoder"),
+        *("spectral_encoder.filters = (4,)", "spectral_encoder.units = (8,)"),
+        *("match_discriminator.filters = (4,)", "match_discriminator.units = 8"),
+    ),
+    "slots": (
+        *("train.model = @SlotAutoencoder", "SlotAutoencoder.slots = 2"),
+        *("SlotAutoencoder.latent_dim = 4", "SlotAutoencoder.alpha = 0.0"),
+        "SlotAutoencoder.slot_encoder = @slot_attention_encoder",
+        "SlotAutoencoder.slot_decoder = @broadcast_slot_decoder",
+        *("slot_attention_encoder.channels = 4", "broadcast_slot_decoder.channels = 4"),
+        *("broadcast_slot_decoder.start = 8", "broadcast_slot_decoder.doublings = 1"),
+    ),
     "BetaVAE": (),
     "FactorVAE": (
         "VAE.objective = @FactorVAE",
         "FactorVAE.discriminator_optimizer = @d/Adam",
         "d/Adam.learning_rate = 1e-4",
     ),
-    "SlowVAE": (
-        "VAE.objective = @SlowVAE",
-        "train.sampler = @LaplacePairs",
-        "LaplacePairs.rate = 1.0",
+    "SlowVAE": ("VAE.objective = @SlowVAE", *_PAIRS),
+    "PCL": ("train.model = @PCL", "PCL.latent_dim = 3", "PCL.encoder = @mlp_encoder", *_PAIRS),
+    "additive": (
+        *("train.model = @AdditiveAutoencoder", "AdditiveAutoencoder.latent_dim = 4"),
+        *("AdditiveAutoencoder.blocks = ((0, 1), (2, 3))", "object_decoder.units = (8,)"),
+        *("AdditiveAutoencoder.encoder = @mlp_encoder", "object_decoder.filters = (4,)"),
+    ),
+    "CG-VAE": (
+        *("train.dataset = 'zoo_synthetic/shared_pair_5[test]'", "train.sampler = @Domains"),
+        *("VAE.likelihood = @Gaussian", "VAE.prior = @FlowPrior", "Gaussian.variance = 0.01"),
+        *("FlowPrior.domains = 5", "FlowPrior.flow = @DomainFlow"),
+        *("DomainFlow.kind = 'sigmoidal'", "DomainFlow.units = 2", "DomainFlow.layers = 2"),
     ),
 }
 SHORT = (
-    *("train.steps = 40", "train.log_every = 5", "train.checkpoint_every = 10"),
-    *("train.pictures_every = 40", "train.scores = 'mig'", "train.precision = 'float32'"),
+    *("train.steps = 24", "train.log_every = 3", "train.checkpoint_every = 6"),
+    *("train.pictures_every = 24", "train.scores = 'mig'", "train.precision = 'float32'"),
 )
+# Beginnings of the paths of what is written, and how many operations on files it takes at least.
+PHASES = {
+    "saving": (18, ("checkpoints",)),
+    "exporting": (30, ("saved_model", ".saved_model")),
+    "reporting": (7, ("report",)),
+}
+# What is done to one run, one after the other.
+KILLS = (None, None, "saving", "exporting", "reporting")
+TERMS = (None,) * 5
+
+
+class Whole(NamedTuple):
+    """A run that nothing disturbed: what became of it, and its processor time."""
+
+    result: dict
+    seconds: float
 
 
 def killed(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
-    """SIGKILL at a random moment, from the first import to the report; then to the end."""
-    yield from _ended(folder, seeds, run, signal.SIGKILL)
+    """Runs that get SIGKILL twice at random moments, then while saving, exporting, reporting."""
+    yield from _ended(folder, seeds, run, signal.SIGKILL, KILLS)
 
 
 def told_to_end(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
-    """SIGTERM at a random moment: exit code 143, then to the end."""
-    yield from _ended(folder, seeds, run, signal.SIGTERM)
+    """Runs that get SIGTERM five times at random moments."""
+    yield from _ended(folder, seeds, run, signal.SIGTERM, TERMS)
 
 
-def _ended(folder, seeds, run, number: int) -> Trials:
-    whole = {}
-    for seed in seeds:
-        random_ = random.Random(seed)
-        family = sorted(FAMILIES)[seed % len(FAMILIES)]
-        arguments = _arguments(run, family)
-        if family not in whole:
-            begun = time.monotonic()
-            code = _train(arguments, folder / family)
-            if code != 0:
-                yield f"{family}: exit code {code} of the whole run"
-                return
-            whole[family] = _result(folder / family), time.monotonic() - begun
-        wanted, seconds = whole[family]
-        place = folder / f"{family}{seed}"
-        code = _train(arguments, place, _after(random_.uniform(0, seconds), number))
-        # It may have been done already.
-        if code not in (0, -number, 128 + number):
-            yield f"{family}: exit code {code}"
-            continue
-        code = _train(arguments, place)
-        same = code == 0 and _result(place) == wanted
-        yield None if same else f"{family}: exit code {code}, or other weights"
-        shutil.rmtree(place)
+def _ended(folder, seeds, run, number: int, moments) -> Trials:
+    """A trial is an ending; what becomes of a run is that of all that were tried on it."""
+    for k, group in itertools.groupby(seeds, lambda seed: seed // len(moments)):
+        count, family = len([*group]), list(FAMILIES)[k % len(FAMILIES)]
+        wrong = _one(folder / f"{family}{k}", family, random.Random(k), run, number, moments)
+        yield from [wrong and f"{family}: {wrong}"] * count
 
 
-def out_of_room(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
-    """A limit on the size of files, or on the disk: exit code 2, then to the end without it."""
-    arguments = _arguments(run, "BetaVAE")
-    code = _train(arguments, folder / "whole")
-    wanted = _result(folder / "whole")
-    largest = max(p.stat().st_size for p in (folder / "whole").rglob("*") if p.is_file())
-    for seed in seeds:
-        limit = int(largest * random.Random(seed).uniform(0.01, 0.99))
-        place = folder / f"limited{seed}"
-        code = _train(arguments, place, limit=limit)
-        if code not in (0, 2):
-            yield f"limit of {limit} bytes: exit code {code}"
-            continue
-        code = _train(arguments, place)
-        yield None if code == 0 and _result(place) == wanted else f"limit of {limit}: then {code}"
-        shutil.rmtree(place)
+def _one(place, family: str, random_: random.Random, run, number: int, moments) -> str | None:
+    """Ends one run several times, and once not; what is wrong."""
+    arguments, whole = arguments_of(run, family), whole_of(run, family)
+    for moment in moments:
+        while not (code := _end(arguments, place, random_, number, whole.seconds, moment)):
+            # It came to its end first: that tries nothing.
+            shutil.rmtree(place)
+        # A process that is done handles signals no more.
+        done = number == signal.SIGKILL or (place / "DONE").exists()
+        if code != 128 + number and not (done and code == -number):
+            return f"exit code {code} ({moment or 'at a random moment'})"
+    return end(arguments, place, whole)
 
 
-def two_at_once(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
-    """Two processes on one folder of a run: one trains, the other says so with exit code 2."""
-    arguments = _arguments(run, "BetaVAE")
-    _train(arguments, folder / "whole")
-    wanted = _result(folder / "whole")
-    for seed in seeds:
-        place = folder / f"shared{seed}"
-        both = [_started(arguments, place, None) for _ in range(2)]
-        codes = sorted(_code(process) for process in both)
-        right = codes in ([0, 0], [0, 2]) and _result(place) == wanted
-        yield None if right else f"exit codes {codes}, or other weights"
+def end(arguments: list[str], place: pathlib.Path, whole: Whole) -> str | None:
+    """Goes on with a run to its end, and removes it; what is wrong then."""
+    code, line = here(train.main, *arguments, f"--run_dir={place}")
+    if code:
+        return f"in the end exit code {code}, {line}"
+    changed = differences(place, whole)
+    shutil.rmtree(place)
+    return f"in the end other {', '.join(changed)}" if changed else None
+
+
+def _end(arguments, place, random_, number: int, seconds: float, phase: str | None) -> int:
+    """Goes on with a run until it is ended; the exit code."""
+    if phase:
+        operations, begins = PHASES[phase]
+        return Process(arguments, place, kill_at=(random_.randrange(operations), begins)).end()
+    process = Process(arguments, place)
+    # Of a whole run the first half is its start, which each process has.
+    process.wait_for(random_.uniform(0.05, 0.7) * seconds)
+    process.signal(number)
+    return process.end()
+
+
+def arguments_of(run: pathlib.Path, family: str) -> list[str]:
+    """The arguments of a short training of a family, without its folder."""
+    bindings = [f"--gin_bindings={line}" for line in (*SHORT, *FAMILIES[family])]
+    return [f"--gin_file={run.parent / 'toy.gin'}", *bindings]
+
+
+@functools.cache
+def whole_of(run: pathlib.Path, family: str) -> Whole:
+    """The undisturbed run of a family, which is made once."""
+    place, begun = run.parent / "whole" / family, time.process_time()
+    code, line = here(train.main, *arguments_of(run, family), f"--run_dir={place}")
+    assert code == 0, line
+    return Whole(result(place), time.process_time() - begun)
+
+
+def differences(place: pathlib.Path, whole: Whole) -> list[str]:
+    """In what a finished run differs from an undisturbed one: files by name, else what they say."""
+    found, wanted = result(place), whole.result
+    names = {*found["files"]} ^ {*wanted["files"]}
+    return sorted(names) + [k for k in ("weights", "losses", "scores") if found[k] != wanted[k]]
+
+
+def result(place: pathlib.Path) -> dict:
+    """What a run has come to: its files, hashes of its weights, its losses and scores."""
+    weights = tf.train.load_checkpoint(str(place / "saved_model" / "variables" / "variables"))
+    # The graph of objects holds names that count the models of a process.
+    kept = sorted(name for name in weights.get_variable_to_shape_map() if name[0] != "_")
+    digest = hashlib.sha256()
+    for name in kept:
+        digest.update(name.encode() + weights.get_tensor(name).tobytes())
+    names = (p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file())
+    log = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
+    timed = ("time_s", "images_per_s")
+    losses = [{k: v for k, v in record.items() if k not in timed} for record in log]
+    scores = json.loads((place / "scores.json").read_text())
+    return {
+        # Each process has a file of events of its own, and whoever is killed leaves a lock.
+        "files": [n for n in names if not n.startswith(("tensorboard", ".lock"))],
+        "weights": digest.hexdigest(),
+        "losses": losses,
+        "scores": {name: row.get("score") for name, row in scores.items()},
+    }
 
 
 def flat(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
     """Memory and open files over 5,000 steps: after a fifth of them they do not grow."""
     for seed in seeds:
-        seen = _FORKS.Queue()
-        process = _FORKS.Process(target=_watched, args=(run, folder / f"long{seed}", seen))
+        seen = forks().Queue()
+        process = forks().Process(target=_watched, args=(run, folder / f"long{seed}", seen))
         process.start()
-        found = seen.get(timeout=900)
+        found = seen.get(timeout=3000)
         process.join()
-        (memory, files), (memory_after, files_after) = found[len(found) // 5], found[-1]
-        grown = files_after > files or memory_after > 1.05 * memory
-        yield f"{memory} bytes, {files} files; then {found[-1]}" if grown else None
+        fifth = found[len(found) // 5]
+        memory, files = (max(column) for column in zip(*found[len(found) // 5 :], strict=True))
+        grown = files > fifth[1] or memory > 1.03 * fifth[0]
+        said = f"at first {fifth[0] >> 20} MiB and {fifth[1]} files, later {memory >> 20}, {files}"
+        yield said if grown else None
 
 
 def _watched(run: pathlib.Path, place: pathlib.Path, seen) -> None:
-    import psutil
-
-    import zoo
-
     found, me = [], psutil.Process()
 
     def look(step, values, model) -> None:
         found.append((me.memory_info().rss, me.num_fds()))
 
     bindings = {"train.steps": 5000, "train.log_every": 50, "train.checkpoint_every": 500}
-    zoo.fit(run.parent / "toy.gin", {**bindings, "train.pictures_every": 1000}, place, [look])
+    bindings |= {"train.pictures_every": 1000, "train.scores": "mig"}
+    zoo.fit(run.parent / "toy.gin", bindings, place, [look])
     seen.put(found)
 
 
-def _arguments(run: pathlib.Path, family: str) -> list[str]:
-    bindings = [f"--gin_bindings={line}" for line in (*SHORT, *FAMILIES[family])]
-    return [f"--gin_file={run.parent / 'toy.gin'}", *bindings]
-
-
-def _train(arguments: list[str], place, end: Callable | None = None, limit: int | None = None):
-    """The exit code of a training in a process of its own."""
-    process = _started(arguments, place, limit)
-    if end:
-        end(process)
-    return _code(process)
-
-
-def _started(arguments: list[str], place: pathlib.Path, limit: int | None):
-    log = place.with_name(f"{place.name}.log")
-    process = _FORKS.Process(target=_main, args=([*arguments, f"--run_dir={place}"], limit, log))
-    process.start()
-    return process
-
-
-def _code(process) -> int:
-    process.join(300)
-    if process.is_alive():
-        process.kill()
-        process.join()
-    return process.exitcode
-
-
-def _main(arguments: list[str], limit: int | None, log: pathlib.Path) -> None:
-    with log.open("w") as said:
-        os.dup2(said.fileno(), 2)
-        os.dup2(said.fileno(), 1)
-    if limit:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    from zoo import cli, train
-
-    cli.run(train.main, arguments)
-
-
-def _after(seconds: float, number: int) -> Callable:
-    def end(process) -> None:
-        process.join(seconds)
-        with contextlib.suppress(ProcessLookupError):
-            if process.is_alive():
-                os.kill(process.pid, number)
-
-    return end
-
-
-def _result(place: pathlib.Path) -> tuple[str, str]:
-    """The hashes of what a run has come to: weights and scores, and the losses of its log."""
-    weights = place / "saved_model" / "variables" / "variables.data-00000-of-00001"
-    if not weights.is_file():
-        return "", ""
-    log = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
-    losses = [(record["step"], record["loss"]) for record in log]
-    return hashlib.sha256(weights.read_bytes()).hexdigest(), str(losses)
-
-
-_FORKS.set_forkserver_preload(["tests.faults.preloaded"])
-
 PROMISES: dict[str, tuple[Callable, int, int]] = {
-    "SIGKILL at a random moment: the same weights and losses in the end": (killed, 50, 0),
-    "SIGTERM at a random moment: exit 143, then the same": (told_to_end, 10, 0),
-    "file size limit: exit 2, then the same": (out_of_room, 20, 0),
+    "SIGKILL at random moments, while saving, exporting, reporting: the same end": (killed, 50, 0),
+    "SIGTERM at random moments: exit code 143, the same end": (told_to_end, 10, 0),
     "memory and open files over 5,000 steps: flat": (flat, 1, 0),
-    "two trainings in one folder: one trains, one says so": (two_at_once, 5, 0),
 }

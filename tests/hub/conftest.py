@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import gzip
 import http.server
+import importlib.util
 import pathlib
 import re
 import shutil
@@ -13,7 +14,8 @@ import urllib.parse
 import numpy as np
 import pytest
 
-from zoo.hub import download, package, registry
+from zoo.hub import model_card, package, places, registry, transfer
+from zoo.hub.publish import publish
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 # 4 kB that become 4 MB, more than any file of the package.
@@ -104,9 +106,28 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @pytest.fixture
-def serve():
-    """Starts servers: `serve(directory, mode) -> Web`."""
-    started = []
+def started():
+    """Starts web servers of a class of handlers: `started(handler) -> address`."""
+    running = []
+
+    def start(handler: type[http.server.BaseHTTPRequestHandler]) -> str:
+        server = _Server(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server, thread in running:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def serve(started):
+    """Starts servers of folders: `serve(directory, mode) -> Web`."""
+    webs = []
 
     def start(root: pathlib.Path, mode: str | int = "ok") -> Web:
         web = Web(root, mode)
@@ -118,19 +139,13 @@ def serve():
             def log_message(self, *_):
                 pass
 
-        server = _Server(("127.0.0.1", 0), Handler)
-        web.address = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        started.append((web, server, thread))
+        web.address = started(Handler)
+        webs.append(web)
         return web
 
     yield start
-    for web, server, thread in started:
+    for web in webs:
         web.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def write_package(directory: pathlib.Path) -> None:
@@ -158,29 +173,81 @@ def sealed(tmp_path) -> pathlib.Path:
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path, monkeypatch):
-    """An empty cache, no mirrors, an empty registry and store, short waits."""
+    """An empty cache, no hub but an empty one in the package, no mirrors, short waits."""
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("ZOO_MIRRORS", raising=False)
-    monkeypatch.delenv("ZOO_OFFLINE", raising=False)
-    monkeypatch.setattr(registry, "PATH", tmp_path / "registry.json")
-    monkeypatch.setattr(registry, "STORE", tmp_path / "store")
-    monkeypatch.setattr(download, "TIMEOUT", (5.0, 0.5))
-    monkeypatch.setattr(download, "PAUSE", 0.0)
-    registry.PATH.write_text('{"models": {}}')
+    for name in ("ZOO_HUB", "ZOO_MIRRORS", "ZOO_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(places, "BUILT_IN", tmp_path / "store")
+    monkeypatch.setattr(places, "REPOSITORY", tmp_path / "no_repository")
+    monkeypatch.setattr(transfer, "TIMEOUT", (5.0, 0.5))
+    monkeypatch.setattr(transfer, "PAUSE", 0.0)
+    # What is published in other tests needs no metadata, and so no client.
+    if importlib.util.find_spec("huggingface_hub") is None:
+        monkeypatch.setattr(model_card, "text", model_card.body)
+    places.BUILT_IN.mkdir()
+    (places.BUILT_IN / places.REGISTRY).write_text(registry.text({}))
+
+
+TEXTS = {"licence": "CC0-1.0", "description": "A test.", "command": "train"}
 
 
 @pytest.fixture
 def entry(sealed) -> registry.Entry:
-    """The package registered, and in the store."""
-    return registry.register(
-        sealed, NAME, VERSION, licence="CC0-1.0", description="A test.", command="train"
-    )
+    """The package published in the hub of this package."""
+    return publish(sealed, places.BUILT_IN, name=NAME, version=VERSION, **TEXTS)
 
 
 @pytest.fixture
 def published(entry, tmp_path) -> pathlib.Path:
-    """A mirror directory that holds the package, which the store no longer does."""
+    """A mirror directory that holds the package, which its hub no longer does."""
     mirror = tmp_path / "mirror"
-    shutil.move(registry.STORE, mirror)
+    mirror.mkdir()
+    shutil.move(places.BUILT_IN / NAME.split("/")[0], mirror)
     return mirror
+
+
+@pytest.fixture
+def hub(sealed, tmp_path) -> pathlib.Path:
+    """A hub of somebody else that holds the package; the one in this package is empty."""
+    publish(sealed, tmp_path / "hub", name=NAME, version=VERSION, **TEXTS)
+    return tmp_path / "hub"
+
+
+H, W, C, D = 4, 6, 1, 3
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """A linear autoencoder, exported."""
+    import tensorflow as tf
+    import tensorflow_probability as tfp
+
+    from zoo.hub.export import export
+    from zoo.models.base import Autoencoder
+
+    size = H * W * C
+
+    class Linear(Autoencoder):
+        observation_shape, latent_dim = (H, W, C), D
+
+        def __init__(self):
+            super().__init__()
+            drawn = np.random.default_rng(0).uniform(0, 0.3, (D, size)).astype(np.float32)
+            self.kernel = self.add_weight(shape=drawn.shape)
+            self.kernel.assign(drawn)
+            self.built = True
+
+        def encode(self, images):
+            return tf.reshape(images, [-1, size]) @ tf.transpose(self.kernel)
+
+        def posterior(self, images):
+            return tfp.distributions.MultivariateNormalDiag(self.encode(images))
+
+        def decode(self, latents):
+            return tf.reshape(tf.tanh(latents @ self.kernel), [-1, H, W, C])
+
+    directory = tmp_path_factory.mktemp("export") / "saved_model"
+    card = {"scores": {"mig": 0.1}, "versions": {}, "input": {"maximum": 1}}
+    export(Linear(), directory, "beta = 4\n", card | {"config": "beta = 4"})
+    return directory

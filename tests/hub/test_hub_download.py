@@ -11,29 +11,38 @@ import time
 
 import pytest
 
-from zoo.hub import download, package, registry
+from zoo.hub import download, package, places, transfer
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIG = "variables/variables.data-00000-of-00001"
 
 
-def cached(tmp_path):
-    return tmp_path / "cache" / "models" / NAME / VERSION
+def cached():
+    return places.kept(places.Folder(places.BUILT_IN)) / NAME / VERSION
 
 
-def hidden(tmp_path):
+def hidden():
     """What is left of an unfinished fetch."""
-    return tmp_path / "cache" / "models" / NAME / f".{VERSION}.part"
+    return cached().with_name(f".{VERSION}.part")
 
 
-def test_from_the_store_to_the_cache_and_then_from_the_cache(entry, tmp_path):
+def test_a_hub_that_is_a_folder_is_used_in_place(entry, tmp_path):
     path = download.fetch(NAME)
-    assert path == cached(tmp_path)
+    assert path == places.BUILT_IN / NAME / VERSION
     package.check(path, entry.files)
-    shutil.rmtree(registry.STORE)
-    assert download.fetch(NAME, VERSION) == path
-    assert not hidden(tmp_path).exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_is_damaged_in_place_is_fetched_to_the_cache(entry, tmp_path, monkeypatch):
+    mirror = shutil.copytree(places.BUILT_IN, tmp_path / "mirror")
+    (download.fetch(NAME) / "saved_model.pb").write_text("altered")
+    with pytest.raises(download.FetchError, match="saved_model.pb is truncated.*the cache: "):
+        download.fetch(NAME)
+    monkeypatch.setenv("ZOO_MIRRORS", str(mirror))
+    assert download.fetch(NAME) == cached()
+    shutil.rmtree(mirror)
+    assert download.fetch(NAME, VERSION) == cached() and not hidden().exists()
 
 
 def test_a_web_mirror(entry, published, serve, monkeypatch):
@@ -54,11 +63,12 @@ def test_mirrors_are_asked_in_order(entry, published, serve, monkeypatch, tmp_pa
     assert len(first.requests) == len(entry.files) and not second.requests
 
 
-def test_mirrors_come_before_the_store(entry, serve, monkeypatch):
-    web = serve(registry.STORE)
-    monkeypatch.setenv("ZOO_MIRRORS", web.address)
+def test_mirrors_come_before_the_hub(hub, serve, monkeypatch):
+    own, mirror = serve(hub), serve(hub)
+    monkeypatch.setenv("ZOO_HUB", own.address)
+    monkeypatch.setenv("ZOO_MIRRORS", mirror.address)
     download.fetch(NAME)
-    assert web.requests
+    assert [path for path, _ in own.requests] == ["/registry.json"] and len(mirror.requests) > 1
 
 
 def test_a_local_mirror(entry, published, monkeypatch):
@@ -93,18 +103,18 @@ def test_a_bad_server_gives_the_whole_model_or_none(
     line = str(error.value)
     assert "\n" not in line and f"{NAME} {VERSION}" in line and web.address in line
     assert said in line
-    assert not cached(tmp_path).exists()
+    assert not cached().exists()
     web.released.set()
     good = serve(published)
     monkeypatch.setenv("ZOO_MIRRORS", f"{web.address},{good.address}")
     package.check(download.fetch(NAME), entry.files)
-    assert not hidden(tmp_path).exists()
+    assert not hidden().exists()
 
 
 def test_temporary_errors_are_tried_again_and_absences_are_not(
     entry, published, serve, monkeypatch
 ):
-    for mode, asked in ((503, download.ATTEMPTS), (429, download.ATTEMPTS), (404, 1)):
+    for mode, asked in ((503, transfer.ATTEMPTS), (429, transfer.ATTEMPTS), (404, 1)):
         web = serve(published, mode)
         monkeypatch.setenv("ZOO_MIRRORS", web.address)
         with pytest.raises(download.FetchError):
@@ -126,7 +136,7 @@ def test_a_server_that_breaks_off_is_resumed(entry, published, serve, monkeypatc
 def test_what_another_mirror_left_is_used_or_overcome(
     mode, entry, published, serve, monkeypatch, tmp_path
 ):
-    part = hidden(tmp_path) / BIG
+    part = hidden() / BIG
     part.parent.mkdir(parents=True)
     whole = (published / NAME / VERSION / BIG).read_bytes()
     web = serve(published, mode)
@@ -140,7 +150,7 @@ def test_what_another_mirror_left_is_used_or_overcome(
         assert ranges[0] == (f"bytes={len(left)}-" if len(left) < len(whole) else None)
         if mode == "ok" and left == whole[:70_000]:
             assert len(ranges) == 1, "a good beginning is not downloaded again"
-        shutil.rmtree(cached(tmp_path))
+        shutil.rmtree(cached())
 
 
 @pytest.mark.parametrize(
@@ -165,9 +175,9 @@ def test_a_damaged_cache_is_fetched_again_with_a_line(
     assert "fetching it again" in record.getMessage()
     assert len({path for path, _ in web.requests}) <= 1, "intact files are kept"
 
-    damage(cached(tmp_path))
+    damage(cached())
     monkeypatch.setenv("ZOO_OFFLINE", "1")
-    if (cached(tmp_path) / "saved_model.cpb").exists():
+    if (cached() / "saved_model.cpb").exists():
         # Everything else is there.
         package.check(download.fetch(NAME), entry.files)
         return
@@ -178,8 +188,9 @@ def test_a_damaged_cache_is_fetched_again_with_a_line(
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("relative", [BIG, "variables", "saved_model.pb", "."])
 def test_a_link_out_of_the_cache_is_replaced_and_not_written_through(
-    relative, there, entry, tmp_path
+    relative, there, entry, published, tmp_path, monkeypatch
 ):
+    monkeypatch.setenv("ZOO_MIRRORS", str(published))
     path, outside = download.fetch(NAME) / relative, tmp_path / "outside"
     shutil.move(path, outside)
     path.symlink_to(outside)
@@ -195,7 +206,8 @@ def test_a_link_out_of_the_cache_is_replaced_and_not_written_through(
         assert outside.read_text() == "not the model's"
 
 
-def test_a_folder_for_a_file_and_a_file_for_a_folder_are_replaced(entry, tmp_path):
+def test_a_folder_for_a_file_and_a_file_for_a_folder_are_replaced(entry, published, monkeypatch):
+    monkeypatch.setenv("ZOO_MIRRORS", str(published))
     folder = download.fetch(NAME)
     (folder / "saved_model.pb").unlink()
     (folder / "saved_model.pb").mkdir()
@@ -229,24 +241,25 @@ def test_a_dead_server_and_a_password(entry, published, monkeypatch):
 
 def test_an_odd_mirror_is_refused(entry, published, monkeypatch):
     monkeypatch.setenv("ZOO_MIRRORS", "ftp://somewhere/x")
-    with pytest.raises(download.FetchError, match="neither http"):
+    with pytest.raises(places.RegistryError, match="ZOO_MIRRORS: 'ftp://somewhere/x' is neither"):
         download.fetch(NAME)
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(entry, monkeypatch, tmp_path):
+def test_a_full_disk_is_one_line_and_leaves_nothing(entry, published, monkeypatch):
     def full(source, target):
         target.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(download.shutil, "copyfile", full)
+    monkeypatch.setenv("ZOO_MIRRORS", str(published))
+    monkeypatch.setattr(transfer.shutil, "copyfile", full)
     with pytest.raises(
         download.FetchError, match=r"No space left on device; make room or set ZOO_"
     ):
         download.fetch(NAME)
-    assert not cached(tmp_path).exists() and not hidden(tmp_path).exists()
+    assert not cached().exists() and not hidden().exists()
 
 
-def test_an_unwritable_cache_is_one_line(entry, monkeypatch, tmp_path):
+def test_an_unwritable_cache_is_one_line(entry, published, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file"))
     with pytest.raises(download.FetchError, match="cannot write .*ZOO_CACHE"):
@@ -257,9 +270,8 @@ def start_fetching(log=subprocess.PIPE):
     """Another process that fetches the model with this process's environment and registry."""
     program = (
         "import pathlib\n"
-        "from zoo.hub import download, registry\n"
-        f"registry.PATH = pathlib.Path({str(registry.PATH)!r})\n"
-        f"registry.STORE = pathlib.Path({str(registry.STORE)!r})\n"
+        "from zoo.hub import download, places\n"
+        f"places.BUILT_IN = pathlib.Path({str(places.BUILT_IN)!r})\n"
         f"print(download.fetch({NAME!r}))\n"
     )
     return subprocess.Popen(
@@ -288,8 +300,8 @@ def test_two_processes_fetch_once(entry, published, serve, monkeypatch, tmp_path
     for process in processes:
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 0, log.read_text()
-        assert out.decode().strip() == str(cached(tmp_path))
-    package.check(cached(tmp_path), entry.files)
+        assert out.decode().strip() == str(cached())
+    package.check(cached(), entry.files)
     paths = [path for path, _ in web.requests]
     assert len(paths) == len(set(paths)) == len(entry.files)
 
@@ -301,19 +313,19 @@ def test_a_killed_download_leaves_no_model_and_is_resumed(
     monkeypatch.setenv("ZOO_MIRRORS", web.address)
     # All files but the large one are there, so that it is the one that hangs.
     for relative in set(entry.files) - {BIG}:
-        (hidden(tmp_path) / relative).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(published / NAME / VERSION / relative, hidden(tmp_path) / relative)
+        (hidden() / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(published / NAME / VERSION / relative, hidden() / relative)
     process = start_fetching()
-    part = hidden(tmp_path) / BIG
+    part = hidden() / BIG
     wait_until(lambda: part.exists() and part.stat().st_size > 0, process)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    assert not cached(tmp_path).exists()
+    assert not cached().exists()
     held = part.stat().st_size
     web.mode = "ok"
     web.released.set()
     package.check(download.fetch(NAME), entry.files)
     assert web.requests[-1] == (f"/{NAME}/{VERSION}/{BIG}", f"bytes={held}-")
     assert len(web.requests) == 2
-    names = {p.name for p in cached(tmp_path).parent.iterdir()}
+    names = {p.name for p in cached().parent.iterdir()}
     assert names <= {VERSION, f".{VERSION}.lock"}

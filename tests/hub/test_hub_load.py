@@ -1,8 +1,11 @@
 """Loaded models: endpoints, what they take, and loading without this package."""
 
+import base64
 import inspect
+import io
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -10,51 +13,18 @@ import types
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import zoo.hub
+from zoo.drawing import sheets
 from zoo.errors import UserError
-from zoo.hub import download, endpoints, package, registry
+from zoo.hub import download, endpoints, package, places
 from zoo.hub.load import InputError
+from zoo.hub.publish import publish
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 H, W, C, D = 4, 6, 1, 3
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """A linear autoencoder, exported."""
-    import tensorflow as tf
-    import tensorflow_probability as tfp
-
-    from zoo.hub.export import export
-    from zoo.models.base import Autoencoder
-
-    size = H * W * C
-
-    class Linear(Autoencoder):
-        observation_shape, latent_dim = (H, W, C), D
-
-        def __init__(self):
-            super().__init__()
-            drawn = np.random.default_rng(0).uniform(0, 0.3, (D, size)).astype(np.float32)
-            self.kernel = self.add_weight(shape=drawn.shape)
-            self.kernel.assign(drawn)
-            self.built = True
-
-        def encode(self, images):
-            return tf.reshape(images, [-1, size]) @ tf.transpose(self.kernel)
-
-        def posterior(self, images):
-            return tfp.distributions.MultivariateNormalDiag(self.encode(images))
-
-        def decode(self, latents):
-            return tf.reshape(tf.tanh(latents @ self.kernel), [-1, H, W, C])
-
-    directory = tmp_path_factory.mktemp("export") / "saved_model"
-    card = {"scores": {"mig": 0.1}, "versions": {}, "input": {"maximum": 1}}
-    export(Linear(), directory, "beta = 4\n", card | {"config": "beta = 4"})
-    return directory
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +40,7 @@ def images():
 def test_endpoints(model, images):
     codes = model.encode(images)
     assert codes.shape == (5, D) and (model.image_shape, model.latent_size) == ((H, W, C), D)
-    np.testing.assert_array_equal(model.posterior(images)["mean"], codes)
+    np.testing.assert_array_equal(model.posterior(images).mean(), codes)
     np.testing.assert_array_equal(model.decode(codes), model.reconstruct(images))
     assert model.decode(np.zeros((2, D))).dtype == "float32"
     assert model.card["scores"] == {"mig": 0.1}
@@ -154,7 +124,10 @@ def test_integer_and_float_images_are_the_same_images(exported, model, images, t
     [
         (lambda m: m.encode(np.zeros((H, W, C))), r"\[B, 4, 6, 1\]; add the batch axis"),
         (lambda m: m.encode(np.zeros((2, H, W))), r"add the channel axis"),
-        (lambda m: m.encode(np.zeros((2, 8, 8, 1))), r"images of shape \(2, 8, 8, 1\), wanted"),
+        (
+            lambda m: m.encode(np.zeros((2, 8, 8, 1))),
+            r"images of shape \(2, 8, 8, 1\), wanted \[B, 4, 6, 1\]; zoo\.prepare\(images, model\)",
+        ),
         (lambda m: m.encode(np.float32(1)), r"images of shape \(\), wanted"),
         (lambda m: m.encode([[1, 2], [3]]), "not one array"),
         (lambda m: m.encode(np.full((1, H, W, C), "a")), "of type string, wanted numbers"),
@@ -182,7 +155,8 @@ def test_an_empty_batch_passes(model):
 
 
 def test_loading_by_name_is_loading_what_was_registered(exported, model, images):
-    registry.register(exported, NAME, VERSION, licence="x", description="x", command="x")
+    texts = {"licence": "x", "description": "x", "command": "x"}
+    publish(exported, places.BUILT_IN, name=NAME, version=VERSION, **texts)
     named = zoo.hub.load(NAME)
     assert named.path == download.fetch(NAME, VERSION)
     assert named.card["name"] == NAME and repr(named) == f"Pretrained({NAME!r})"
@@ -198,7 +172,7 @@ def test_a_run_folder_is_a_path(exported, model, images):
 
 def test_unknown_names_and_paths_name_the_nearest(entry):
     for given in ("betavae/dsprite", "/nowhere/beta_vae", "./x"):
-        with pytest.raises(UserError, match=f"{given!r} is no directory .* 'beta_vae/dsprites'"):
+        with pytest.raises(UserError, match=f"^{given!r} is no dir.* 'beta_vae/dsprites'"):
             zoo.hub.load(given)
     with pytest.raises(UserError, match="no version '7'"):
         zoo.hub.load(NAME, "7")
@@ -267,3 +241,75 @@ def test_tensorflow_alone_loads_a_sealed_model(exported, model, images):
     )
     alone = json.loads(done.stdout.splitlines()[-1])
     np.testing.assert_allclose(alone, model.reconstruct(images), rtol=1e-6)
+
+
+def test_posteriors_are_distributions_of_the_family_of_the_model(model, tmp_path):
+    import tensorflow as tf
+    import tensorflow_probability as tfp
+
+    from zoo.hub.export import export
+    from zoo.models.base import Encoder
+
+    tfd = tfp.distributions
+    tril = tf.constant([[[1.0, 0.0], [0.5, 2.0]]])
+
+    class Made(Encoder):
+        observation_shape, latent_dim = (H, W, C), 2
+
+        def __init__(self, family):
+            super().__init__()
+            self.family, self.built = family, True
+
+        def encode(self, images):
+            return self.posterior(images).mean()
+
+        def posterior(self, images):
+            mean = tf.reshape(images, [-1, H * W])[:, :2]
+            if self.family is tfd.MultivariateNormalTriL:
+                return tfd.MultivariateNormalTriL(mean, tf.repeat(tril, len(mean), axis=0))
+            if self.family is tfd.TruncatedNormal:
+                return tfd.TruncatedNormal(mean, 0.5 + 0 * mean, -1.0, 1.0)
+            return tfd.Normal(mean, 1 + mean)
+
+    images = np.random.default_rng(0).random((3, H, W, C), np.float32)
+    for family in (tfd.Normal, tfd.MultivariateNormalTriL, tfd.TruncatedNormal):
+        made = Made(family)
+        export(made, tmp_path / family.__name__, "", {})
+        found = zoo.hub.load(tmp_path / family.__name__).posterior(images)
+        own = made.posterior(tf.constant(images))
+        assert type(found) is family
+        points = np.random.default_rng(1).uniform(-0.9, 0.9, (3, 2)).astype(np.float32)
+        np.testing.assert_allclose(found.log_prob(points), own.log_prob(points), rtol=1e-5)
+
+
+def test_traversals_are_a_picture_of_every_latent(model, images):
+    plain = model.traversals(steps=5)
+    assert plain.dtype == np.uint8 and plain.ndim == 3 and plain.shape[2] == 3
+    ranked = model.traversals(images, steps=5)
+    assert ranked.shape != plain.shape, "its rows tell their variance"
+    assert model.traversals(images, steps=5, limit=1).shape[0] < ranked.shape[0]
+
+
+def test_in_a_notebook_a_model_shows_card_picture_and_scores(model, exported, tmp_path):
+    html = model._repr_html_()
+    assert "data:image/png;base64," in html and "<td>0.1000</td>" in html
+    assert "images [B, 4, 6, 1], 3 latents: encode, posterior, decode" in html
+    copy = tmp_path / "copy"
+    shutil.copytree(exported, copy)
+    (copy / "pictures").mkdir()
+    sheets.write(copy / "pictures" / "traversals.png", np.full((900, 800, 3), 7, np.uint8))
+    package.seal(copy, {"name": "<b>x</b>", "scores": {"a<": 0.25}, "description": "a & b"})
+    html = zoo.hub.load(copy)._repr_html_()
+    data = re.search("data:image/png;base64,([^']*)'", html)[1]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert shown.shape == (450, 400, 3) and (shown == 7).all()
+    assert "&lt;b&gt;x" in html and "a &amp; b" in html and "<b>" not in html and "a&lt;" in html
+
+
+def test_whatever_has_no_picture_shows_its_card(model):
+    encoder = types.SimpleNamespace(encode=model.model.encode)
+    html = zoo.hub.Pretrained(model.path, model.card, encoder)._repr_html_()
+    assert "<img" not in html and "3 latents: encode" in html
+    other = types.SimpleNamespace(perturb=model.model.encode)
+    html = zoo.hub.Pretrained(model.path, model.card, other)._repr_html_()
+    assert "<img" not in html and "<p>perturb</p>" in html

@@ -10,6 +10,7 @@ import toy_tables as toy
 
 from zoo.errors import UserError
 from zoo.papers import claims, documents, figures, kept, results, tasks
+from zoo.papers.kept import Result
 from zoo.papers.spec import Claim, Column, Row, Table
 
 CLAIM = Claim("MIG", "a", "b")
@@ -43,6 +44,29 @@ def test_verdict_is_the_exact_permutation_test():
 )
 def test_verdicts(lower, higher, text):
     assert claims.verdict(CLAIM, np.array(lower), np.array(higher)).text == text
+
+
+def test_paired_rows_are_compared_by_sign_flips():
+    claim = Claim("MIG", "a", "b", paired=True)
+    lower, higher = np.array([0.1, 0.9, 0.5, 0.3, 0.2]), np.array([0.2, 1.0, 0.6, 0.5, 0.3])
+    found = claims.verdict(claim, lower, higher)
+    # One of 32 choices of signs; the seeds differ far more than the rows.
+    assert found.p == 1 / 32 and found.text == "holds"
+    assert claims.verdict(CLAIM, lower, higher).p > 0.2
+    assert claims.verdict(claim, lower[:4], higher[:4]).text == "too few seeds"
+    assert claims.probability(claim, lower, higher, "greater") == 1.0
+    # By hand: of +-1 +-2 +-3 five sums are no smaller than 1 + 2 - 3 = 0.
+    assert claims.probability(claim, np.zeros(3), np.array([1.0, 2.0, -3.0])) == 5 / 8
+
+
+def test_paired_numbers_are_those_of_the_seeds_of_both():
+    def result(numbers):
+        return Result(Row("a", None), "cpu", {"MIG": numbers}, None, list(numbers))
+
+    pair = result({0: 0.1, 1: 0.2, 3: 0.4}), result({3: 0.9, 1: 0.8, 2: 0.7})
+    lower, higher = claims.numbers(Claim("MIG", "a", "b", paired=True), *pair)
+    assert lower.tolist() == [0.2, 0.4] and higher.tolist() == [0.8, 0.9]
+    assert [len(each) for each in claims.numbers(CLAIM, *pair)] == [3, 3]
 
 
 def test_outside_allows_for_rounding():

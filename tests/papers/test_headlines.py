@@ -130,3 +130,11 @@ def test_kept_results_are_those_of_their_tables():
         kept.path(table, folder) for table in catalog.tables().values()
     }
     assert results.of_table(catalog.table("zietlow/3.4"), folder / "nowhere", folder)["ratio_1.0"]
+
+
+def test_a_paired_claim_is_seen_where_every_seed_has_it_and_seeds_differ_more():
+    one = np.array([0.1, 0.9, 0.5, 0.3, 0.2])
+    assert headlines.within(one, one + [0.01, 0.02, 0.0, 0.01, 0.03], 0.05, paired=True)
+    assert not headlines.within(one, one + [0.01, 0.02, 0.0, 0.01, 0.03], 0.05)
+    assert headlines.within(one, one + 0.04, 0.05, paired=True)
+    assert not headlines.within(one, one + 0.06, 0.05, paired=True)

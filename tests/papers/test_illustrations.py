@@ -12,6 +12,7 @@ from zoo.errors import UserError
 from zoo.papers import documents, figures, illustrations, results, tasks
 from zoo.papers.interaction_asymmetry import tables
 from zoo.papers.spec import Budget, Column, Row, Table
+from zoo.papers.zietlow import exact
 
 LOGGED = Column("interaction", ("interaction",), "metrics.jsonl", reduce=results.last, scale=2.0)
 MIG = Column("MIG", ("mig", "score"))
@@ -121,3 +122,36 @@ def test_clevr6_has_no_budget_for_two_cores():
     table = next(t for t in tables.TABLES if t.name.endswith("clevr6"))
     assert {row.run.cpu for row in table.rows} == {Budget(seeds=0)}
     assert not any(row.paper for row in table.rows)
+
+
+def test_a_computed_figure_needs_no_runs(tmp_path, monkeypatch):
+    def drawn(found, columns):
+        assert not found and not columns
+        return Figure(figsize=(1, 1))
+
+    unrun = Table("toy/unrun", "Unrun", (MIG,), (Row("r", toy.run("toy/no")),))
+    noted = ("Foreseen.",)
+    computed = Table("toy/exact", "Exact", (), (), notes=noted, figure=drawn, computed=True)
+    known = {table.name: table for table in (unrun, computed)}
+    monkeypatch.setattr(documents.catalog, "tables", lambda: known)
+    # By itself, and beside the results of runs; without any run there are no results to write.
+    paths = documents.write(computed, tmp_path)
+    assert [path.suffix for path in paths] == [".md", ".csv", ".png"]
+    file = tmp_path / "written/RESULTS.md"
+    assert documents.write_results(file, tmp_path) == []
+    picture = tmp_path / "written/results/figures/toy_exact.png"
+    picture.parent.mkdir(parents=True)
+    illustrations.save(Figure(figsize=(1, 1)), picture, made_of="an earlier one")
+    assert documents.write_results(file, tmp_path) == ["toy/exact"]
+    text = (tmp_path / "written/results/toy.md").read_text()
+    assert "- Foreseen.\n" in text and "| row |" not in text
+    assert "![Exact](figures/toy_exact.png)\n\nRuns drawn: none, it is computed.\n" in text
+
+
+@pytest.mark.parametrize("name", ["figure_3_3", "figure_7_6", "chapter_6"])
+def test_computed_figures_of_the_dissertation_are_drawn(name, monkeypatch):
+    monkeypatch.setattr(exact, "PRECISIONS", (1e2, 1e4))
+    monkeypatch.setattr(exact, "OBSERVATIONS", 2)
+    (table,) = (table for table in exact.TABLES if table.name == f"zietlow/{name}")
+    figure = table.figure({}, ())
+    assert len(figure.axes) == 2 and all(axis.lines for axis in figure.axes)

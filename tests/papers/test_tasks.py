@@ -158,7 +158,7 @@ def test_runs_left_at_the_deadline_are_no_success(tmp_path, stubs, toy_tables, c
         reproduce.main([*arguments, "--for=1s", "--json"])
     assert stopped.value.code == 75
     printed = capsys.readouterr()
-    assert "2 of 2 runs are left; the same command goes on" in printed.err
+    assert "2 of 2 runs are left; the same command resumes them" in printed.err
     first = json.loads(printed.out.splitlines()[0])
     assert first["left"] == 2 and first["done"] == 0 and first["eta_s"] is None
 

@@ -97,6 +97,16 @@ def test_m_stays_in_its_bound_whatever_its_weights(size):
     assert np.abs(out).max() <= 1 and (size == 1 or np.abs(out).max() > 0.99)
 
 
+def test_an_m_that_starts_on_one_side_is_not_folded_to_the_size_of_its_scalar():
+    plain, raised = network(), network(offset=1.5)
+    values = tf.random.stateless_uniform([200, 3], [1, 2], [2.0, -1.0, 0.0], [7.0, 1.0, 4.0])
+    outputs = [m(values).numpy() for m in (plain, raised)]
+    difference = np.arctanh(outputs[1]) - np.arctanh(outputs[0])
+    np.testing.assert_allclose(difference, 1.5, atol=1e-4)
+    one_sided = [np.abs(m.mean(0)) / np.abs(m).mean(0) for m in outputs]
+    assert np.median(one_sided[0]) < 0.6 and np.median(one_sided[1]) > 0.95
+
+
 @pytest.mark.parametrize("neuron_after", [0, 1])
 def test_m_knows_one_scalar_of_the_factors(neuron_after):
     m = network(neuron_after=neuron_after)

@@ -1,4 +1,4 @@
-"""A training that goes out, is stopped and gone on with under JAX, and comes back."""
+"""A training run that is exported, stopped and resumed under JAX, and brought back."""
 
 import json
 import os
@@ -143,7 +143,7 @@ def test_results_are_cut_into_parts_and_nothing_is_begun_too_late(
     shutil.copytree(made / "job", tmp_path / "job", ignore=shutil.ignore_patterns("result"))
     monkeypatch.setattr(runner, "PART_BYTES", 10_000)
     assert runner.main([str(tmp_path / "job"), "--minutes=0.000001"]) == 0
-    assert "step 0 of 10, not gone on with: the time is over" in capsys.readouterr().out
+    assert "step 0 of 10, not resumed: the time is over" in capsys.readouterr().out
     assert _stopped(tmp_path / "job", calls=1) == 128 + signal.SIGTERM
     assert runner.main([str(tmp_path / "job")]) == 0
     facts = json.loads((tmp_path / "job/result/result.json").read_text())

@@ -122,6 +122,16 @@ def test_killed_while_saving_the_one_before_is_intact_and_the_rest_is_removed(
     assert _restored(tmp_path) == (10, 10)
 
 
+def test_what_a_kill_left_of_the_list_is_removed(tmp_path):
+    _saved(tmp_path / "best", 10)
+    for folder in (tmp_path, tmp_path / "best"):
+        (folder / ".checkpoint.njmg1dmy").write_text('model_checkpoint_path: "ckp')
+    remove_unfinished(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["best"]
+    names = {p.name.partition(".")[0] for p in (tmp_path / "best").iterdir()}
+    assert names == {"checkpoint", "ckpt-10"}
+
+
 def test_leftovers_of_tensorflows_manager_are_removed(tmp_path):
     _saved(tmp_path / "best", 10)
     for name in ("checkpoint.tmp0123abcd", "ckpt-20_temp/part-00000-of-00001.index"):

@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from zoo import runs
+from zoo.errors import UserError
 from zoo.training.metrics import MetricsLog
 
 
@@ -64,3 +65,10 @@ def test_a_log_that_is_removed_while_the_run_goes_on(folder, caplog):
     assert _steps(folder.metrics) == [25, 30]
     (message,) = caplog.messages
     assert "its records up to step 20 are lost" in message
+
+
+def test_events_that_cannot_be_written_are_one_line(folder):
+    (folder.path / "tensorboard").write_text("a file, where a folder belongs")
+    with pytest.raises(UserError, match="to .*/tensorboard .*run the same command") as error:
+        MetricsLog(folder, 20)
+    assert "\n" not in str(error.value)

@@ -41,7 +41,7 @@ def test_auto_is_settled_in_the_config_and_kept_elsewhere(best, fails, tmp_path,
     best("float32")
     train_command.main([*AUTO, f"--run_dir={run}"])
     said = capsys.readouterr().err
-    assert "precision: mixed_bfloat16 (the run was begun in it)" in said
+    assert "precision: mixed_bfloat16 (the run began in it)" in said
     assert "warning: mixed_bfloat16 is 8.0 times slower" in said and "is finished" in said
     assert (run / "config.gin").read_text() == text
 
@@ -61,4 +61,4 @@ def test_another_setting_of_onednn_is_warned_of(tmp_path, capsys):
     (run / "DONE").unlink()
     capsys.readouterr()
     train_command.main([*SHORT, f"--run_dir={run}"])
-    assert "warning: the run was begun with" in capsys.readouterr().err
+    assert "warning: the run began with" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Signals: the step is finished, saved and named, and the run goes on to the bit."""
+"""Signals: the step is finished, saved and named, and the run resumes to the bit."""
 
 import json
 import os
@@ -84,7 +84,8 @@ def test_a_stopped_run_is_saved_at_the_step_that_is_said_and_ends_as_an_uninterr
     errors = capfd.readouterr().err
     assert "SIGTERM: finishing the step and saving" in errors
     said = re.search(
-        r"stopped by SIGTERM at step (\d+) of 600, which is saved; the same command goes on", errors
+        r"stopped by SIGTERM at step (\d+) of 600, which is saved; the same command resumes it",
+        errors,
     )
     step = int(said[1])
     assert 3 <= step < STEPS

@@ -4,18 +4,20 @@
 >>> codes = model.encode(images)  # doctest: +SKIP
 
 Environment variables:
-    ZOO_CACHE: where models are kept, under `models/<name>/<version>/`; the user's cache directory
-        by default.
-    ZOO_MIRRORS: where they are sought when not in the cache, before the store in this package:
-        http(s) addresses and local directories, separated by commas, tried in order; files lie at
+    ZOO_HUB: hubs besides the one in this package, comma-separated, asked in order: folders,
+        https addresses (`#sha256=...` behind one pins its registry), `hf://owner/repo@revision`.
+    ZOO_CACHE: where models of hubs elsewhere are kept, under `hubs/<hub>/<name>/<version>/`; the
+        user's cache directory by default. A hub that is a folder is used in place.
+    ZOO_MIRRORS: where the files are sought before the hub itself: http(s) addresses and local
+        directories, separated by commas, tried in order; files lie at
         `<mirror>/<name>/<version>/<path>`.
-    ZOO_OFFLINE: `1` never touches the network; the cache, local directories and the store serve.
+    ZOO_OFFLINE: `1` never touches the network; the cache, folders and this package's models serve.
 
 Whatever the source, files whose sha256 is not the registry's are refused.
-`python -m zoo.hub --help` lists, fetches, verifies and registers models.
+`python -m zoo.hub --help` lists, downloads, verifies and publishes models.
 """
 
 from zoo.hub.load import Pretrained, load
-from zoo.hub.registry import names, register
+from zoo.hub.registry import names
 
-__all__ = ["Pretrained", "load", "names", "register"]
+__all__ = ["Pretrained", "load", "names"]

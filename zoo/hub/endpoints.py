@@ -70,6 +70,7 @@ def _attribute(model: Any, name: str) -> Callable | None:
 
 def _posterior(model: Any) -> Callable | None:
     import tensorflow as tf
+    import tensorflow_probability as tfp
 
     if not hasattr(model, "posterior"):
         return None
@@ -78,7 +79,13 @@ def _posterior(model: Any) -> Callable | None:
 
     def posterior(images):
         distribution = model.posterior(images)
-        return {"mean": distribution.mean(), "stddev": distribution.stddev()}
+        answer = {"mean": distribution.mean(), "stddev": distribution.stddev()}
+        # What tells the family, by its names.
+        if isinstance(distribution, tfp.distributions.MultivariateNormalTriL):
+            answer["scale_tril"] = distribution.scale.to_dense()
+        if isinstance(distribution, tfp.distributions.TruncatedNormal):
+            answer |= {key: getattr(distribution, key) for key in ("loc", "scale", "low", "high")}
+        return answer
 
     return posterior
 
@@ -122,7 +129,11 @@ class Endpoints:
 
     @_endpoint(_posterior)
     def posterior(self, images: Any) -> dict[str, "tf.Tensor"]:
-        """The posterior of images `[B, H, W, C]`: `{"mean", "stddev"}`, each `[B, D]`."""
+        """The posterior of images `[B, H, W, C]`: `{"mean", "stddev"}`, each `[B, D]`.
+
+        With them `scale_tril` `[B, D, D]` of a normal distribution with a full covariance, and
+        `loc`, `scale`, `low` and `high` of a truncated one. Of other families the moments only.
+        """
 
     @_endpoint()
     def decode(self, latents: Any) -> "tf.Tensor":

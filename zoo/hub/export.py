@@ -18,8 +18,8 @@ from zoo.models.base import Encoder, Generator
 class Exported(tf.Module):
     """The endpoints that a model has, as `zoo.hub.endpoints` declares them.
 
-    `tf.saved_model.load` gives them without this package. A model without decoder has `encode` and
-    `posterior` at most.
+    `tf.saved_model.load` returns them without this package. A model without decoder has `encode`
+    and `posterior` at most.
     """
 
     def __init__(self, model: Encoder | Generator):

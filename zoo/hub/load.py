@@ -9,13 +9,14 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.hub import download, package, registry
-from zoo.hub.endpoints import Endpoints
+from zoo.hub.endpoints import DECLARED, Endpoints
 
 if TYPE_CHECKING:
     import tensorflow as tf
+    import tensorflow_probability as tfp
 
 # How far float images may overstep [0, 1]: noise does, images in 0..255 are a mistake.
-_OVERSHOOT = 0.5
+OVERSHOOT = 0.5
 
 
 class InputError(UserError):
@@ -47,6 +48,17 @@ class Pretrained(Endpoints):
         """The name, or the path."""
         return f"Pretrained({self.card.get('name') or str(self.path)!r})"
 
+    def _repr_html_(self) -> str:
+        """The card, a picture of traversals and the scores, for notebooks."""
+        from zoo.hub import notebook
+
+        return notebook.html(self)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The names of those that this model has."""
+        return tuple(name for name in DECLARED if callable(getattr(self.model, name, None)))
+
     @property
     def image_shape(self) -> tuple[int, ...]:
         """`(H, W, C)`, or the shape of another observation."""
@@ -60,6 +72,56 @@ class Pretrained(Endpoints):
         if self._generates:
             return self._argument_shape("generate")[0]
         return self._answer("encode").shape[1:].num_elements()
+
+    def posterior(self, images: Any) -> "tfp.distributions.Distribution":
+        """The posterior of images `[B, H, W, C]` over latents `[B, D]`.
+
+        Independent normal distributions, unless the SavedModel says that they are truncated, or
+        have a full covariance; a posterior of any other family is taken for normal with its mean
+        and standard deviation.
+        """
+        import tensorflow_probability as tfp
+
+        found = super().posterior(images)
+        if "scale_tril" in found:
+            return tfp.distributions.MultivariateNormalTriL(found["mean"], found["scale_tril"])
+        if "low" in found:
+            names = ("loc", "scale", "low", "high")
+            return tfp.distributions.TruncatedNormal(**{name: found[name] for name in names})
+        return tfp.distributions.Normal(found["mean"], found["stddev"])
+
+    def traversals(self, images: Any = None, **how: Any) -> np.ndarray:
+        """A picture of each latent varied in turn, a row a latent.
+
+        Args:
+            images: `[B, H, W, C]`: the code of the first is varied, and rows are ordered by the
+                mean variance of the posteriors, dead latents marked, where the model has
+                posteriors. Without them the prior's mean is varied, in the order of the latents.
+            **how: `span`, `steps`, `limit`, `scale` of `zoo.drawing.sheets.traversals`.
+
+        Returns:
+            `[height, width, 3]` uint8.
+
+        Raises:
+            InputError: the model decodes no images.
+        """
+        from zoo.drawing import sheets
+
+        if len(self.image_shape) != 3:
+            raise InputError(f"{self!r} has no images: its observations are {self.image_shape}")
+        shape = self._argument_shape("decode")
+        codes = np.zeros((1, self.latent_size), np.float32)
+        if images is not None and "posterior" in self.endpoints:
+            found = super().posterior(images)
+            codes, deviations = (_rows(found[key]) for key in ("mean", "stddev"))
+            how |= _ranked(codes, deviations**2)
+        elif images is not None:
+            codes = _rows(self.encode(images))
+
+        def decode(flat: np.ndarray) -> "tf.Tensor":
+            return self.decode(flat.reshape(-1, *shape))
+
+        return sheets.traversals(decode, codes, **how)
 
     def call_endpoint(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """The SavedModel's answer to arguments that are checked and converted first."""
@@ -143,6 +205,8 @@ class Pretrained(Endpoints):
                 hint = "; add the batch axis: x[None]"
             elif expected[-1] == 1 and tensor.shape[1:].is_compatible_with(expected[:-1]):
                 hint = "; add the channel axis: x[..., None]"
+            if what == "images":
+                hint += f"{' or' if hint else ';'} zoo.prepare(images, model)"
             given = tuple(tensor.shape)
             raise InputError(f"{name}: {what} of shape {given}, wanted [B, {axes}]{hint}")
         if not (tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool):
@@ -159,7 +223,7 @@ class Pretrained(Endpoints):
         if images.dtype.is_integer:
             low, high, limits = 0.0, maximum, f"0..{maximum:g}, the maximum of its card"
         else:
-            low, high, limits = -_OVERSHOOT, 1 + _OVERSHOOT, "[0, 1]"
+            low, high, limits = -OVERSHOOT, 1 + OVERSHOOT, "[0, 1]"
         scaled = tf.cast(images, tf.float32)
         # Inside another tf.function the values are not there to be looked at.
         if tf.executing_eagerly() and tf.size(scaled) > 0:
@@ -168,32 +232,51 @@ class Pretrained(Endpoints):
                 kind = images.dtype.name
                 raise InputError(
                     f"{name}: {kind} images in {least:g}..{most:g}; {kind} images of this model "
-                    f"are in {limits}"
+                    f"are in {limits}; zoo.prepare(images, model) converts others"
                 )
         return scaled / maximum if images.dtype.is_integer else scaled
+
+
+def _rows(latents: "tf.Tensor") -> np.ndarray:
+    """Latents of a batch as `[B, D]`, those of its slots one after the other."""
+    return np.asarray(latents).reshape(len(latents), -1)
+
+
+def _ranked(means: np.ndarray, variances: np.ndarray) -> dict[str, Any]:
+    """How `sheets.traversals` orders latents by the mean variance of their posteriors."""
+    from zoo import evaluation
+    from zoo.evaluation.regime import dead_latents
+
+    regime = evaluation.polarized_regime(means, variances)
+    order = regime["mean_variance"]
+    return {"order": order, "by": "variance", "dead": dead_latents(order, regime["kl_per_latent"])}
 
 
 def load(
     name_or_path: str | os.PathLike,
     version: str | None = None,
     kind: type[Pretrained] = Pretrained,
+    hub: str | None = None,
 ) -> Pretrained:
     """Loads a pretrained model by name, or an exported one by path.
 
-    A name of the registry wins over a directory of the same name; write `./` before the latter.
-    Every file is checked against its recorded sha256 before TensorFlow sees it.
+    A name of this package's own hubs wins over a directory of the same name (write `./` before the
+    latter), and a directory over a name of the hubs in `ZOO_HUB`. Every file is checked against its
+    recorded sha256 before TensorFlow sees it.
 
     Args:
         name_or_path: a name of `names()`, an exported model's directory, or a run folder.
         version: of a named model; the newest if None.
         kind: what it becomes.
+        hub: the address of the hub whose model is meant: a folder, https or `hf://owner/repo`; by
+            default the first that has the name.
 
     Raises:
-        RegistryError: there is no such name or path; the message names the nearest.
-        FetchError: no mirror has the model intact.
+        RegistryError: there is no such name, path or hub; the message names the nearest.
+        FetchError: neither the hub nor a mirror has the model intact.
         PackageError: the directory is not a whole, unaltered model.
     """
-    path = _resolve(name_or_path, version)
+    path = _resolve(name_or_path, version, hub)
     card = package.verify(path)
     import tensorflow as tf
 
@@ -205,21 +288,32 @@ def load(
     return kind(path, card, model)
 
 
-def _resolve(name_or_path: str | os.PathLike, version: str | None) -> pathlib.Path:
-    if isinstance(name_or_path, str) and name_or_path in registry.names():
-        return download.fetch(name_or_path, version)
+def _resolve(name_or_path: str | os.PathLike, version: str | None, hub: str | None) -> pathlib.Path:
     if not isinstance(name_or_path, str | os.PathLike):
         raise InputError(
             f"{name_or_path!r} is no name and no path of a model; give a str or a Path"
         )
+    named = registry.is_name(name_or_path)
+    if hub is not None or (named and registry.is_own(name_or_path)):
+        return download.fetch(os.fspath(name_or_path), version, hub)
     given = os.fspath(name_or_path)[:200]
+    if "://" in given:
+        raise InputError(
+            f"{given} is an address; a model is loaded by zoo.load(name, hub=address), and "
+            "python -m zoo.hub list --hub=address lists the names"
+        )
     path = pathlib.Path(name_or_path)
     try:
         path = path.expanduser()
         there = path.is_dir()
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, ValueError):
         # The name is too long, or names a user whom this machine does not know.
         there = False
+    if not there and named:
+        try:
+            return download.fetch(os.fspath(name_or_path), version)
+        except registry.UnknownModel as error:
+            raise registry.UnknownModel(f"{given!r} is no directory, and {error}") from None
     if not there:
         raise registry.RegistryError(
             f"{given!r} is no directory and no pretrained model; {registry.nearest(given)}"

@@ -1,31 +1,28 @@
-"""Which pretrained models there are: `registry.json`, written by `register`.
+"""Which pretrained models there are: the registries of all hubs.
 
-    {"models": {name: {version: {"files": {path: {"sha256", "size"}}, "description", "licence",
-                                 "command", "config", "scores"}}}}
+    {"format": 1, "models": {name: {version: {"files": {path: {"sha256", "size"}}, "description",
+                                              "licence", "command", "config", "scores"}}}}
 
-A published version never changes; a better model is a new version.
+A published version never changes; a better model is a new version. The registry of a hub elsewhere
+is read anew whenever a model of it is sought, and kept in the cache for the time without network.
 """
 
 import dataclasses
 import difflib
+import hashlib
 import json
-import os
-import pathlib
 import re
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import filelock
+from absl import logging
 
-from zoo.data import cache
-from zoo.errors import UserError
-from zoo.files import FileError, atomic, read_json
-from zoo.hub import package
+from zoo import files
+from zoo.hub import package, places
+from zoo.hub.places import Place, RegistryError, UnknownModel
+from zoo.hub.transfer import Unavailable, offline
 
-PATH = pathlib.Path(__file__).with_name("registry.json")
-STORE = pathlib.Path(__file__).with_name("store")
+FORMAT = 1
 
 # A part of a name holds a letter and a version none, so that a version's folder is never the
 # folder of another name.
@@ -33,10 +30,10 @@ _NAME = re.compile(r"[0-9]*[a-z][a-z0-9_-]*(/[0-9]*[a-z][a-z0-9_-]*)*")
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,9}")
 # Characters of a name in a message.
 _SHOWN = 200
+_TEXTS = ("description", "licence", "command")
 
-
-class RegistryError(UserError):
-    """There is no such model, or it cannot be registered."""
+# Name -> version -> entry as in the file.
+Models = dict[str, dict[str, dict[str, Any]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,26 +43,45 @@ class Entry:
     Attributes:
         name: for example `beta_vae/dsprites`.
         version: numbers and dots, for example `1.0.0`.
+        hub: where it is published.
         files: relative path -> `{"sha256", "size"}`, the card included.
-        description: one line.
-        licence: of the weights, an SPDX identifier.
-        command: the command that trained it.
-        config: its configuration, as in its card.
-        scores: its scores, as in its card.
+        facts: all that the registry says of it but the files, by the keys of the card.
     """
 
     name: str
     version: str
+    hub: Place = dataclasses.field(compare=False)
     files: Mapping[str, Mapping[str, Any]]
-    description: str = ""
-    licence: str = ""
-    command: str = ""
-    config: Any = None
-    scores: Any = None
+    facts: Mapping[str, Any]
+
+    @property
+    def description(self) -> str:
+        """One line."""
+        return self.facts["description"]
+
+    @property
+    def licence(self) -> str:
+        """Of the weights, an SPDX identifier."""
+        return self.facts["licence"]
+
+    @property
+    def command(self) -> str:
+        """The command that trained it."""
+        return self.facts["command"]
+
+    @property
+    def config(self) -> Any:
+        """Its configuration, as in its card."""
+        return self.facts.get("config")
+
+    @property
+    def scores(self) -> Any:
+        """Its scores, as in its card."""
+        return self.facts.get("scores")
 
     @property
     def folder(self) -> str:
-        """Where it lies in a mirror: `name/version`."""
+        """Where it lies in a hub: `name/version`."""
         return f"{self.name}/{self.version}"
 
     @property
@@ -75,140 +91,259 @@ class Entry:
 
 
 def names() -> list[str]:
-    """The names of all pretrained models, sorted."""
-    return sorted(_read())
+    """The names of all pretrained models of all hubs, sorted; silent hubs are left out, said."""
+    return sorted({name for _, models in _answering(places.hubs()) for name in models})
 
 
-def versions(name: str) -> list[str]:
-    """The versions of a model, the newest last.
+def versions(name: str, hub: str | None = None) -> list[str]:
+    """The versions of a model, the newest last, of the first hub that has it, or of one hub.
 
     Raises:
         RegistryError: there is no such model; the message names the nearest.
     """
-    return _versions(_read(), name)
+    _, models = _first(name, None, _asked(hub))
+    return in_order(models[name])
 
 
-def find(name: str, version: str | None = None) -> Entry:
-    """The entry of a model: of one version, or of the newest.
+def entries(hub: str | None = None) -> list[Entry]:
+    """Every version of every model, of all hubs or of one.
+
+    A version that several hubs have is the first one's. Hubs that are silent are left out, and
+    said; one that was asked for is an error.
 
     Raises:
-        RegistryError: there is no such model or version; the message names the nearest.
+        RegistryError: the hub asked for cannot be read.
     """
-    models = _read()
-    known = _versions(models, name)
-    version = version or known[-1]
-    if version not in known:
-        raise RegistryError(f"{name} has no version {version!r}; it has {', '.join(known)}")
-    fields = dict(models[name][version])
-    fields["files"] = package.table(fields.get("files"), f"registry entry {name} {version}")
-    known_fields = {field.name for field in dataclasses.fields(Entry)} - {"name", "version"}
-    for key in ("description", "licence", "command"):
-        fields[key] = fields.get(key) or ""
-        if not isinstance(fields[key], str):
+    found: dict[tuple[str, str], Entry] = {}
+    for place, models in _answering(_asked(hub), strict=hub is not None):
+        for name in sorted(models):
+            for version in in_order(models[name]):
+                found.setdefault((name, version), entry(place, models, name, version))
+    return list(found.values())
+
+
+def find(name: str, version: str | None = None, hub: str | None = None) -> Entry:
+    """The entry of a model: of one version, or of the newest.
+
+    It is that of the first hub that has it; a later one that has the name, too, is said.
+
+    Args:
+        name: for example `beta_vae/dsprites`.
+        version: the newest of the first hub that has the model, if None.
+        hub: the address of the only hub that is asked.
+
+    Raises:
+        RegistryError: there is no such model, version or hub; the message names the nearest.
+    """
+    asked = _asked(hub)
+    place, models = _first(name, version, asked)
+    later = [each for each in asked[asked.index(place) + 1 :] if not places.is_own(each)]
+    for other in later:
+        if name in _remembered(other):
+            logging.warning(
+                "%s is in %s and in %s: the first is taken; hub=%r chooses the other",
+                *(name, place.address, other.address, other.address),
+            )
+    return entry(place, models, name, version or in_order(models[name])[-1])
+
+
+def entry(place: Place, models: Models, name: str, version: str) -> Entry:
+    """What a registry says of one version.
+
+    Raises:
+        PackageError: the table of its files is malformed.
+        RegistryError: a text is none.
+    """
+    facts = {**dict.fromkeys(_TEXTS, ""), **models[name][version]}
+    table = package.table(facts.pop("files", None), f"registry entry {name} {version}")
+    for key in _TEXTS:
+        facts[key] = facts[key] or ""
+        if not isinstance(facts[key], str):
             raise RegistryError(f"registry entry {name} {version}: its {key} is no text")
-    return Entry(name, version, **{k: v for k, v in fields.items() if k in known_fields})
+        # Nothing that a terminal would obey.
+        facts[key] = "".join(c if c.isprintable() else " " for c in facts[key])
+    return Entry(name, version, place, table, {"name": name, "version": version, **facts})
+
+
+def read(place: Place) -> Models:
+    """The models of a hub now, or as they were last where it does not answer.
+
+    Raises:
+        RegistryError: it does not answer and never did, or what it says is no registry.
+    """
+    if place.folder:
+        try:
+            return checked(place.registry(), place.address)
+        except Unavailable as error:
+            raise RegistryError(f"the hub {place.address} cannot be read: {error}") from None
+    path = places.kept(place) / places.REGISTRY
+    before = _remembered(place)
+    try:
+        content = place.registry()
+    except Unavailable as error:
+        if path.is_file():
+            if not offline():
+                logging.warning(
+                    "the hub %s: %s; its registry of earlier is used", place.address, error
+                )
+            return before
+        raise RegistryError(f"the hub {place.address} cannot be read: {error}") from None
+    models = checked(content, place.address, place.pin)
+    _require_unchanged(place, before, models)
+    if models != before or not path.is_file():
+        with files.atomic(path) as temporary:
+            temporary.write_bytes(content)
+    return models
+
+
+def checked(content: bytes, where: str, pin: str | None = None) -> Models:
+    """The models of a registry's text, whose form is checked.
+
+    Raises:
+        RegistryError: it has not the hash `pin`, is of another format, or malformed.
+    """
+    if pin and pin != (found := hashlib.sha256(content).hexdigest()):
+        raise RegistryError(
+            f"the registry of {where} has the sha256 {found}, not the one that its address was "
+            "given with; see what was published there, and give the new one"
+        )
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RegistryError(f"the registry of {where} is no JSON: {error}") from None
+    if not _is_object(document):
+        raise RegistryError(f"the registry of {where} is malformed: it is no object")
+    if (version := document.get("format", FORMAT)) != FORMAT:
+        raise RegistryError(
+            f"the registry of {where} is of format {str(version)[:_SHOWN]}, and this package reads "
+            f"{FORMAT}: pip install --upgrade disentanglement-zoo"
+        )
+    models = document.get("models")
+    levels = [("models", models)]
+    levels += [(name, known) for name, known in models.items()] if _is_object(models) else []
+    for what, value in levels:
+        if not _is_object(value) or not all(map(_is_object, value.values())):
+            raise RegistryError(f"the registry of {where} is malformed: {what} holds no objects")
+    for name, known in models.items():
+        for version in known:
+            check_name(name, version)
+    return models
+
+
+def text(models: Models) -> str:
+    """The text of a registry."""
+    return json.dumps({"format": FORMAT, "models": models}, indent=2, sort_keys=True) + "\n"
 
 
 def nearest(name: str) -> str:
     """`the nearest is 'x' (all: x, y)`, or that there are none: the end of an error line."""
-    known = names()
+    return _nearest(name, sorted({n for _, models in _answering(places.hubs()) for n in models}))
+
+
+def is_name(text: Any) -> bool:
+    """Whether a text can be the name of a model."""
+    return isinstance(text, str) and bool(_NAME.fullmatch(text))
+
+
+def is_own(name: str) -> bool:
+    """Whether a hub of this package has a model of this name."""
+    return any(name in read(place) for place in places.hubs() if places.is_own(place))
+
+
+def check_name(name: str, version: str) -> None:
+    """Raises a RegistryError where a model cannot have this name or version."""
+    if not is_name(name):
+        raise RegistryError(
+            f"{name!r} is not a model's name: lower-case words joined by '/', as beta_vae/dsprites"
+        )
+    if not _VERSION.fullmatch(version):
+        raise RegistryError(f"{version!r} is not a version: numbers and dots, as 1.0.0")
+
+
+def in_order(known: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    """Versions, the newest last."""
+    return sorted(known, key=lambda version: [int(n) for n in version.split(".")])
+
+
+def _asked(hub: str | None) -> list[Place]:
+    return [places.of(hub)] if hub is not None else places.hubs()
+
+
+def _answering(asked: Sequence[Place], strict: bool = False) -> Iterator[tuple[Place, Models]]:
+    """The hubs that answer with their models; of the others a warning tells.
+
+    The package's own must answer, and where `strict` all.
+    """
+    for place in asked:
+        try:
+            models = read(place)
+        except RegistryError as error:
+            if strict or places.is_own(place):
+                raise
+            logging.warning("%s", error)
+            continue
+        yield place, models
+
+
+def _first(name: str, version: str | None, asked: Sequence[Place]) -> tuple[Place, Models]:
+    """The first hub that has a model, in this version where one is given."""
+    silent, known, there = [], [], []
+    for place in asked:
+        try:
+            models = read(place)
+        except RegistryError as error:
+            if len(asked) == 1 or places.is_own(place):
+                raise
+            silent.append(str(error))
+            continue
+        if models.get(name) and version in (None, *models[name]):
+            for line in silent:
+                logging.warning("%s", line)
+            return place, models
+        known += models
+        there += models.get(name, ())
+    if there:
+        line = f"{name} has no version {version!r}; it has {', '.join(in_order(set(there)))}"
+        raise RegistryError("; ".join([line, *silent]))
+    shown = str(name)[:_SHOWN]
+    line = f"no pretrained model is named {shown!r}; {_nearest(shown, sorted(set(known)))}"
+    # An installed package has a part of the models that the repository has.
+    more = (
+        ["set ZOO_HUB to ask more hubs"]
+        if [each.folder for each in asked] == [places.BUILT_IN]
+        else []
+    )
+    raise UnknownModel("; ".join([line, *silent, *more]))
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
     if not known:
         return "no model is registered"
     near = difflib.get_close_matches(name[:_SHOWN], known, n=1, cutoff=0.0)[0]
     return f"the nearest is {near!r} (all: {', '.join(known)})"
 
 
-def register(
-    directory: str | os.PathLike,
-    name: str,
-    version: str,
-    *,
-    licence: str | None = None,
-    description: str | None = None,
-    command: str | None = None,
-) -> Entry:
-    """Publishes an exported model: copies it to the bundled store and adds it to the registry.
-
-    The copy's card also holds the name, the version and what is given here; the entry's other
-    fields are the card's.
-
-    Args:
-        directory: an exported model, sealed.
-        name: for example `beta_vae/dsprites`.
-        version: numbers and dots, for example `1.0.0`.
-        licence: of the weights, an SPDX identifier; the card's if None.
-        description: one line; the card's if None.
-        command: the command that trained it; the card's if None.
-
-    Raises:
-        PackageError: the model is incomplete or altered.
-        RegistryError: the name or version is malformed or taken, or a text is missing.
-    """
-    _check_name(name, version)
-    card = package.verify(directory)
-    given = {"licence": licence, "description": description, "command": command}
-    card |= {"name": name, "version": version}
-    card |= {key: value for key, value in given.items() if value}
-    if lacking := [key for key in given if not card.get(key)]:
-        raise RegistryError(f"cannot register {name} {version} without its {lacking[0]}")
-    PATH.parent.mkdir(parents=True, exist_ok=True)
-    STORE.mkdir(parents=True, exist_ok=True)
-    cache.directory().mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(cache.directory() / "registry.lock"):
-        models = _read() if PATH.exists() else {}
-        if version in models.get(name, {}):
-            raise RegistryError(f"{name} {version} is registered already: take a new version")
-        target = STORE / name / version
-        with tempfile.TemporaryDirectory(prefix=".", dir=STORE) as stage:
-            copy = pathlib.Path(stage) / "model"
-            for relative in card["files"]:
-                path = package.inside(copy, relative)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(package.inside(directory, relative), path)
-            files = package.seal(copy, card)["files"]
-            files[package.CARD] = package.digest(copy / package.CARD)
-            shutil.rmtree(target, ignore_errors=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(copy, target)
-        kept = {key: card.get(key) for key in (*given, "config", "scores")}
-        models.setdefault(name, {})[version] = {**kept, "files": files}
-        with atomic(PATH) as path:
-            path.write_text(json.dumps({"models": models}, indent=2, sort_keys=True) + "\n")
-    return find(name, version)
-
-
-def _read() -> dict[str, dict[str, Any]]:
-    """The models of the registry, whose form is checked: names, versions and an object of each."""
+def _remembered(place: Place) -> Models:
+    """The models of a hub without asking the network; none where nothing sound is known."""
+    path = (place.folder or places.kept(place)) / places.REGISTRY
     try:
-        models = read_json(PATH).get("models")
-    except FileError as error:
-        raise RegistryError(f"the registry {PATH} cannot be read: {error}") from None
-    levels = [("models", models)]
-    levels += [(name, known) for name, known in models.items()] if _is_object(models) else []
-    for where, value in levels:
-        if not _is_object(value) or not all(map(_is_object, value.values())):
-            raise RegistryError(f"the registry {PATH} is malformed: {where} holds no objects")
-    for name, known in models.items():
-        for version in known:
-            _check_name(name, version)
-    return models
+        return checked(path.read_bytes(), str(path), place.pin)
+    except (OSError, RegistryError):
+        return {}
+
+
+def _require_unchanged(place: Place, before: Models, now: Models) -> None:
+    """Raises a RegistryError where a version that was seen has other files now."""
+    for name, known in before.items():
+        for version, entry in known.items():
+            later = now.get(name, {}).get(version)
+            if later and later.get("files") != entry.get("files"):
+                raise RegistryError(
+                    f"the hub {place.address} has other files of {name} {version} than before, and "
+                    "a published version never changes; ask its publisher, and to take the new "
+                    f"ones delete {places.kept(place)}"
+                )
 
 
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
-
-
-def _versions(models: Mapping[str, Any], name: str) -> list[str]:
-    if not models.get(name):
-        shown = str(name)[:_SHOWN]
-        raise RegistryError(f"no pretrained model is named {shown!r}; {nearest(shown)}")
-    return sorted(models[name], key=lambda version: [int(n) for n in version.split(".")])
-
-
-def _check_name(name: str, version: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise RegistryError(
-            f"{name!r} is not a model's name: lower-case words joined by '/', as beta_vae/dsprites"
-        )
-    if not _VERSION.fullmatch(version):
-        raise RegistryError(f"{version!r} is not a version: numbers and dots, as 1.0.0")

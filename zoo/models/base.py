@@ -81,7 +81,7 @@ class Model(keras.Model):
         """The losses of every example of a batch.
 
         Args:
-            batch: what the sampler gives; at least `image`, `[B, ...]` float32.
+            batch: what the sampler returns; at least `image`, `[B, ...]` float32.
             seed: `[2]` int32, the stateless seed of this step on this replica.
             step: int32 scalar, the number of updates made before, for schedules.
 
@@ -194,14 +194,14 @@ class Model(keras.Model):
         for name in (name for player in players for name in player.losses):
             if name not in losses:
                 raise SettingError(
-                    f"{type(self).__name__}.losses_on gives {', '.join(losses) or 'nothing'}; let "
-                    f"{name!r} be among them"
+                    f"{type(self).__name__}.losses_on returns {', '.join(losses) or 'nothing'}; "
+                    f"let {name!r} be among them"
                 )
         for name, value in losses.items():
             if not value.shape.rank:
                 raise SettingError(
-                    f"{type(self).__name__}.losses_on gives one number as {name!r}; give a loss of "
-                    "every example, [B]"
+                    f"{type(self).__name__}.losses_on returns one number as {name!r}; give a loss "
+                    "of every example, [B]"
                 )
 
 
@@ -226,7 +226,7 @@ class Encoder(Model):
         raise NotImplementedError
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """What the model as a function gives: the codes of images."""
+        """What the model as a function returns: the codes of images."""
         return self.encode(images)
 
     def posterior(self, images: tf.Tensor):
@@ -242,7 +242,7 @@ class Autoencoder(Encoder):
         raise NotImplementedError
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """What the model as a function gives: images encoded and decoded."""
+        """What the model as a function returns: images encoded and decoded."""
         return self.decode(self.encode(images))
 
     def draw_prior(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -263,8 +263,8 @@ def flat_features(network: keras.Model, name: str) -> keras.Model:
     shape = tuple(network.output_shape)
     if len(shape) != 2:
         raise SettingError(
-            f"{name} gives features of shape {['B', *shape[1:]]}; let it give vectors [B, F]: end "
-            "it with keras.layers.Flatten()"
+            f"{name} returns features of shape {['B', *shape[1:]]}; let it return vectors [B, F]: "
+            "end it with keras.layers.Flatten()"
         )
     return network
 
@@ -292,7 +292,7 @@ class Generator(Model):
         raise NotImplementedError
 
     def call(self, latents: tf.Tensor, domain: tf.Tensor) -> tf.Tensor:
-        """What the model as a function gives: images of latents and domains."""
+        """What the model as a function returns: images of latents and domains."""
         return self.generate(latents, domain)
 
     def sample(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

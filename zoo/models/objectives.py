@@ -80,7 +80,7 @@ class Objective(keras.layers.Layer):
 
         Args:
             vae: whose.
-            batch: as the sampler gives it.
+            batch: as the sampler returns it.
             posterior: of the observed images.
             latents: a sample of each, `[N, D]`.
             terms: of the evidence lower bound of each, `[N, ...]`; see `VAE.elbo`.

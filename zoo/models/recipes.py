@@ -76,7 +76,7 @@ def _of_gin(cls: type, kwargs: Mapping[str, Any]) -> list[str]:
 
 
 def _is_value_of(value: Any, bound: Any) -> bool:
-    """Whether an argument is what a binding stands for; a called reference gives a new one."""
+    """Whether an argument is what a binding stands for; a called reference makes a new one."""
     if not isinstance(bound, gin.config.ConfigurableReference):
         return bool(value == bound)
     return bound.evaluate or value is bound.scoped_configurable_fn

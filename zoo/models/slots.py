@@ -58,7 +58,7 @@ class SlotAutoencoder(Autoencoder):
         alpha: the weight of the interaction: a number, or a schedule of the step.
         layers: attention of several layers is averaged (`mean`: the authors' code) or added up
             (`sum`: their paper), which multiplies `L_interact` by the square of their number.
-        codes: what `encode` gives where the model is variational: `mean`, or `sample`, which the
+        codes: what `encode` returns where the model is variational: `mean`, or `sample`, which the
             authors' code scores; always with the same noise.
         pixel_stride: train on every n-th row and column from a random first one on, with the
             reconstruction scaled up accordingly; for decoders that can. 1 takes all pixels.

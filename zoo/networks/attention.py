@@ -1,4 +1,4 @@
-"""Pieces of Transformers over slots: attention that gives its weights, blocks, position features.
+"""Pieces of Transformers over slots: attention that returns its weights, blocks, position features.
 
 Sizes, scaling and initial weights: Brady et al., "Interaction Asymmetry: A General Principle for
 Learning Composable Abstractions", ICLR 2025 (repository JackBrady/interaction-asymmetry at

@@ -16,7 +16,7 @@ def uniform_by_fan_in(fan_in: int) -> dict[str, keras.initializers.Initializer]:
     The fan-in of a transposed convolution is, as in PyTorch, output channels times kernel area.
     """
     bound = 1 / math.sqrt(fan_in)
-    # One object a weight: an initialiser gives the same numbers whenever it is called.
+    # One object a weight: an initialiser returns the same numbers whenever it is called.
     return {
         "kernel_initializer": keras.initializers.RandomUniform(-bound, bound),
         "bias_initializer": keras.initializers.RandomUniform(-bound, bound),

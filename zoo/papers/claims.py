@@ -20,8 +20,8 @@ class Verdict:
     Attributes:
         claim: what is claimed.
         budget: of the runs compared.
-        counts: how many seeds the lower and the higher row have.
-        p: of the one-sided Mann-Whitney U test; None where a row has no seeds.
+        counts: how many seeds the lower and the higher row have; of a paired claim, those of both.
+        p: one-sided, see `probability`; None where a row has no seeds.
         text: `holds`, `not seen`, `too few seeds`, or `runs of two definitions` where those of one
             row are of an earlier definition of the table.
     """
@@ -37,21 +37,52 @@ def verdict(claim: Claim, lower: np.ndarray, higher: np.ndarray, budget: str = P
     """Tests whether `lower` is stochastically less than `higher`, over seeds.
 
     With so few seeds that even complete separation would not be significant at 5 %
-    (1 / C(n + m, n) above it) nothing is said.
+    (1 / C(n + m, n) above it; 1 / 2^n of a paired claim) nothing is said.
     """
     n, m = len(lower), len(higher)
     if not n or not m:
         return Verdict(claim, budget, (n, m), None, "too few seeds")
-    import scipy.stats
-
-    p = float(scipy.stats.mannwhitneyu(lower, higher, alternative="less").pvalue)
+    p = probability(claim, lower, higher)
     if p <= LEVEL:
         text = "holds"
-    elif 1 / math.comb(n + m, n) > LEVEL:
+    elif 1 / (2**n if claim.paired else math.comb(n + m, n)) > LEVEL:
         text = "too few seeds"
     else:
         text = "not seen"
     return Verdict(claim, budget, (n, m), p, text)
+
+
+def numbers(claim: Claim, lower: Result, higher: Result) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of both rows: of a paired claim those of the seeds of both, in one order."""
+    if not claim.paired:
+        return lower.values[claim.column], higher.values[claim.column]
+    found = [result.numbers[claim.column] for result in (lower, higher)]
+    seeds = sorted(found[0].keys() & found[1].keys())
+    return tuple(np.array([each[seed] for seed in seeds]) for each in found)
+
+
+def probability(claim: Claim, lower: np.ndarray, higher: np.ndarray, order: str = "less") -> float:
+    """The one-sided p of an order: of the Mann-Whitney U test, or of sign flips where paired.
+
+    The latter is exact: the share of the 2^n choices of signs of the n differences whose sum is no
+    smaller than that of the differences (Fisher 1935).
+
+    Args:
+        claim: says whether numbers are paired.
+        lower: the numbers of a row; there are some.
+        higher: of the other.
+        order: `less`, or `greater` for the opposite.
+    """
+    if not claim.paired:
+        import scipy.stats
+
+        return float(scipy.stats.mannwhitneyu(lower, higher, alternative=order).pvalue)
+    differences = (higher - lower) * (1 if order == "less" else -1)
+    sums = np.zeros(1)
+    for size in np.abs(differences):
+        sums = np.concatenate([sums - size, sums + size])
+    # What is equal but for rounding counts.
+    return float(np.mean(sums >= differences.sum() - 1e-9 * np.abs(differences).sum()))
 
 
 def verdicts(table: Table, found: dict[str, list[Result]]) -> list[Verdict]:
@@ -64,7 +95,7 @@ def verdicts(table: Table, found: dict[str, list[Result]]) -> list[Verdict]:
             if all(pair):
                 pairs[tuple(result.budget for result in pair)] = (budget, pair)
         for budget, (a, b) in pairs.values():
-            found_in = a.values[claim.column], b.values[claim.column]
+            found_in = numbers(claim, a, b)
             if results.of_today(a) == results.of_today(b):
                 tested.append(verdict(claim, *found_in, budget))
             else:

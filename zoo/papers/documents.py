@@ -14,7 +14,8 @@ from zoo.papers.spec import PAPER, Column, Published, Row, Table
 MARK = "(!)"
 LEGEND = (
     f"Mean ± standard deviation over seeds (n - 1). {MARK}: outside two of the paper's standard "
-    "deviations, its rounding allowed for. Orders: one-sided Mann-Whitney U test over seeds; "
+    "deviations, its rounding allowed for. Orders: one-sided Mann-Whitney U test over seeds, or, "
+    "marked as paired, exact test of sign flips where the runs of one seed share their data; "
     f"*holds* means p <= {claims.LEVEL}. Optimisers have their rates; those of the paper's gin "
     "file are given, too, where they are others. All that reduced runs bind otherwise than that "
     "file, whose comments say what the paper leaves open, is below each table."
@@ -26,6 +27,7 @@ What this package makes of the papers' claims and tables. Written by `python -m 
 are at hand (`--out`).
 """
 RECORDS = "results"
+COMPUTED = "none, it is computed"
 
 
 def write(table: Table, out: pathlib.Path) -> list[pathlib.Path]:
@@ -53,7 +55,7 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
         out: the folder of all runs.
 
     Returns:
-        The names of the tables that have runs.
+        The names of the tables that have runs, and of those whose figure needs none.
 
     Raises:
         UserError: there is no run, and the file may tell of others.
@@ -69,6 +71,8 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
             )
         runs.write_text(file, INTRO + "\nNo run has finished yet.\n")
         return names
+    computed = {name for name, table in catalog.tables().items() if table.computed}
+    names = [name for name in found if name in {*names, *computed}]
     sections: dict[str, list[str]] = {}
     for name in names:
         table = catalog.tables()[name]
@@ -210,7 +214,8 @@ def _ours(row: Row, column: Column, result: Result | None) -> str:
 def _tested(verdict: Verdict) -> list[str]:
     p = "-" if verdict.p is None else f"{verdict.p:.2g}"
     counts = f"{verdict.counts[0]}, {verdict.counts[1]}"
-    return [str(verdict.claim), verdict.budget, counts, p, verdict.text]
+    claim = f"{verdict.claim}{' (paired)' * verdict.claim.paired}"
+    return [claim, verdict.budget, counts, p, verdict.text]
 
 
 def _line(cells) -> str:
@@ -236,11 +241,13 @@ def _figure(name: str) -> pathlib.Path:
 def _draw(
     table: Table, found: dict[str, list[Result]], path: pathlib.Path, limit: int | None = None
 ) -> pathlib.Path | None:
-    if table.figure is None or not any(r[0].folders for r in found.values() if r):
+    has_runs = any(r[0].folders for r in found.values() if r)
+    if table.figure is None or not (has_runs or table.computed):
         return None
     drawn = {name: [r for r in rows if r.folders] for name, rows in found.items()}
     figure = table.figure(drawn, table.columns)
-    illustrations.save(figure, path, limit, illustrations.caption(drawn))
+    made_of = COMPUTED if table.computed else illustrations.caption(drawn)
+    illustrations.save(figure, path, limit, made_of)
     return path
 
 

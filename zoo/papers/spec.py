@@ -33,7 +33,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A training that tables take numbers from, whatever its seed.
+    """A training run that tables take numbers from, whatever its seed.
 
     Attributes:
         name: its folder; two runs of one name are the same run.
@@ -109,7 +109,7 @@ class Row:
         paper: what the paper gives, by column; None for a dash.
         group: the series it belongs to in a figure.
         x: its abscissa in a figure.
-        note: what is to be known of it alone, one line.
+        note: what to know about it alone, one line.
     """
 
     name: str
@@ -122,11 +122,20 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """An order that the paper states or shows: `column` is lower in row `lower`."""
+    """An order that the paper states or shows: `column` is lower in row `lower`.
+
+    Attributes:
+        column: of both rows.
+        lower: the row's name.
+        higher: the other row's.
+        paired: whether the runs of one seed share what it draws, such as data: then they are
+            compared seed by seed.
+    """
 
     column: str
     lower: str
     higher: str
+    paired: bool = False
 
     def __str__(self) -> str:
         return f"{self.column}: {self.lower} < {self.higher}"
@@ -176,6 +185,7 @@ class Table:
         claims: orders that are tested.
         notes: what differs from the paper, one line each.
         figure: `(results by row, columns) -> matplotlib figure`, for figures.
+        computed: whether the figure is computed and takes no runs; then there are no rows.
         discard: which finished runs are left out, or None.
     """
 
@@ -187,6 +197,7 @@ class Table:
     notes: tuple[str, ...] = ()
     figure: Callable | None = None
     discard: Discard | None = None
+    computed: bool = False
 
     def row(self, name: str) -> Row:
         """The row of that name."""

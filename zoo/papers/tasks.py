@@ -112,7 +112,7 @@ def of_one_precision(chosen: Iterable[Task], table: Iterable[Task]) -> list[Task
 
 
 def stale(tasks: Iterable[Task]) -> dict[str, str]:
-    """What is to be said of the stale ones, by name."""
+    """What to say about the stale ones, by name."""
     return {
         str(task): f"{task.folder} holds a run of other settings "
         f"({'; '.join(task.differences())}); remove it"

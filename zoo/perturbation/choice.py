@@ -207,14 +207,14 @@ def choose(restarts: Sequence[Restart], ensemble: int, min_active: int = 0) -> C
     if not apart:
         raise UserError(
             f"{listed}: among none of equally many is one more disentangled than another; give "
-            "further seeds (perturb.seeds) or longer trainings"
+            "further seeds (perturb.seeds) or longer training runs"
         )
     taken = max(apart, key=lambda group: _gap(group.disentangled, group.entangled))
     return Choice(groups, taken.disentangled, taken.entangled, min_active)
 
 
 def kept(path: pathlib.Path, restarts: Sequence[Restart], ensemble: int) -> Choice:
-    """The choice that a training has begun with, which stays whatever would be chosen today.
+    """The choice that a training run has begun with, which stays whatever would be chosen today.
 
     Args:
         path: the file that `Choice.facts` are in, relative to its folder.

@@ -19,7 +19,9 @@ class PerturbationNetwork(keras.Model):
     the tanh of the decoder's. The dissertation states the single neuron and `|m| <= 1` alone: the
     encoding of w, the linear neuron, its place, the tanh and `spread` are ours. Without it the
     usual initial weights make an m near 0, and there images with values at 0 or 1, like dSprites,
-    keep it: folded, +m and -m are one change, so its gradient has no side to begin with.
+    keep it: folded, +m and -m are one change, so its gradient has no side to begin with. For the
+    same reason an m on both sides of 0 tells the size of the scalar only; `offset`, ours too,
+    starts it on one side, where its changes are one to one.
 
     Args:
         space: the factors, `F` of them.
@@ -28,6 +30,7 @@ class PerturbationNetwork(keras.Model):
         neuron_after: after how many layers of it the neuron stands.
         spread: the standard deviation over the factor grid, a quadratic mean over pixels, that
             initial weights are scaled to give before the tanh; 0 leaves them as they are drawn.
+        offset: what the initial output is raised by before the tanh.
 
     Raises:
         SettingError: the decoder has no such place.
@@ -40,6 +43,7 @@ class PerturbationNetwork(keras.Model):
         decoder: Callable[..., keras.Model] = conv_decoder,
         neuron_after: int = 1,
         spread: float = 0.5,
+        offset: float = 0.0,
     ):
         super().__init__()
         ends = np.array([(min(a.values), max(a.values)) for a in space.axes], np.float32)
@@ -60,15 +64,16 @@ class PerturbationNetwork(keras.Model):
         rest = [_fresh(layer) for layer in layers[neuron_after:]]
         self.render = keras.Sequential([keras.Input((1,)), *rest], name="render")
         self.built = True
+        last = [layer for layer in self.render.layers if hasattr(layer, "kernel")][-1]
         if spread:
-            self._scale(space, spread)
+            self._scale(space, last, spread)
+        last.bias.assign(last.bias + offset)
 
-    def _scale(self, space: FactorSpace, spread: float) -> None:
-        """Makes the scalar standard over the grid, and what is made of it vary by `spread`."""
+    def _scale(self, space: FactorSpace, last: keras.layers.Layer, spread: float) -> None:
+        """Makes the scalar standard over the grid, and what `last` makes of it vary by `spread`."""
         drawn = np.random.default_rng(0).uniform(size=(512, len(space.sizes)))
         values = space.values((drawn * space.sizes).astype(int)).astype(np.float32)
         neuron = self.compress.layers[-1]
-        last = [layer for layer in self.render.layers if hasattr(layer, "kernel")][-1]
         scalar = self.scalar(values).numpy()
         deviation = max(scalar.std(), 1e-12)
         neuron.kernel.assign(neuron.kernel / deviation)

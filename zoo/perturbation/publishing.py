@@ -1,4 +1,4 @@
-"""What the training of m gives: the SavedModel of a perturbation, its pictures, the report."""
+"""What the training of m produces: the SavedModel of a perturbation, its pictures, the report."""
 
 from collections.abc import Mapping
 

@@ -101,7 +101,7 @@ def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
 
 
 def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) -> None:
-    """Trains the restarts, each in a folder of its own below `folder`; goes on with begun ones.
+    """Trains the restarts, each in a folder of its own below `folder`; resumes unfinished ones.
 
     The current configuration is replaced by that of the last restart.
     """
@@ -115,7 +115,7 @@ def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) 
             )
         logging.info("restart of seed %d", seed)
         run.train(restart, folder / f"seed{seed}", start_over=start_over)
-        # The graphs of a training hold themselves in a circle.
+        # The graphs of a training run hold themselves in a circle.
         gc.collect()
 
 

@@ -43,6 +43,7 @@ class Settings(settings.Settings):
         network: the decoder that m is made of, (number of factors, observation shape) -> network.
         neuron_after: after how many of its layers the single neuron stands.
         spread: how much the initial m varies, see `PerturbationNetwork`.
+        offset: how far to one side of 0 it starts.
 
     Raises:
         UserError: a setting is out of its range, or one lacks another that it needs.
@@ -65,6 +66,7 @@ class Settings(settings.Settings):
     network: Callable[..., keras.Model] = conv_decoder
     neuron_after: int = 1
     spread: float = 0.5
+    offset: float = 0.0
 
     prefix: ClassVar[str] = "perturb"
 
@@ -97,5 +99,5 @@ class Settings(settings.Settings):
     ) -> PerturbationNetwork:
         """An m with initial weights for images of factors."""
         return PerturbationNetwork(
-            space, observation_shape, self.network, self.neuron_after, self.spread
+            space, observation_shape, self.network, self.neuron_after, self.spread, self.offset
         )

@@ -102,7 +102,7 @@ def export_loop(
 
 
 def _write(folder: pathlib.Path, job: Mapping, made: Program, text: str) -> dict:
-    """Writes all files of a job; gives what `job.json` holds."""
+    """Writes all files of a job; returns what `job.json` holds."""
     contents = {
         "run_loop.py": pathlib.Path(runner.__file__).read_bytes(),
         "program.bin": made.artifact,

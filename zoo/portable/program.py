@@ -22,7 +22,7 @@ class Program:
     """A loop's program with everything that it takes.
 
     Its function `main` takes the arrays of `state`, those of `data`, then `seed`, `start` and
-    `steps` (int32); it gives the state after the steps and the sums of the losses over them, as
+    `steps` (int32); it returns the state after the steps and the sums of the losses over them, as
     `zoo.training.loop.Pure` says.
 
     Attributes:
@@ -87,7 +87,7 @@ def _artifact(text: str | bytes, feeds: Sequence[int], results: int) -> bytes:
     """The program that TensorFlow wrote, with the arguments and results of ours.
 
     Args:
-        text: of TensorFlow, whose `main` also takes and gives what its variables hold.
+        text: of TensorFlow, whose `main` also takes and returns what its variables hold.
         feeds: which argument of ours each of its is.
         results: how many of its results, from the first on, are ours.
     """

@@ -139,7 +139,7 @@ def _assign(model: Model, returned: Returned) -> None:
 
 
 def _log(folder: runs.RunFolder, model: Model, returned: Returned) -> dict:
-    """Adds what was logged elsewhere to the log of a folder; gives what is pending of it."""
+    """Adds what was logged elsewhere to the log of a folder; returns what is pending of it."""
     job, records, pending = returned.job, list(returned.records), {}
     if records and runner.unfinished(job, records[-1]):
         last = records.pop()

@@ -4,7 +4,7 @@
 
 Jobs are trained one after the other on the first device that JAX finds. JOB/result, or with --out
 FOLDER/<name of JOB>, gets what has been trained: once a minute, at the end, at SIGTERM, and within
-N minutes. The same command goes on from there. Jobs of several seeds share one compilation; they
+N minutes. The same command resumes from there. Jobs of several seeds share one compilation; they
 are not trained as one batch, because JAX cannot map an exported program over one.
 """
 
@@ -216,7 +216,7 @@ class Training:
         return min(self.job["steps"], *ends) - self.done
 
     def advance(self, compiled, data, count):
-        """Makes `count` steps; gives their mean loss and the seconds they took.
+        """Makes `count` steps; returns their mean loss and the seconds they took.
 
         Raises:
             JobError: the loss is no longer finite; the state is that of before.
@@ -282,7 +282,7 @@ class Runner:
             self._print(training, "finished")
             return
         if time.monotonic() > self._deadline:
-            self._print(training, "not gone on with: the time is over")
+            self._print(training, "not resumed: the time is over")
             return
         training.state = self._put(training.state)
         data, compiled = self._data(training), self._program(training)
@@ -307,7 +307,7 @@ class Runner:
         finally:
             training.save(self._jax)
         if not training.finished:
-            self._print(training, "stopped; the same command goes on from there")
+            self._print(training, "stopped; the same command resumes from there")
 
     def _print(self, training, text):
         step = f"step {training.done} of {training.job['steps']}"
@@ -373,7 +373,7 @@ def _jax():
 
 
 def main(argv=None):
-    """Trains the jobs of a command line; gives the exit code."""
+    """Trains the jobs of a command line; returns the exit code."""
     begun = time.monotonic()
     parser = argparse.ArgumentParser(prog="run_loop.py", description=__doc__.split("\n\n")[0])
     parser.add_argument("jobs", nargs="+", type=pathlib.Path, help="folders of exported loops")

@@ -1,4 +1,4 @@
-"""The settings of a training of either kind, as its gin files have them."""
+"""The settings of a training run of either kind, as its gin files have them."""
 
 import contextlib
 from collections.abc import Iterator, Sequence

@@ -79,7 +79,7 @@ class Outcome:
 
     Attributes:
         code: its exit code: 0 where all are done, 75 where some are left, else 1.
-        lines: what is to be said of runs that failed or are left.
+        lines: what to say about runs that failed or are left.
     """
 
     code: int
@@ -101,7 +101,7 @@ def run(
     Args:
         table: the runs.
         options: what `add_flags` added.
-        refused: runs of the table that must not be gone on with, by name, and why.
+        refused: runs of the table that must not be resumed, by name, and why.
 
     Raises:
         UserError: an engine that is not there.
@@ -128,7 +128,7 @@ def run(
         lines.append(f"failed: {job}: {why} ({LIMIT} times, see {job.log}; --retry tries it again)")
     counts = jobs.count(states.values())
     if left := counts[jobs.LEFT] + counts[jobs.RUNNING]:
-        lines.append(f"{left} of {len(table)} runs are left; the same command goes on with them")
+        lines.append(f"{left} of {len(table)} runs are left; the same command resumes them")
         return Outcome(RUNS_LEFT, tuple(lines))
     return Outcome(RUN_FAILED if lines else 0, tuple(lines))
 
@@ -182,7 +182,7 @@ def _local(options: argparse.Namespace, count: int) -> tuple[driver.Engine, int]
         if unknown := [device for device in devices if device not in gpus]:
             raise UserError(
                 f"--devices={options.devices}: there is no GPU {unknown[0]!r} here; it takes none "
-                f"or some of {', '.join(gpus) or 'none'}, with commas between"
+                f"or some of {', '.join(gpus) or 'none'}, comma-separated"
             )
     workers = max(1, min(options.jobs or len(gpus and devices) or local.cores(), count))
     own = os.environ.get("TF_NUM_INTRAOP_THREADS", "")

@@ -61,7 +61,7 @@ def drive(table: Sequence[Job], engine: Engine, work: Work, progress: Progress) 
 
 
 def _watch(engine: Engine, left: Sequence[Job], states: dict, progress: Progress) -> bool:
-    """Brings states up to date after a pause; gives whether workers are still there."""
+    """Brings states up to date after a pause; returns whether workers are still there."""
     begun = time.monotonic()
     # Asked first: what a worker did before it ended is seen after that.
     alive = engine.alive()

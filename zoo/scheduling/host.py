@@ -24,7 +24,7 @@ class Work:
     """What a worker is told.
 
     Attributes:
-        jobs: the table, as `jobs.dump` gives it.
+        jobs: the table, as `jobs.dump` returns it.
         deadline: when the work is to stop, in seconds of `time.time()`; None for never.
         lease: see `claims.Claim`.
         threads: of TensorFlow, in each worker; None leaves it to it.
@@ -40,7 +40,7 @@ class Host:
     """Keeps a worker process at a table until that is finished.
 
     Args:
-        work: what is to be done.
+        work: what to do.
         environment: variables of the worker beside those of this process.
     """
 

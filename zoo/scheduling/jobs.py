@@ -1,4 +1,4 @@
-"""What is to be run, as data, and how far it is, as its folder tells."""
+"""What to run, as data, and how far it has come, as its folder tells."""
 
 import dataclasses
 import json

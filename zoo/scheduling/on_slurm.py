@@ -73,14 +73,14 @@ class Slurm:
         return not all(job.done() for job in self._jobs)
 
     def stop(self, finished: bool) -> None:
-        """Cancels jobs that found nothing left; others go on without this command."""
+        """Cancels jobs that found nothing left; others continue without this command."""
         left = [job for job in self._jobs if not job.done()]
         if finished:
             for job in left:
                 job.cancel()
         elif left:
             ids = " ".join(dict.fromkeys(job.job_id.partition("_")[0] for job in left))
-            print(f"the Slurm jobs go on; scancel {ids} ends them", file=sys.stderr)
+            print(f"the Slurm jobs continue; scancel {ids} ends them", file=sys.stderr)
 
 
 class _Worker:
@@ -97,7 +97,7 @@ class _Worker:
             return executor.submit(self._host.run).result()
 
     def checkpoint(self):
-        """Saves the run; what is to be called in the job that follows."""
+        """Saves the run; what to call in the job that follows."""
         if self._host:
             self._host.stop()
         return imported("submitit").helpers.DelayedSubmission(_Worker(self._work))

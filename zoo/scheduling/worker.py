@@ -43,7 +43,7 @@ def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> b
     Runs that failed are tried again after the others.
 
     Args:
-        table: the runs, in the order they are to be taken.
+        table: the runs, in the order in which to take them.
         lease: see `Claim`.
         pause: seconds between looks at runs that others are at.
 
@@ -84,7 +84,7 @@ def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> b
 
 
 def attempt(job: Job, claim: Claim) -> str:
-    """Does what is left of a run, unless another is at it; gives its state after that.
+    """Does what is left of a run, unless another is at it; returns its state after that.
 
     Raises:
         OSError: its folder cannot be written.
@@ -162,7 +162,7 @@ def _clear() -> None:
         sys.modules["gin"].clear_config()
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
-        # The graphs of a training hold themselves in a circle.
+        # The graphs of a training run hold themselves in a circle.
         gc.collect()
 
 

@@ -1,4 +1,4 @@
-"""What a sweep gives: a table of all runs as CSV, medians as Markdown, and a page with charts."""
+"""What a sweep writes: a table of all runs as CSV, medians as Markdown, and a page with charts."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""Makes everything that a training works with, before its run's folder is claimed.
+"""Makes everything that a training run works with, before its run's folder is claimed.
 
 Gin knows of a setting once what it configures has been called. All that a run calls must therefore
 be called here, also what only the graph of a step calls: then the run's `config.gin` holds it.
@@ -25,14 +25,14 @@ from zoo.training.settings import Settings
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What a training works with.
+    """What a training run works with.
 
     Attributes:
         dataset: what it trains on.
         tested: what its scores are computed on.
         model: bound to its optimiser.
         loop: traced.
-        probe: gives further values of each record of the log.
+        probe: returns further values of each record of the log.
         selection: keeps the best checkpoint, or None.
     """
 
@@ -45,7 +45,7 @@ class Parts:
 
 
 def assemble(settings: Settings, folder: runs.RunFolder) -> Parts:
-    """Makes all parts of a training; nothing is written.
+    """Makes all parts of a training run; nothing is written.
 
     Args:
         settings: of one precision, not `auto`.
@@ -75,7 +75,7 @@ def built(
     strategy: tf.distribute.Strategy | None = None,
     precision: str | None = None,
 ) -> Model:
-    """The model of a training with its initial weights, which the seed decides.
+    """The model of a training run with its initial weights, which the seed decides.
 
     Args:
         settings: of the training.
@@ -135,8 +135,8 @@ def _check_code(model: Model) -> None:
     codes = tf.function(model.encode).get_concrete_function(images).structured_outputs
     if not codes.shape.is_compatible_with([None, *model.latent_shape]):
         raise UserError(
-            f"{name}.encode gives codes of shape {['B', *codes.shape[1:]]}; by its latent_dim they "
-            f"are to be {['B', *model.latent_shape]}"
+            f"{name}.encode returns codes of shape {['B', *codes.shape[1:]]}; by its latent_dim "
+            f"they should be {['B', *model.latent_shape]}"
         )
 
 

@@ -47,7 +47,7 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(**parts, pending=self._pending)
 
     def save(self, step: int, pending: Mapping | None = None) -> str:
-        """Writes a checkpoint; gives its path.
+        """Writes a checkpoint; returns its path.
 
         Args:
             step: the number of updates done.
@@ -88,7 +88,7 @@ class Checkpoints:
         return next((str(self.folder / f"ckpt-{s}") for s in _steps(self.folder)[::-1]), None)
 
     def restore(self, start_over: bool = False) -> int:
-        """Restores the newest readable checkpoint; gives its step, 0 where there is none.
+        """Restores the newest readable checkpoint; returns its step, 0 where there is none.
 
         A checkpoint that cannot be read is passed over with a warning.
 
@@ -141,7 +141,8 @@ def remove_unfinished(folder: pathlib.Path) -> None:
 
     The lock of the run must be held.
     """
-    for path in [*folder.rglob("*")]:
+    for path in [folder, *folder.rglob("*")]:
+        files.remove_leftovers(path)
         if found := _UNFINISHED.fullmatch(path.name):
             if step := found[1] or found[2]:
                 if not (path.parent / f"ckpt-{step}.index").exists():

@@ -55,8 +55,8 @@ class Pure:
 
     `function(state, data, seed, start, steps) -> (state, sums)`: `state` and `data` are lists in
     the order of `variables` and `tables`, the others int32 scalars. It makes `steps` updates from
-    number `start` on and gives the state after them and, in the order of `losses`, the sums of all
-    losses over them. Where TensorFlow calls it, the variables are left with the state after.
+    number `start` on and returns the state after them and, in the order of `losses`, the sums of
+    all losses over them. Where TensorFlow calls it, the variables are left with the state after.
 
     Attributes:
         function: a `tf.function`.
@@ -119,13 +119,13 @@ class Loop:
         self._shapes = None
 
     def run(self, start: int, steps: int) -> dict[str, np.ndarray]:
-        """Makes `steps` updates from number `start` on; gives the means of all losses over them."""
+        """Makes `steps` updates from number `start` on; returns the means of all losses."""
         return means(self.advance(start, steps), steps)
 
     def advance(
         self, start: int, steps: int, totals: Mapping[str, tf.Tensor] | None = None
     ) -> dict[str, tf.Tensor]:
-        """As `run`, in parts: gives the sums of all losses, float32, added to those so far.
+        """As `run`, in parts: returns the sums of all losses, float32, added to those so far.
 
         However steps are divided, their updates and sums are the same to the bit.
 

@@ -3,13 +3,14 @@
 import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from zoo import config, runs
+from zoo import config, files, runs
+from zoo.errors import UserError
 
 
 class MetricsLog:
@@ -19,12 +20,12 @@ class MetricsLog:
 
     Args:
         folder: the run's folder.
-        step: where the run goes on; later records, of an interrupted try, are dropped.
+        step: where the run resumes; later records, of an interrupted try, are dropped.
         begun: the last step that must have a record.
     """
 
     def __init__(self, folder: runs.RunFolder, step: int, begun: int | None = None):
-        self._path = folder.metrics
+        self._folder, self._path = folder, folder.metrics
         kept = [record for record in runs.records(self._path) if record["step"] <= step]
         self.last = kept[-1] if kept else None
         recorded, begun = (self.last or {}).get("step", 0), step if begun is None else begun
@@ -35,8 +36,8 @@ class MetricsLog:
             )
         runs.write_text(self._path, "".join(json.dumps(r) + "\n" for r in kept))
         self.seconds = kept[-1].get("time_s", 0.0) if kept else 0.0
-        self._file = self._path.open("a")
         self._events = _events(folder)
+        self._file = self._path.open("a")
 
     def write(self, step: int, seconds: float, images: int, values: Mapping) -> dict:
         """Records the averages of the chunk that ended at `step`.
@@ -56,14 +57,14 @@ class MetricsLog:
         }
         if not self._path.exists():
             logging.warning(
-                "%s was removed while the run goes on: its records up to step %d are lost",
+                "%s was removed during the run: its records up to step %d are lost",
                 *(self._path, self.last["step"] if self.last else 0),
             )
             self._file.close()
             self._file = self._path.open("a")
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
-        with self._events.as_default(step=step):
+        with _telling(self._folder), self._events.as_default(step=step):
             for name, value in record.items():
                 for k, number in enumerate(value if isinstance(value, list) else [value]):
                     label = f"{name}/{k}" if isinstance(value, list) else name
@@ -74,13 +75,14 @@ class MetricsLog:
 
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         """Shows a picture, `[H, W, C]` uint8, in TensorBoard."""
-        with self._events.as_default(step=step):
+        with _telling(self._folder), self._events.as_default(step=step):
             tf.summary.image(name, picture[None])
 
     def close(self) -> None:
         """Writes what is still buffered."""
         self._file.close()
-        self._events.close()
+        with _telling(self._folder):
+            self._events.close()
 
 
 def write_settings(folder: runs.RunFolder, text: str) -> None:
@@ -93,22 +95,37 @@ def write_settings(folder: runs.RunFolder, text: str) -> None:
     from tensorboard.plugins.hparams import api
 
     values = {name: _hyperparameter(text, name) for name in config.bindings_of(text)}
-    with contextlib.closing(_events(folder)) as events, events.as_default(step=0):
+    opened = contextlib.closing(_events(folder))
+    with _telling(folder), opened as events, events.as_default(step=0):
         # Indented by four, Markdown leaves a text as it is.
         tf.summary.text("config", "".join(f"    {line}\n" for line in text.splitlines()))
-        # The trial is named by its values: a run that is gone on with stays one row.
+        # The trial is named by its values: a run that is resumed stays one row.
         api.hparams(values)
 
 
 def write_scores(folder: runs.RunFolder, step: int, scores: Mapping[str, float]) -> None:
     """Shows the scores of a model of `step` updates in TensorBoard, as `scores/<name>`."""
-    with contextlib.closing(_events(folder)) as events, events.as_default(step=step):
+    opened = contextlib.closing(_events(folder))
+    with _telling(folder), opened as events, events.as_default(step=step):
         for name, score in scores.items():
             tf.summary.scalar(f"scores/{name}", score)
 
 
 def _events(folder: runs.RunFolder) -> tf.summary.SummaryWriter:
-    return tf.summary.create_file_writer(str(folder.path / "tensorboard"))
+    with _telling(folder):
+        return tf.summary.create_file_writer(str(folder.path / "tensorboard"))
+
+
+@contextlib.contextmanager
+def _telling(folder: runs.RunFolder) -> Iterator[None]:
+    """Within, only events are written: what TensorFlow says then is of the disk."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"the events for TensorBoard could not be written to {folder.path / 'tensorboard'} "
+            f"({files.reason(error)}); make room there and run the same command again"
+        ) from None
 
 
 def _hyperparameter(text: str, name: str) -> bool | int | float | str:

@@ -1,4 +1,4 @@
-"""What a training gives: scores, the SavedModel with its card, the report."""
+"""What a training run produces: scores, the SavedModel with its card, the report."""
 
 import pathlib
 from collections.abc import Mapping

@@ -32,7 +32,7 @@ def train(
     start_over: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> dict:
-    """Trains to the end of the budget, going on where the folder's last try stopped.
+    """Trains to the end of the budget, resuming what the folder's last try began.
 
     Args:
         settings: of the training; the configuration that gin holds must be theirs.
@@ -117,7 +117,7 @@ def described(settings: Settings, parts: Parts) -> dict:
 
 
 def require_same_data(folder: runs.RunFolder, parts: Parts) -> None:
-    """Refuses to go on with other images than those that the run began with."""
+    """Refuses to resume with other images than those that the run began with."""
     before, now = folder.facts().get("dataset_fingerprint"), parts.dataset.fingerprint
     if before not in (None, now):
         raise runs.RunError(
@@ -158,7 +158,7 @@ def _train(
     checkpoints = Checkpoints(folder.checkpoints, parts.model, _KEPT_CHECKPOINTS)
     done, pending = team.told((checkpoints.restore(start_over), checkpoints.pending))
     team.equalize(state_of(parts.model).values())
-    # The records of a run that goes on are the chief's.
+    # The records of a run that resumes are the chief's.
     begun = pending.get("begun", done) if team.chief else 0
     with contextlib.closing(metrics.MetricsLog(folder, done, begun)) as log:
         trainer = Trainer(

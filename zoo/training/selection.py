@@ -52,7 +52,7 @@ def _sign(name: str) -> int:
 
 
 def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], float]:
-    """A function of the step that gives a model's mean loss over all images of a data set.
+    """A function of the step that returns a model's mean loss over all images of a data set.
 
     The loss is that of `Model.validation_losses_on`, with the same noise each time.
 
@@ -100,7 +100,7 @@ class Selection:
 
     Best is the highest mean of the scores, those of which a lower one is better taken negatively;
     `LOSS` is the model's own mean loss over the whole set. What was found is kept beside the
-    checkpoint: a run that goes on compares with what it had.
+    checkpoint: a run that resumes compares with what it had.
 
     Args:
         folder: the run's folder.

@@ -1,4 +1,4 @@
-"""What a gin file says of a training."""
+"""What a gin file says of a training run."""
 
 import dataclasses
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _LARGEST = 2**31 - 1
 @gin.configurable("train")
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """A training as a gin file describes it, `train.<attribute>`.
+    """A training run as a gin file describes it, `train.<attribute>`.
 
     Attributes:
         name: what the model is called in reports and cards.
@@ -39,7 +39,7 @@ class Settings:
         batch_size: the global batch size.
         seed: of initial weights, data and noise.
         precision: a Keras dtype policy, `float32` or `mixed_bfloat16`, or `auto`: the faster one on
-            this processor, and what a run was begun with when it goes on elsewhere.
+            this processor, and what a run began with when it resumes elsewhere.
         log_every: steps between records of the log (averages over those steps).
         checkpoint_every: steps between checkpoints.
         pictures_every: steps between reconstructions and traversals.
@@ -49,10 +49,10 @@ class Settings:
             itself) or `never`.
         scores: the suite of `zoo.evaluation.evaluate` run at the end, or scores with commas.
         score_options: keyword arguments of single scores, `{"dto": {"solver": "milp"}}`.
-        probe: (model, data set) -> a function of no arguments that gives further values of each
+        probe: (model, data set) -> a function of no arguments that returns further values of each
             record of the log.
         test_dataset: what the scores are computed on; the training set if None.
-        select: scores with commas between, or `loss`, the model's own; each knows which end is
+        select: comma-separated scores, or `loss`, the model's own; each knows which end is
             better. The checkpoint with the best mean of them on `validation_dataset` is kept,
             scored and exported; the last one if None.
         select_every: steps between such evaluations.

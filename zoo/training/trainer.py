@@ -102,7 +102,7 @@ class Chunk:
             self._totals = {k: tf.constant(v, tf.float32) for k, v in pending["totals"].items()}
 
     def advance(self, stop: int) -> int:
-        """Does the next piece, which ends at step `stop` at the latest; gives its steps."""
+        """Does the next piece, which ends at step `stop` at the latest; returns its steps."""
         begun, steps = time.perf_counter(), min(self._pace, stop - self.done)
         self._totals = self._loop.advance(self.done, steps, self._totals)
         # Reading one waits for all.
@@ -136,7 +136,7 @@ class Trainer:
 
     Attributes:
         model, loop, checkpoints, log, pictures: what it works with.
-        probe: gives further values of each record, `dict` where there are none.
+        probe: returns further values of each record, `dict` where there are none.
         selection: keeps the best checkpoint, or None.
         batch_size: images a step, for the rates.
         log_every, checkpoint_every, pictures_every: steps between records, checkpoints, pictures.
@@ -170,7 +170,7 @@ class Trainer:
         Args:
             done: the steps done.
             steps: where to end.
-            pending: of the checkpoint that the run goes on from.
+            pending: of the checkpoint that the run resumes from.
 
         Raises:
             UserError: the loss is no longer finite; the last good checkpoint is named.
@@ -210,7 +210,7 @@ class Trainer:
                     self.require_own()
                     self.checkpoints.save(chunk.done, pending)
                 logging.warning(
-                    "stopped by %s at step %d of %d, which is saved; the same command goes on",
+                    "stopped by %s at step %d of %d, which is saved; the same command resumes it",
                     *(self.stopping.signal, chunk.done, steps),
                 )
 
@@ -228,7 +228,7 @@ class Trainer:
         return min(steps, *(_next(done, interval) for interval in intervals))
 
     def _record(self, chunk: Chunk, steps: int, bar: tqdm.tqdm) -> dict:
-        """Writes the record of a whole chunk, which it gives, and begins the next."""
+        """Writes the record of a whole chunk, which it returns, and begins the next."""
         self._check(chunk)
         self.require_own()
         done, images = chunk.done, (chunk.done - chunk.begun) * self.batch_size

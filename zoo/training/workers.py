@@ -96,7 +96,7 @@ ALONE = Team()
 
 
 def team(devices: str) -> Team:
-    """The team of a training.
+    """The team of a training run.
 
     TensorFlow must not have computed anything in this process before the first call.
 
@@ -120,7 +120,7 @@ def losing(team: Team) -> Iterator[None]:
             raise
         raise WorkersError(
             "another worker has ended or cannot be reached; see what it wrote, and start all of "
-            "them again: the run goes on from its last checkpoint"
+            "them again: the run resumes from its last checkpoint"
         ) from error
 
 
@@ -163,7 +163,7 @@ def _is_address(address: Any) -> bool:
 
 
 def _malformed(what: str) -> WorkersError:
-    return WorkersError(f"{_VARIABLE} is {what}; it is to be like {_EXAMPLE}")
+    return WorkersError(f"{_VARIABLE} is {what}; it should be like {_EXAMPLE}")
 
 
 @functools.cache

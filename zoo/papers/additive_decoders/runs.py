@@ -1,4 +1,4 @@
-"""The trainings that tables and figures of Lachapelle et al. 2023 are made of."""
+"""The training runs that tables and figures of Lachapelle et al. 2023 are made of."""
 
 import dataclasses
 

@@ -10,7 +10,7 @@ from zoo.papers.spec import Claim, Column, Headline, Row, Table
 SUPPORTS = ("l_shape", "disconnected", "u_shape")
 NONLINEARITIES = (0.0, 0.1, 0.3, 1.0)
 _CORNER = "zoo_balls/extrapolation[test]"
-_UNKNOWN = "The paper's numbers could not be had; the orders are those of its text."
+_UNKNOWN = "The paper's numbers were not available; the orders are those of its text."
 _FIRST = "The runs are those of table_1, the first seed of each row."
 
 
@@ -30,7 +30,7 @@ def _beside_table_1() -> tuple[Row, ...]:
     )
     moments = (
         "the encoder takes the image's first moments, which are linear in both balls' heights: a "
-        "2x2 matrix is all that there is to be found."
+        "2x2 matrix is all that there is to find."
     )
     untrained = (
         "one step of rate 0, so that encoder and decoder are as drawn: the score that the design "

@@ -29,6 +29,8 @@ METHODS = {
 # Data set -> what the gin files of dSprites are given beside.
 DATASETS = {
     "dsprites": (),
+    "color_dsprites": ('train.dataset = "zoo_dsprites/color"',),
+    "noisy_dsprites": ('train.dataset = "zoo_dsprites/noisy_background"',),
     "shapes3d": ('train.dataset = "zoo_shapes3d/rendered"',),
 }
 _COLUMNS = tuple(Column(heading, (name, "score")) for heading, name in SCORES.items())

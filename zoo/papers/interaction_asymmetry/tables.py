@@ -61,7 +61,7 @@ def _both(*rows: str) -> tuple[tuple[Column, str], ...]:
 
 
 _NOTES = (
-    "The paper's numbers could not be had; the orders are those of its text.",
+    "The paper's numbers were not available; the orders are those of its text.",
     "J-ARI and JIS on foreground pixels of the first 100 test images, from 0 to 1, of the "
     "checkpoint with the highest mean of both on validation images. Attention ARI, of the "
     "decoder's attention or masks, is ours.",

@@ -1,7 +1,7 @@
 """Allen, "Unpicking Data at the Seams": the linear VAE in closed form, beta as a variance, priors.
 
-The paper's own numbers could not be had. Where there is a closed form runs are compared with it
-(`zoo.training.decoder_probes.linear_optimum_probe`): errors are to be zero.
+The paper's own numbers were not available. Where there is a closed form runs are compared with it
+(`zoo.training.decoder_probes.linear_optimum_probe`): errors should be zero.
 """
 
 from zoo.papers.results import last
@@ -67,7 +67,7 @@ TABLES = (
         (_DIAGONAL,),
         notes=(
             "All errors and the angle between decoder columns and principal directions (theorem 2 "
-            "of Zietlow 2022) are to be zero, up to the noise of the last updates; the closed form "
+            "of Zietlow 2022) should be zero, up to the noise of the last updates; the closed form "
             "has 4 active latents of 5.",
         ),
     ),
@@ -77,7 +77,7 @@ TABLES = (
         (*_ERRORS, ACTIVE),
         tuple(Row(f"beta_{beta:g}_variance_{s:g}", _at(beta, s)) for beta, s in LINEAR),
         notes=(
-            "All errors are to be zero in every row: the rows have one optimum. Their losses "
+            "All errors should be zero in every row: the rows have one optimum. Their losses "
             "differ by a factor only, which Adam does not see, so they also train alike.",
         ),
     ),
@@ -88,7 +88,7 @@ TABLES = (
         (_DIAGONAL, _FULL),
         (Claim(ANGLE.name, "diagonal", "full"), Claim(DTO.name, "diagonal", "full")),
         notes=(
-            "The spectrum error is to be zero in both; columns are principal directions with the "
+            "The spectrum error should be zero in both; columns are principal directions with the "
             "diagonal posterior only.",
         ),
     ),

@@ -1,4 +1,4 @@
-"""The trainings of the synergy tables: one gin file, and what rows change of it."""
+"""The training runs of the synergy tables: one gin file, and what rows change of it."""
 
 from zoo.papers.spec import Budget, Run
 

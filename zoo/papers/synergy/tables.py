@@ -1,11 +1,11 @@
 """Li, Fan et al. 2025: does sparsity of the mixing make up for missing domains?
 
-The paper's own numbers could not be had. The orders below were written down before any of these
+The paper's own numbers were not available. The orders below were written down before any of these
 runs was made; those of the paper's text are marked so in the notes.
 """
 
 from zoo.papers.results import last
-from zoo.papers.spec import Claim, Column, Row, Table
+from zoo.papers.spec import Claim, Column, Headline, Row, Table
 from zoo.papers.synergy import images, pictures, runs
 
 GRAPHS = ("shared_pair", "banded", "dense_turned")
@@ -29,11 +29,11 @@ _FLOORS = (
     ".8 (`facts` of a set, see `data/zoo_synthetic/README.md`)."
 )
 _DATA = "A seed draws graph, mixing, sources and initial weights; rows of one set share its data."
-_OURS = "The paper's numbers and settings could not be had; data, networks and settings are ours."
+_OURS = "The paper's numbers and settings were not available; data, networks and settings are ours."
 
 
-def _less(lower: str, higher: str) -> Claim:
-    return Claim(WITHIN.name, lower, higher)
+def _less(lower: str, higher: str, paired: bool = True) -> Claim:
+    return Claim(WITHIN.name, lower, higher, paired)
 
 
 def _rows(graph: str, domains: int, kinds, suffix: str = "") -> list[Row]:
@@ -127,7 +127,7 @@ def _misspecification_table() -> Table:
         "Three domains, random graphs from sparse to full",
         COLUMNS,
         tuple(rows),
-        (_less("random_100/3/cg_vae", "random_25/3/cg_vae"),),
+        (_less("random_100/3/cg_vae", "random_25/3/cg_vae", paired=False),),
         notes=(
             _OURS,
             _DATA,
@@ -187,4 +187,17 @@ TABLES = (
     _changes_table(),
     _total_table(),
     *images.TABLES,
+)
+
+# Named before any of these runs was made. Five seeds decide one claim by sign flips, not two.
+HEADLINES = (
+    Headline(
+        "Over five domains of the shared pair sparsity and changes together find the sources "
+        "better (MCC within domains) than either alone",
+        "synergy/domains",
+        tuple(
+            _less(f"shared_pair/5/{kind}", "shared_pair/5/cg_vae")
+            for kind in ("domains_only", "sparsity_only")
+        ),
+    ),
 )

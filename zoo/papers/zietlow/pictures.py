@@ -92,7 +92,8 @@ def _shares(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 def _eigenfaces(model, dataset, steps: int = 9) -> np.ndarray:
     posterior = model.posterior(dataset.whole.images[dataset.some(FACES)])
-    mean, deviation = (np.mean(np.asarray(posterior[k]), axis=0) for k in ("mean", "stddev"))
+    moments = (posterior.mean(), posterior.stddev())
+    mean, deviation = (np.mean(np.asarray(moment), axis=0) for moment in moments)
     latents = np.argsort(deviation, kind="stable")[:EIGENFACES]
     values = np.linspace(*FACE_SPAN, steps)
     varied = np.tile(mean.astype(np.float32), (len(latents), steps, 1))

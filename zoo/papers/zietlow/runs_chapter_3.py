@@ -1,4 +1,4 @@
-"""The trainings of chapter 3 of Zietlow 2022: its Table 3.1, and what other tables change of it."""
+"""Training runs of chapter 3 of Zietlow 2022: its Table 3.1, and what other tables change of it."""
 
 from zoo.papers.spec import Budget, Run
 

@@ -1,9 +1,14 @@
 """The tables and figures of Zietlow 2022, in its order by chapter."""
 
 from zoo.papers.spec import Claim, Headline
-from zoo.papers.zietlow import tables_chapter_3, tables_chapter_4, tables_of_figures
+from zoo.papers.zietlow import exact, tables_chapter_3, tables_chapter_4, tables_of_figures
 
-TABLES = (*tables_chapter_3.TABLES, *tables_chapter_4.TABLES, *tables_of_figures.TABLES)
+TABLES = (
+    *tables_chapter_3.TABLES,
+    *tables_chapter_4.TABLES,
+    *tables_of_figures.TABLES,
+    *exact.TABLES,
+)
 
 
 def _lower(column: str, row: str, *others: str) -> tuple[Claim, ...]:

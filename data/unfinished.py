@@ -1,0 +1,102 @@
+"""The finished files of a TFDS build that was stopped, kept for the next one.
+
+TFDS writes into a temporary folder and throws it away when it is interrupted. Here files are
+written into `<version>.partial` beside the folder that they belong to, and moved when all are
+there:
+
+    journal.jsonl    {"plan": ...}, then {"file": name, "bytes": of its examples} of each whole file
+    .lock            held while a process is at it
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import filelock
+
+from zoo import files
+
+_JOURNAL = "journal.jsonl"
+
+
+class Workspace:
+    """Where files are written, and which are there.
+
+    Attributes:
+        folder: where to write.
+        done: name of every whole file -> bytes of its examples.
+    """
+
+    def __init__(self, folder: str | os.PathLike, kept: bool = False):
+        self.folder, self.done, self._kept = os.fspath(folder), {}, kept
+
+    def add(self, name: str, size: int) -> None:
+        """Notes a file that is whole and on the disk."""
+        self.done[name] = size
+        if self._kept:
+            self._note({"file": name, "bytes": size})
+
+    def resume(self, plan: dict) -> None:
+        """Takes over what an earlier build of the same plan left, and removes all else."""
+        folder = pathlib.Path(self.folder)
+        lines = _lines(folder / _JOURNAL)
+        if lines[:1] == [{"plan": plan}]:
+            found = {line["file"]: line["bytes"] for line in lines[1:]}
+            self.done = {n: size for n, size in found.items() if (folder / n).is_file()}
+        for path in folder.iterdir():
+            if path.name not in (*self.done, ".lock"):
+                path.unlink()
+        self._note({"plan": plan})
+        for name, size in self.done.items():
+            self._note({"file": name, "bytes": size})
+
+    def _note(self, line: dict) -> None:
+        with open(pathlib.Path(self.folder) / _JOURNAL, "a") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def workspace(target: str | os.PathLike, name: str, plan: dict) -> Iterator[Workspace]:
+    """A folder to write files into; at a clean exit those that were added are in `target`.
+
+    Without locks, in a bucket, or where another process builds the same, it is `target` itself.
+
+    Args:
+        target: the folder they belong to.
+        name: of the folder beside it, `<name>.partial`.
+        plan: all that the files depend on, as JSON; what another plan left is thrown away.
+    """
+    with contextlib.ExitStack() as stack:
+        if "://" in os.fspath(target):
+            yield Workspace(target)
+            return
+        partial = pathlib.Path(target).with_name(f"{name}.partial")
+        partial.mkdir(parents=True, exist_ok=True)
+        try:
+            stack.enter_context(filelock.FileLock(partial / ".lock", timeout=0))
+        except filelock.Timeout:
+            yield Workspace(target)
+            return
+        found = Workspace(partial, kept=True)
+        found.resume(plan)
+        yield found
+        for file in found.done:
+            os.replace(partial / file, pathlib.Path(target) / file)
+        files.sync(target)
+        shutil.rmtree(partial)
+
+
+def _lines(path: pathlib.Path) -> list[dict]:
+    """The lines of a journal; one that was cut off, and what follows it, are left out."""
+    found = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found

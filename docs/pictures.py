@@ -1,0 +1,53 @@
+"""Draws the pictures of the site that are made of data and models: `make pictures`.
+
+A sheet of the first config of each data set, and the traversals of each pretrained model whose
+code is a vector, into `docs/sheets/`. They are kept in the repository: the site builds in seconds.
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+
+import zoo
+from zoo.data import catalog, preview
+from zoo.drawing import sheets
+from zoo.errors import UserError
+
+SHEETS = pathlib.Path(__file__).with_name("sheets")
+
+
+def main() -> None:
+    """Draws all, or those that are named; says which cannot be drawn here."""
+    SHEETS.mkdir(exist_ok=True)
+    wanted = sys.argv[1:] or [*catalog.FAMILIES, *zoo.names()]
+    for name in wanted:
+        out = SHEETS / f"{name.replace('/', '_')}.png"
+        try:
+            picture = _data_set(name) if name in catalog.FAMILIES else _model(name)
+        except UserError as error:
+            print(f"{name}: not drawn: {error}")
+            continue
+        if picture is not None:
+            sheets.write(out, picture)
+            print(out)
+
+
+def _data_set(name: str) -> np.ndarray:
+    return preview.sheet(preview.rows(catalog.load(name)))
+
+
+def _model(name: str) -> np.ndarray | None:
+    if name.startswith("perturbations/"):
+        return None
+    model = zoo.load(name)
+    dataset = catalog.load(model.card["dataset"])
+    codes = np.asarray(model.encode(dataset.images[dataset.some(256)]))
+    if codes.ndim != 2:
+        return None
+    # The code of a latent that is off hardly varies over the data.
+    return sheets.traversals(model.decode, codes, dead=codes.var(0) < 0.1)
+
+
+if __name__ == "__main__":
+    main()

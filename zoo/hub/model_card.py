@@ -1,0 +1,147 @@
+"""The card of a published model: Markdown for people, and a `model-index` for machines."""
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from zoo import config
+
+PICTURES = "pictures"
+_TASK = {"task_type": "image-feature-extraction", "task_name": "Disentangled representation"}
+
+
+def text(facts: Mapping[str, Any], address: str, files: Sequence[str], at: str = "") -> str:
+    """The `README.md` of a published model.
+
+    Args:
+        facts: what the model's `card.json` says, name and version included.
+        address: of the hub.
+        files: the paths in the model's folder, of which the pictures are shown.
+        at: the model's folder as seen from the README, with a slash at its end.
+
+    Returns:
+        Markdown after the metadata that `huggingface_hub.ModelCardData` writes.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    dataset = _text(facts, "test_dataset") or _text(facts, "dataset") or "unknown"
+    results = [
+        EvalResult(
+            **_TASK,
+            dataset_type=dataset,
+            dataset_name=dataset,
+            metric_type=name,
+            metric_name=name,
+            metric_value=value,
+        )
+        for name, value in numbers(facts.get("scores")).items()
+    ]
+    metadata = ModelCardData(
+        license=facts["licence"].lower(),
+        library_name="disentanglement-zoo",
+        tags=["disentanglement", "tensorflow", "keras", "saved-model"],
+        model_name=facts["name"] if results else None,
+        eval_results=results or None,
+    )
+    return f"---\n{metadata.to_yaml()}\n---\n\n{body(facts, address, files, at)}"
+
+
+def body(
+    facts: Mapping[str, Any], address: str = "", files: Sequence[str] = (), at: str = ""
+) -> str:
+    """The Markdown of a card; see `text`."""
+    return "\n\n".join(_sections(facts, address, files, at)) + "\n"
+
+
+def numbers(scores: Any) -> dict[str, float]:
+    """The scores of a card that are numbers."""
+    if not isinstance(scores, Mapping):
+        return {}
+    return {
+        str(name): value
+        for name, value in scores.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def bindings(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What the config of a card binds."""
+    written = facts.get("config")
+    return config.bindings_of(written) if isinstance(written, str) else {}
+
+
+def _sections(
+    facts: Mapping[str, Any], address: str, files: Sequence[str], at: str
+) -> Iterator[str]:
+    name, version = facts["name"], facts["version"]
+    yield f"# {name} {version}"
+    yield _text(facts, "description")
+    for path in files:
+        if path.startswith(f"{PICTURES}/") and path.endswith(".png"):
+            yield f"![{path.removeprefix(f'{PICTURES}/')[:-4].replace('_', ' ')}]({at}{path})"
+    hub = f", hub={address!r}" if address else ""
+    yield (
+        "## Use\n\n```python\nimport zoo  # pip install disentanglement-zoo\n\n"
+        f"model = zoo.load({name!r}, {version!r}{hub})\n```"
+    )
+    if scores := numbers(facts.get("scores")):
+        yield "## Scores"
+        yield from _score_tables(facts, scores)
+    yield "## Training\n\n" + "\n".join(_training_lines(facts))
+    if isinstance(written := facts.get("config"), str) and written.strip():
+        lines = [line for line in written.splitlines() if line.strip() and line[0] != "#"]
+        yield "## Configuration\n\n```\n" + "\n".join(lines) + "\n```"
+    for key, title in (("versions", "Environment"), ("machine", "Machine")):
+        if isinstance(found := facts.get(key), Mapping) and found:
+            yield f"## {title}\n\n" + "\n".join(f"- {k}: {v}" for k, v in found.items())
+
+
+def _score_tables(facts: Mapping[str, Any], scores: Mapping[str, float]) -> Iterator[str]:
+    seeds, spread = _over_seeds(facts)
+    if dataset := _text(facts, "test_dataset") or _text(facts, "dataset"):
+        yield f"On `{dataset}`" + (
+            f"; beside it the seeds {', '.join(map(str, seeds))} of the same "
+            "configuration, this model's among them: mean and standard deviation, least, largest."
+            if spread
+            else "."
+        )
+    heads = ["score", "this model", *(("over seeds", "least", "largest") if spread else ())]
+    lines = [heads, ["---"] * len(heads)]
+    for name, value in scores.items():
+        cells = [f"`{name}`", f"{value:.4f}"]
+        if found := spread.get(name):
+            mean, deviation = statistics.mean(found), statistics.stdev(found)
+            cells += [f"{mean:.4f} ± {deviation:.4f}", f"{min(found):.4f}", f"{max(found):.4f}"]
+        lines.append([*cells, *[""] * (len(heads) - len(cells))])
+    yield "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _over_seeds(facts: Mapping[str, Any]) -> tuple[list, dict[str, list[float]]]:
+    """The seeds of a card, and the scores that have a number for each of them."""
+    found = facts.get("seeds")
+    found = found if isinstance(found, Mapping) else {}
+    seeds, scores = found.get("seeds"), found.get("scores")
+    if not isinstance(seeds, list) or not isinstance(scores, Mapping) or len(seeds) < 2:
+        return [], {}
+    return seeds, {
+        name: values
+        for name, values in scores.items()
+        if isinstance(values, list) and len(numbers(dict(enumerate(values)))) == len(seeds)
+    }
+
+
+def _training_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("model", "dataset", "steps", "batch_size", "seed", "precision"):
+        if value := _text(facts, key):
+            yield f"- {key.replace('_', ' ')}: {value}"
+    if command := _text(facts, "command"):
+        yield f"- command: `{command}`"
+    yield f"- licence of the weights: {_text(facts, 'licence')}"
+
+
+def _text(facts: Mapping[str, Any], key: str) -> str:
+    value = facts.get(key)
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value)
