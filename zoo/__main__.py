@@ -14,6 +14,7 @@ COMMANDS = {
     "reproduce": ("zoo.reproduce", "rerun a table of a paper beside its numbers"),
     "sweep": ("zoo.sweep", "train every value of a setting with several seeds"),
     "hub": ("zoo.hub.__main__", "find, download, verify and publish pretrained models"),
+    "explore": ("zoo.explore", "write a page with a model's sliders, for a browser"),
     "preview": ("zoo.data.preview", "draw a contact sheet of a data set"),
     "perturb": ("zoo.perturb", "train a perturbation that misleads VAEs"),
     "export": ("zoo.export", "export a run as a SavedModel, or the rest of its training"),

@@ -31,6 +31,9 @@ def main(options: argparse.Namespace) -> None:
     train(settings, options.run_dir, start_over=options.start_over)
     if not workers.team(settings.devices).chief:
         return
+    if settings.publish == "scores":
+        print(f"scores: {options.run_dir}/scores.json")
+        return
     print(f"report: {options.run_dir}/report/index.html\nmodel:  zoo.load({options.run_dir!r})")
 
 

@@ -1,5 +1,6 @@
 """The training loop: chunks, replicas, noise streams, and the pure XLA program."""
 
+import collections
 import multiprocessing
 
 import keras
@@ -15,6 +16,7 @@ from zoo.models.base import Model
 from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.optim.optimizers import Adam
+from zoo.training import programs
 from zoo.training.loop import Loop, noise_seed
 
 EPSILON = 1e-3
@@ -220,3 +222,66 @@ def test_a_step_on_a_processor_takes_the_product_and_the_same_losses(monkeypatch
         assert bool(products) == fast
         products.clear()
     np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def _results(model: Model) -> list[np.ndarray]:
+    return [*_values(model), *(np.asarray(v) for v in model.get_weights())]
+
+
+def test_runs_of_one_step_share_a_program_and_are_as_runs_alone(monkeypatch):
+    compiled, make = [], programs._compiled
+    monkeypatch.setattr(programs, "_programs", collections.OrderedDict())
+    monkeypatch.setattr(programs, "_compiled", lambda *a: compiled.append(1) or make(*a))
+    first = _vae(0)
+    _loop(first, compiled=True).run(0, 5)
+    kept = _results(first)
+    # Another model of the same process, whose layers have other names.
+    second = _vae(1)
+    in_turn = _loop(second, compiled=True).run(0, 5)
+    assert len(compiled) == 1
+    alone = _vae(1)
+    programs._programs.clear()
+    by_itself = _loop(alone, compiled=True).run(0, 5)
+    assert len(compiled) == 2
+    for a, b in zip(_results(second), _results(alone), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(in_turn["loss"], by_itself["loss"])
+    # What the first had learned is not touched.
+    for a, b in zip(_results(first), kept, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_steps_that_differ_in_a_number_or_in_their_tables_share_nothing(monkeypatch):
+    monkeypatch.setattr(programs, "_programs", collections.OrderedDict())
+    for size in (8, 9):
+        _loop(_vae(), size, compiled=True).trace()
+    assert len(programs._programs) == 2
+    other = _vae()
+    other.bind(Adam(1e-3, epsilon=2 * EPSILON))
+    _loop(other, compiled=True).trace()
+    assert len(programs._programs) == 3
+
+
+def test_a_graph_is_the_same_text_whatever_its_names():
+    def traced(factor, name):
+        @tf.function
+        def step(x):
+            with tf.name_scope(name):
+                total = tf.constant(0.0)
+                for k in tf.range(3):
+                    total += factor * x * tf.cast(k, tf.float32)
+                return total
+
+        return step.get_concrete_function(tf.constant(1.0)).graph.as_graph_def()
+
+    first, same, other = traced(2.0, "a"), traced(2.0, "b"), traced(3.0, "a")
+    assert first.SerializeToString() != same.SerializeToString()
+    assert programs.canonical(first) == programs.canonical(same)
+    assert programs.canonical(first) != programs.canonical(other)
+
+
+def test_a_step_that_looks_something_up_is_compiled_for_itself_or_not_at_all():
+    keys = tf.lookup.KeyValueTensorInitializer([1], [2])
+    table = tf.lookup.StaticHashTable(keys, 0)
+    step = tf.function(lambda tables, seed, number: {"loss": table.lookup(number)})
+    assert programs.shared(step.get_concrete_function({}, 0, tf.constant(1)), []) is None

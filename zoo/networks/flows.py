@@ -1,5 +1,6 @@
 """Monotone functions of single latents that depend on the domain, as bijectors."""
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -174,6 +175,12 @@ def _sigmoidal(y, log_a, b, log_w):
     return s - c, tf.reduce_logsumexp(log_w + log_a + above + below, axis=-1) - s - c
 
 
+def _rows(selection, table):
+    """Rows of `[U, ...]` by a one-hot selection `[B, U]`: `[B, ...]`."""
+    flat = tf.reshape(table, [table.shape[0], -1])
+    return tf.reshape(selection @ flat, [-1, *table.shape[1:]])
+
+
 @gin.register
 class DomainFlow(keras.layers.Layer):
     """Makes the monotone functions of a domain's latents: `F_u` for each domain u.
@@ -249,12 +256,16 @@ class DomainFlow(keras.layers.Layer):
 
     def call(self, domain: tf.Tensor) -> tfb.Bijector:
         """`F_u` of B examples' domains, `[B]` integers: a bijector of `[B, n]` latents."""
-        parts = tf.split(tf.gather(self.parameters(), domain), self._sizes, axis=-1)
+        # Of every domain once, then of the examples, by a product: the derivative of a gather adds
+        # rows one after the other.
+        parts = tf.split(self.parameters(), self._sizes, axis=-1)
+        chosen = functools.partial(_rows, tf.one_hot(domain, self.domains))
         if self.kind == "selu":
-            return SeluMonotone([self._block(parts[:4], None), self._block(parts[4:], 1)])
-        shift, log_scale = (part[..., 0] for part in parts[:2])
+            blocks = self._block(parts[:4], None), self._block(parts[4:], 1)
+            return SeluMonotone([tuple(map(chosen, block)) for block in blocks])
+        shift, log_scale = (chosen(part[..., 0]) for part in parts[:2])
         layers = [self._layer(*parts[i : i + 3]) for i in range(2, len(parts), 3)]
-        return Monotone(shift, log_scale, layers)
+        return Monotone(shift, log_scale, [tuple(map(chosen, layer)) for layer in layers])
 
     def _layer(self, slopes, offsets, weights):
         rates = tf.linspace(0.5, 1.5, self.units) if self.units > 1 else tf.ones([1])

@@ -12,7 +12,7 @@ from zoo.papers import gin_text
 from zoo.papers.spec import PAPER, Run
 
 # Bindings that leave a training run what it is: what it is called, and what is kept of it.
-UNTOLD = ("name", "seed", "log_every", "checkpoint_every", "pictures_every")
+UNTOLD = ("name", "seed", "log_every", "checkpoint_every", "pictures_every", "publish")
 # What an optimiser's cell says of a schedule; others are written out.
 _SCHEDULES = {
     "linear_ramp": "{start} to {end} in {steps} steps",

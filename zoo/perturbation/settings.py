@@ -22,8 +22,8 @@ class Settings(settings.Settings):
     """A perturbation as a gin file describes it, `perturb.<attribute>`.
 
     The attributes of `zoo.training.settings.Settings` are those of the training of m; of them
-    `scores` has no use here, and `devices` is `one`, as steps that train one of two things do not
-    run on several.
+    `scores` and `publish` have no use here, and `devices` is `one`, as steps that train one of two
+    things do not run on several.
 
     Attributes:
         model: None; it is made of the restarts.

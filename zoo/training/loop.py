@@ -9,7 +9,7 @@ import tensorflow as tf
 from zoo.errors import UserError
 from zoo.models.base import Model
 from zoo.networks.transposed import in_training
-from zoo.training import workers
+from zoo.training import programs, workers
 
 # What `train.compiled` takes, and what it means to `Loop`.
 COMPILED = {"auto": None, "always": True, "update": "update", "never": False}
@@ -115,7 +115,8 @@ class Loop:
         )
         # XLA has its own ways of computing a layer.
         steps = self._steps if compiled else self._steps_in_training
-        self._chunk = tf.function(steps, jit_compile=compiled is True)
+        self._chunk = tf.function(steps)
+        self._is_compiled = compiled is True
         self._shapes = None
 
     def run(self, start: int, steps: int) -> dict[str, np.ndarray]:
@@ -155,6 +156,10 @@ class Loop:
                 raise original from None
             raise
         self._shapes = {name: loss.shape for name, loss in traced.structured_outputs.items()}
+        if self._is_compiled:
+            variables = [*state_of(self._model).values()]
+            alone = tf.function(self._steps, jit_compile=True)
+            self._chunk = programs.shared(traced, variables) or alone
 
     def pure(self) -> "Pure":
         """The loop as one function of everything that it depends on.

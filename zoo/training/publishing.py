@@ -16,7 +16,10 @@ from zoo.training.settings import Settings
 
 
 def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: Mapping) -> None:
-    """Scores and exports the model of a run, if it encodes or generates, and writes the report."""
+    """Scores and exports the model of a run, if it encodes or generates, and writes the report.
+
+    Where `settings.publish` says so it is scored alone.
+    """
     if isinstance(parts.model, Encoder | Generator):
         dataset = parts.tested
         model = assembly.exportable(settings, dataset, parts.model)
@@ -25,9 +28,11 @@ def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: 
         )
         runs.write_text(folder.scores, scoring.text(scoring.flat(scores)))
         metrics.write_scores(folder, settings.steps, scoring.headline(scores))
-        text = gin_files.read(folder.config)
-        export(model, folder.saved_model, text, card(model, dataset, text, manifest, scores))
-    page.write_from_run(folder.path)
+        if settings.publish == "all":
+            text = gin_files.read(folder.config)
+            export(model, folder.saved_model, text, card(model, dataset, text, manifest, scores))
+    if settings.publish == "all":
+        page.write_from_run(folder.path)
 
 
 def card(model: Model, dataset: Dataset, text: str, manifest: Mapping, scores: Mapping) -> dict:

@@ -49,6 +49,8 @@ class Settings:
             itself) or `never`.
         scores: the suite of `zoo.evaluation.evaluate` run at the end, or scores with commas.
         score_options: keyword arguments of single scores, `{"dto": {"solver": "milp"}}`.
+        publish: what a finished run leaves: `all` (scores, SavedModel, report) or `scores`, for
+            experiments of many short runs; `python -m zoo.export` exports such a run later.
         probe: (model, data set) -> a function of no arguments that returns further values of each
             record of the log.
         test_dataset: what the scores are computed on; the training set if None.
@@ -79,6 +81,7 @@ class Settings:
     compiled: str = "auto"
     scores: str = "fast"
     score_options: dict[str, dict] = dataclasses.field(default_factory=dict)
+    publish: str = "all"
     probe: Callable[..., Callable[[], dict]] | None = None
     test_dataset: str | None = None
     select: str | None = None
@@ -99,6 +102,7 @@ class Settings:
             ("precision", machine.PRECISIONS),
             ("devices", ("auto", "one", DEVICES)),
             ("compiled", tuple(COMPILED)),
+            ("publish", ("all", "scores")),
         ):
             if getattr(self, key) not in choices:
                 raise UserError(

@@ -48,6 +48,7 @@ def _on(name: str, data: str, prefix: str, domains: int, bindings: tuple[str, ..
         f'train.dataset = "{data}[train]"',
         f'train.test_dataset = "{data}[test]"',
         f"FlowPrior.domains = {domains}",
+        'train.publish = "scores"',
         *(binding.replace("{data}", data) for binding in bindings),
     )
     return Run(name, GIN, bound, cpu=Budget(seeds=SEEDS), seeds=SEEDS)

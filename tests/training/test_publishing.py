@@ -1,0 +1,50 @@
+"""What a finished run gives: everything, or its scores alone."""
+
+import json
+
+from zoo import export as export_command
+from zoo import train as command
+from zoo.papers import departures
+from zoo.scheduling import worker
+from zoo.scheduling.jobs import Step
+from zoo.training import programs
+
+
+def arguments(toy_gin, folder, *bindings):
+    """The command line of a training of 4 steps."""
+    bound = [f"--gin_bindings={b}" for b in ("train.steps = 4", "train.log_every = 1", *bindings)]
+    return [f"--gin_file={toy_gin}", f"--run_dir={folder}", *bound]
+
+
+def test_a_run_of_scores_alone_is_finished_and_exported_later(tmp_path, toy_gin, capsys):
+    run = tmp_path / "run"
+    command.main(arguments(toy_gin, run, "train.publish = 'scores'"))
+    assert capsys.readouterr().out.strip() == f"scores: {run}/scores.json"
+    assert json.loads((run / "scores.json").read_text()) and (run / "DONE").exists()
+    assert not (run / "saved_model").exists() and not (run / "report/index.html").exists()
+    export_command.main([f"--run={run}", f"--out={tmp_path / 'model'}", "--trust"])
+    assert (tmp_path / "model/saved_model.pb").exists()
+
+
+def test_what_is_published_is_one_of_two(tmp_path, toy_gin, fails):
+    message = fails(command.main, *arguments(toy_gin, tmp_path / "run", "train.publish = 'no'"))
+    assert "train.publish is 'no'; it takes all or scores" in message
+    assert "publish" in departures.UNTOLD
+
+
+def test_a_run_after_others_of_its_worker_is_as_a_run_alone(tmp_path, toy_gin):
+    bound = "train.compiled = 'always'", "train.publish = 'scores'"
+
+    def train(name, seed):
+        given = arguments(toy_gin, tmp_path / name, *bound, f"train.seed = {seed}")
+        worker._call_all([Step("DONE", "zoo.train", tuple(given))])
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        return [json.loads(line)["loss"] for line in lines]
+
+    programs._programs.clear()
+    alone = train("alone", 1)
+    programs._programs.clear()
+    train("first", 0)
+    in_turn, kept = train("second", 1), len(programs._programs)
+    programs._programs.clear()
+    assert in_turn == alone and kept == 1
