@@ -23,7 +23,7 @@ class Mapped(np.memmap):
 
 def mapped(path: str | os.PathLike) -> Mapped:
     """The array of an `.npy` file, read when it is used."""
-    array = np.load(path, mmap_mode="r").view(Mapped)
+    array = np.lib.format.open_memmap(path, mode="r").view(Mapped)
     array._path = os.path.abspath(path)
     return array
 

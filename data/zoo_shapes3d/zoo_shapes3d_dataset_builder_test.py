@@ -24,8 +24,9 @@ class BuilderTest(grid_testing.GridTests, tfds.testing.DatasetBuilderTestCase):
         with mock.patch.object(tfds.download.DownloadManager, "download", return_value=file):
             builder.download_and_prepare()
         self._check(builder, self.IMAGES)
-        left = {path.suffix for path in tfds.core.Path(builder.data_dir).iterdir()}
-        self.assertEqual({s for s in left if "tfrecord" not in s}, {".json"})
+        left = {path.name for path in tfds.core.Path(builder.data_dir).iterdir()}
+        texts = {"LICENSE", "croissant.json", "dataset_info.json", "features.json"}
+        self.assertEqual({name for name in left if "tfrecord" not in name}, texts)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ def test_every_optimiser_of_every_row_is_found(name, budget):
     found = departures.rates(RUNS[name], budget)
     ramp = rf"{NUMBER} to {NUMBER} in [\d,]+ steps"
     for rate in found.values():
-        assert re.fullmatch(f"{NUMBER}|{ramp}|warm-up to {NUMBER}, decay from {NUMBER}", rate)
+        lines = rf"linear between ({NUMBER} at step [\d,]+(, |$))+"
+        decay = f"warm-up to {NUMBER}, decay from {NUMBER}"
+        assert re.fullmatch(f"{NUMBER}|{ramp}|{lines}|{decay}", rate)
     # The generator of the weak GAN, for example, and its critic.
     bound = gin_text.of_config(*RUNS[name].config(budget, 0))
     makers = [bound["train.model"]]

@@ -6,6 +6,7 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow_probability as tfp
 import toy
 import toy_tables
 from PIL import Image
@@ -65,7 +66,7 @@ class Coded:
     def posterior(self, images):
         """Latent 1 has the least deviation, then 2, then 0."""
         mean = self.encode(images)
-        return {"mean": mean, "stddev": np.ones_like(mean) * [0.9, 0.1, 0.5]}
+        return tfp.distributions.Normal(mean, np.float32([0.9, 0.1, 0.5]) + 0 * mean)
 
     def decode(self, codes):
         """Blank images."""

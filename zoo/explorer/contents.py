@@ -219,8 +219,8 @@ def _codes(model: Pretrained, images: np.ndarray) -> tuple[np.ndarray, np.ndarra
         batch = images[start : start + 64] / np.float32(255)
         if hasattr(model.model, "posterior"):
             posterior = model.posterior(batch)
-            means.append(np.asarray(posterior["mean"]))
-            stddevs.append(np.asarray(posterior["stddev"]))
+            means.append(np.asarray(posterior.mean()))
+            stddevs.append(np.asarray(posterior.stddev()))
         else:
             means.append(np.asarray(model.encode(batch)))
     return np.concatenate(means), np.concatenate(stddevs) if stddevs else None

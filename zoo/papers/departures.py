@@ -17,6 +17,7 @@ UNTOLD = ("name", "seed", "log_every", "checkpoint_every", "pictures_every", "pu
 _SCHEDULES = {
     "linear_ramp": "{start} to {end} in {steps} steps",
     "warm_up_and_decay": "warm-up to {peak}, decay from {base}",
+    "piecewise_linear": "linear between {points}",
 }
 _REFERENCE = re.compile(r"@([\w./]+)")
 
@@ -176,6 +177,8 @@ def _written(found: Components, text: str) -> str:
         return text
     if isinstance(value, float):
         return _number(value)
+    if isinstance(value, tuple) and all(isinstance(v, tuple) and len(v) == 2 for v in value):
+        return ", ".join(f"{_number(float(y))} at step {x:,}" for x, y in value)
     return f"{value:,}" if type(value) is int else str(value)
 
 

@@ -23,7 +23,7 @@ def kl_landscape(found: dict, columns=()) -> Figure:
     left, right = figure.subplots(1, 2)
     mean, deviation = np.meshgrid(np.linspace(-2.5, 2.5, 201), np.geomspace(0.05, 2, 201))
     levels = (0.05, 0.2, 0.5, 1, 1.5, 2, 3, 4, 5)
-    drawn = left.contour(mean, deviation, theory.kl(mean, deviation), levels, cmap="viridis")
+    drawn = left.contour(mean, deviation, theory.kl(mean, deviation), levels, colors=SERIES[0])
     left.clabel(drawn, fontsize=7)
     left.plot(0, 1, "o", color=SERIES[1])
     left.set(xlabel="posterior mean", ylabel="posterior deviation", title="KL of a latent, nats")
