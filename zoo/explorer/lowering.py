@@ -455,25 +455,14 @@ def _conv(state: _Lowering, op: _Op) -> Value:
     terms = math.prod(kernel.shape[:3])
     results = []
     for number in range(batch):
-        if integers[5:11] == [1, 1, 1, 1, 0, 0]:
-            patches = image
-            if batch > 1:
-                patches = state.moved(
-                    image,
-                    image.shape[1:],
-                    _strides(image.shape)[1:],
-                    number * math.prod(image.shape[1:]),
-                )
-        else:
-            one = image
-            if batch > 1:
-                one = state.moved(
-                    image,
-                    image.shape[1:],
-                    _strides(image.shape)[1:],
-                    number * math.prod(image.shape[1:]),
-                )
-            patches = state.builder.step("patches", [one], integers, (h * w, terms))
+        patches = image
+        if batch > 1:
+            shape = image.shape[1:]
+            patches = state.moved(
+                image, shape, _strides(image.shape)[1:], number * math.prod(shape)
+            )
+        if integers[5:11] != [1, 1, 1, 1, 0, 0]:
+            patches = state.builder.step("patches", [patches], integers, (h * w, terms))
         results.append(
             state.matmul(patches.reshaped((h * w, terms)), kernel.reshaped((terms, filters)))
         )
