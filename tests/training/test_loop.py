@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toy  # noqa: F401  registers the data set
+from noisy import Noisy
 
 from zoo import data
 from zoo.data import sampling
@@ -98,20 +99,6 @@ def test_noise_differs_between_runs_steps_and_replicas_and_from_the_data_stream(
     assert len(seeds) == 27 + 9
 
 
-class _Quadratic(Model):
-    """A model without noise in its loss that logs the noise it would have used."""
-
-    def __init__(self):
-        super().__init__()
-        self.center = self.add_weight(shape=(16, 16, 1), initializer="zeros", name="center")
-        self.built = True
-
-    def losses_on(self, batch, seed, step):
-        error = tf.reduce_sum((batch["image"] - self.center) ** 2, axis=[1, 2, 3])
-        noise = tf.random.stateless_uniform([], seed)
-        return {"loss": error, "noise": noise + 0 * error, "noise_squared": noise**2 + 0 * error}
-
-
 def _replicated(replicas: int, queue) -> None:
     """Trains on logical CPUs; sends the weights and the spread of the noise over replicas."""
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -123,10 +110,10 @@ def _replicated(replicas: int, queue) -> None:
     strategy = strategy_for()
     assert strategy.num_replicas_in_sync == replicas
     with strategy.scope():
-        model = _Quadratic()
+        model = Noisy()
         model.bind(Adam(0.1))
     averages = _loop(model, strategy=strategy).run(0, 1)
-    spread = averages["noise_squared"] - averages["noise"] ** 2
+    spread = averages["square"] - averages["noise"] ** 2
     _loop(model, strategy=strategy).run(1, 6)
     queue.put((np.asarray(model.center), float(averages["loss"]), float(spread)))
 

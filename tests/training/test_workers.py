@@ -162,23 +162,12 @@ def _noise(config: str, queue) -> None:
     """One step of a model that logs its noise: its mean over replicas, and that of its square."""
     os.environ["TF_CONFIG"] = config
     import toy  # noqa: F401  registers the data set
+    from noisy import Noisy
 
     from zoo import data
     from zoo.data import sampling
-    from zoo.models.base import Model
     from zoo.optim.optimizers import Adam
     from zoo.training.loop import Loop, strategy_for
-
-    class Noisy(Model):
-        def __init__(self):
-            super().__init__()
-            self.center = self.add_weight(shape=(16, 16, 1), initializer="zeros", name="center")
-            self.built = True
-
-        def losses_on(self, batch, seed, step):
-            error = tf.reduce_sum((batch["image"] - self.center) ** 2, axis=[1, 2, 3])
-            noise = tf.random.stateless_uniform([], seed)
-            return {"loss": error, "noise": noise + 0 * error, "square": noise**2 + 0 * error}
 
     strategy, team = strategy_for("workers"), workers.team("workers")
     with strategy.scope():
