@@ -39,7 +39,7 @@ HEADLINES = (
         "A beta-VAE disentangles modified dSprites, whose factors are the same, less (MIG) than "
         "the original and than images with as much noise (our recipe, beta from 200 to 4)",
         "zietlow/4.2_falling_beta",
-        _lower("MIG", "modified", "original", "noise"),
+        tables_chapter_4.FALLING_BETA,
     ),
     Headline(
         "The same on 3D Shapes, with the dissertation's beta",

@@ -148,26 +148,33 @@ def _falling_beta(variant: str) -> Run:
             f"train.dataset = 'zoo_dsprites/{VARIANTS[variant]}'",
             f"train.scores = '{SCORES}'",
         ),
-        seeds=5,
+        seeds=10,
     )
+
+
+# Seeds 0 and 1 chose the recipe of m.
+FALLING_BETA = tuple(
+    Claim("MIG", "modified", other, first_seed=2) for other in ("original", "noise")
+)
 
 
 def _with_falling_beta() -> Table:
     rows = [Row(variant, _falling_beta(variant)) for variant in VARIANTS]
-    claims = [Claim("MIG", "modified", other) for other in ("original", "noise")]
     return Table(
         "zietlow/4.2_falling_beta",
         "MIG of a beta-VAE whose beta falls from 200 to 4, on the three kinds of dSprites",
         (COLUMNS["4.2"],),
         tuple(rows),
-        tuple(claims),
+        FALLING_BETA,
         (
             "An experiment of ours, not the dissertation's: the recipe of gin/beta_vae.gin with "
             "five latents, which brings the original images to a higher MIG than its constant "
             "beta does, and every seed to nearly the same.",
             "Predicted before its runs on modified and noisy images, as the answer to chapter 4's "
             "claim at this budget: both orders hold.",
-            NOTE,
+            "Several m were tried with seeds 0 and 1 (results/zietlow/perturbations/README.md). "
+            "The recipe chosen was then repeated from new restarts: the modified images are those "
+            "of this second m, and only seeds 2 to 9 count, as was laid down before their runs.",
         ),
     )
 
