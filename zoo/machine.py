@@ -214,7 +214,7 @@ def _measure(kind: str) -> float:
     images, kernel = tf.ones([32, 32, 32, 32], kind), tf.ones([4, 4, 32, 32], kind)
     rows, matrix = tf.ones([64, 1024], kind), tf.ones([1024, 256], kind)
 
-    @tf.function
+    @tf.function(autograph=False)
     def work(images, kernel, rows, matrix):
         with tf.GradientTape() as tape:
             tape.watch([images, kernel, rows, matrix])

@@ -28,7 +28,7 @@ class Exported(tf.Module):
         for endpoint in endpoints.DECLARED.values():
             if function := endpoint.of(model):
                 specs = [_spec(name, model) for name in endpoint.arguments]
-                setattr(self, endpoint.name, tf.function(function, specs))
+                setattr(self, endpoint.name, tf.function(function, specs, autograph=False))
 
 
 def _spec(argument: str, model: Encoder | Generator) -> tf.TensorSpec:
