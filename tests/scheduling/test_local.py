@@ -207,3 +207,9 @@ def test_durations(text, seconds):
 def test_bad_durations(text):
     with pytest.raises(ValueError):
         command.duration(text)
+
+
+def test_progress_says_what_the_jobs_are(stub, capsys):
+    table = [stub("pair", "print=0")]
+    Progress(noun="comparisons of seeds").begin(table, {"pair": jobs.DONE})
+    assert capsys.readouterr().err == "1 of 1 comparisons of seeds are finished already\n"
