@@ -26,6 +26,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fixtures"))
 def main(names: list[str], results: pathlib.Path) -> int:
     """Tries the promises that hold one of the names; the number of trials that broke one."""
     from tests.faults import commands, damage, endings, room, together
+    from zoo import machine
 
     # What takes longest comes last and has all the time that is left.
     promises = {}
@@ -70,6 +71,8 @@ def main(names: list[str], results: pathlib.Path) -> int:
             numbers = (promises[name][1], len(tried), len(tried) - wrong, f"{seconds:.0f}")
             print(f"| {name} |", *(f"{number} |" for number in numbers))
             broken += wrong
+    load = os.getloadavg()[2]
+    print(f"\n{machine.processor()}, {os.cpu_count()} cores, load of {load:.1f} (15 minutes)")
     return broken
 
 

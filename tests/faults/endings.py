@@ -105,13 +105,15 @@ def _one(place, family: str, random_: random.Random, run, number: int, moments) 
     """Ends one run several times, and once not; what is wrong."""
     arguments, whole = arguments_of(run, family), whole_of(run, family)
     for moment in moments:
-        while not (code := _end(arguments, place, random_, number, whole.seconds, moment)):
+        code, line = _end(arguments, place, random_, number, whole.seconds, moment)
+        while not code:
             # It came to its end first: that tries nothing.
             shutil.rmtree(place)
+            code, line = _end(arguments, place, random_, number, whole.seconds, moment)
         # A process that is done handles signals no more.
         done = number == signal.SIGKILL or (place / "DONE").exists()
         if code != 128 + number and not (done and code == -number):
-            return f"exit code {code} ({moment or 'at a random moment'})"
+            return f"exit code {code} ({moment or 'at a random moment'}), {line}"
     return end(arguments, place, whole)
 
 
@@ -125,16 +127,20 @@ def end(arguments: list[str], place: pathlib.Path, whole: Whole) -> str | None:
     return f"in the end other {', '.join(changed)}" if changed else None
 
 
-def _end(arguments, place, random_, number: int, seconds: float, phase: str | None) -> int:
-    """Goes on with a run until it is ended; the exit code."""
+def _end(
+    arguments, place, random_, number: int, seconds: float, phase: str | None
+) -> tuple[int, str]:
+    """Goes on with a run until it is ended; the exit code, and the last line that it said."""
     if phase:
         operations, begins = PHASES[phase]
-        return Process(arguments, place, kill_at=(random_.randrange(operations), begins)).end()
-    process = Process(arguments, place)
-    # Of a whole run the first half is its start, which each process has.
-    process.wait_for(random_.uniform(0.05, 0.7) * seconds)
-    process.signal(number)
-    return process.end()
+        process = Process(arguments, place, kill_at=(random_.randrange(operations), begins))
+    else:
+        process = Process(arguments, place)
+        # Of a whole run the first half is its start, which each process has.
+        process.wait_for(random_.uniform(0.05, 0.7) * seconds)
+        process.signal(number)
+    code = process.end()
+    return code, process.log.read_text().strip().rpartition("\n")[2]
 
 
 def arguments_of(run: pathlib.Path, family: str) -> list[str]:
