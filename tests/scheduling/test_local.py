@@ -110,7 +110,7 @@ def test_two_drivers_on_one_table_share_it(stub, driver_process, printed_states,
     assert len({pid for pids in done for pid in pids}) == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_workers_end_with_their_driver_and_another_goes_on(
     stub, driver_process, printed_states, calls, wait_until, number
 ):
