@@ -4,8 +4,10 @@ import gin
 import numpy as np
 import pytest
 
-import zoo.configurables  # noqa: F401  registers what configs name
+import zoo
+import zoo.configurables
 from zoo import config, hub
+from zoo.errors import SettingError
 from zoo.hub import download, package, places, registry, weights
 
 
@@ -66,6 +68,15 @@ def test_every_version_is_loaded(entry):
         assert codes.shape[0] == 2 and np.isfinite(codes).all()
     else:
         assert hasattr(loaded.model, "perturb")
+
+
+def test_a_config_that_is_read_no_more_is_refused_in_one_line():
+    old = zoo.load(places.REPOSITORY / "beta_vae" / "dsprites" / "1.0.0")
+    with pytest.raises(SettingError) as refused:
+        old.trainable()
+    line = str(refused.value)
+    assert "this package does not read (Configurable 'BetaVAE' doesn't have" in line
+    assert "\n" not in line and len(line) < 300
 
 
 def test_the_families_of_the_store_are_found():
