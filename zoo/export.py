@@ -1,10 +1,12 @@
 """Exports a run: as a SavedModel, or the rest of its training for a machine without TensorFlow.
 
 python -m zoo.export --run=DIR --out=DIR
+python -m zoo.export --half --run=DIR
 python -m zoo.export --loop --run_dir=DIR --out=DIR [--gin_file=FILE]
 """
 
 import argparse
+import json
 import pathlib
 from collections.abc import Sequence
 
@@ -14,17 +16,26 @@ from zoo import cli
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.export",
-        description="Export a run's newest checkpoint as a SavedModel, finished or not; or, with "
-        "--loop, what is left to train of it as a program that JAX runs without TensorFlow.",
+        description="Export a run's newest checkpoint as a SavedModel, finished or not; with "
+        "--half, its exported model anew with weights in half precision; or, with --loop, what is "
+        "left to train of it as a program that JAX runs without TensorFlow.",
     )
     parser.add_argument("--run", "--run_dir", dest="run", required=True, help="the folder of a run")
     parser.add_argument("--out", help="where (default: saved_model in that folder)")
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="round the weights of the exported model, which may be named itself by --run, to "
+        "float16, score it again, and write it if every score stays within 0.005",
+    )
     parser.add_argument("--loop", action="store_true", help="export the training, to a new --out")
     cli.add_gin(parser, "with --loop, for a run that is not begun: ")
     cli.add_trust(parser)
     options = parser.parse_args(argv)
     if options.loop and not options.out:
         parser.error("--loop needs --out, the folder to write")
+    if options.loop and options.half:
+        parser.error("--loop exports a training and --half a model: give one of them")
     if options.gin_bindings and not options.gin_file:
         parser.error("--gin_bindings needs a --gin_file")
     if options.gin_file and not options.loop:
@@ -41,6 +52,12 @@ def main(options: argparse.Namespace) -> None:
 
     if options.loop:
         _export_loop(options)
+        return
+    if options.half:
+        from zoo import loading
+
+        card, out = loading.halve(options.run, options.out)
+        print(f"scores: {json.dumps(card.get('scores'))}\nmodel: zoo.load({str(out)!r})")
         return
     from zoo.training import publishing
 
