@@ -22,6 +22,7 @@ COMMANDS = {
 }
 
 
+@cli.piped()
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs a command to the end of the process; without one, lists them."""
     name, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
