@@ -106,9 +106,14 @@ def _decoded(tab, latents, domain=0) -> dict[str, np.ndarray]:
 
 def _pixels(tab, selector: str) -> np.ndarray:
     """The first canvas of a selector, `[H, W, 3]` in 0..255."""
-    numbers = tab.locator(selector).first.evaluate(
-        "(c) => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
-    )
+    numbers = tab.locator(selector).first.evaluate("""(shown) => {
+      // Of a copy: the browser warns of canvases that are read often.
+      const copy = document.createElement("canvas");
+      [copy.width, copy.height] = [shown.width, shown.height];
+      const context = copy.getContext("2d");
+      context.drawImage(shown, 0, 0);
+      return Array.from(context.getImageData(0, 0, copy.width, copy.height).data);
+    }""")
     return np.reshape(numbers, (*SHAPE[:2], 4))[..., :3].astype(float)
 
 

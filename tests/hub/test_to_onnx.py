@@ -86,7 +86,16 @@ def test_a_file_that_differs_is_refused_and_not_written(curved, tmp_path, monkey
     assert not list(tmp_path.glob("*.onnx"))
 
 
-def test_bad_input_is_one_line(tmp_path, monkeypatch, fails):
+def test_without_an_endpoint_that_onnx_has_nothing_is_written(curved, tmp_path, monkeypatch, fails):
+    def refuse(*_):
+        raise ValueError("Unsupported ops: Rare")
+
+    monkeypatch.setattr(to_onnx, "_converted", refuse)
+    line = fails(command.main, "--format=onnx", f"--model={curved}", f"--out={tmp_path}")
+    assert "nothing of" in line and not list(tmp_path.glob("*.onnx"))
+
+
+def test_bad_input_is_one_line(exported, tmp_path, monkeypatch, fails):
     for arguments in (
         ["--model=x", f"--out={tmp_path}"],
         ["--model=x", "--format=onnx"],
@@ -95,5 +104,5 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, fails):
     ):
         assert "error: " in fails(command.main, *arguments)
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    line = fails(command.main, "--format=onnx", "--model=beta_vae/dsprites", f"--out={tmp_path}")
+    line = fails(command.main, "--format=onnx", f"--model={exported}", f"--out={tmp_path}")
     assert "tf2onnx" in line and "[onnx]" in line

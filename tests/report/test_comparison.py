@@ -58,7 +58,7 @@ def test_runs_stand_side_by_side(runs, tmp_path, capsys):
     assert "train.steps" not in text
     assert 'href="../runs/b/report/index.html"' in page
     # One chart for both, with their names.
-    assert page.count(">Loss<") == 1 and page.count("<img ") == 2
+    assert page.count('aria-label="Loss"') == 1 and page.count("<img ") == 2
 
 
 def test_of_three_runs_the_spread_is_shown(runs, tmp_path):

@@ -40,23 +40,33 @@ def write(model: Pretrained, folder: pathlib.Path) -> list[pathlib.Path]:
         folder: made if absent.
 
     Returns:
-        The files.
+        The files. An endpoint with an operation that ONNX lacks has none; a warning says so.
 
     Raises:
-        OnnxError: the extra `onnx` is not installed, or a file does not compute what TensorFlow
-            does.
+        OnnxError: the extra `onnx` is not installed, a file does not compute what TensorFlow does,
+            or there is no file at all.
     """
     converter, runtime = _libraries()
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name in ENDPOINTS:
-        if hasattr(model.model, name):
-            content = _converted(getattr(model.model, name), name, converter)
-            _check(content, getattr(model.model, name), name, runtime)
-            paths.append(folder / f"{name}.onnx")
-            with atomic(paths[-1]) as temporary:
-                temporary.write_bytes(content)
-            logging.info("%s: %.1f MB", paths[-1], len(content) / 1e6)
+        function = getattr(model.model, name, None)
+        if function is None:
+            continue
+        try:
+            content = _converted(function, name, converter)
+            session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the libraries' own, of many kinds
+            why = " ".join(str(error).split())
+            logging.warning("no %s.onnx, as ONNX lacks an operation of it: %s", name, why)
+            continue
+        _check(session, function, name)
+        paths.append(folder / f"{name}.onnx")
+        with atomic(paths[-1]) as temporary:
+            temporary.write_bytes(content)
+        logging.info("%s: %.1f MB", paths[-1], len(content) / 1e6)
+    if not paths:
+        raise OnnxError(f"nothing of {model.path} could be written as ONNX; use the SavedModel")
     shutil.copyfile(model.path / package.CARD, folder / package.CARD)
     return paths
 
@@ -78,7 +88,10 @@ def _converted(function: Callable, name: str, converter: ModuleType) -> bytes:
     specs, _ = function.concrete_functions[0].structured_input_signature
     called = tf.function(lambda *tensors: function(*tensors), input_signature=specs)
     proto, _ = converter.convert.from_function(
-        called, input_signature=specs, opset=_OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
+        called,
+        input_signature=specs,
+        opset=_OPSET,
+        custom_op_handlers={"Erfc": (_erfc, []), "BroadcastArgs": (_broadcast_args, [])},
     )
     # Outputs come in the order of `tf.nest.flatten`.
     outputs = function.concrete_functions[0].structured_outputs
@@ -97,6 +110,20 @@ def _erfc(graph, node, name: str, arguments: list) -> None:
     graph.make_node("Sub", inputs, name=name, outputs=node.output, shapes=shapes, dtypes=kinds)
 
 
+def _broadcast_args(graph, node, name: str, arguments: list) -> None:
+    """The shape to which two shapes broadcast, which distributions of TFP ask for."""
+    del arguments
+    shapes, kinds = node.output_shapes, node.output_dtypes
+    graph.remove_node(node.name)
+    to_int64 = {"to": 7}  # onnx.TensorProto.INT64
+    one, other = (graph.make_node("Cast", [i], attr=to_int64).output[0] for i in node.input)
+    zeros = graph.make_node("ConstantOfShape", [one]).output[0]
+    full = graph.make_node("Expand", [zeros, other]).output[0]
+    shape = graph.make_node("Shape", [full]).output
+    options = {"name": name, "outputs": node.output, "shapes": shapes, "dtypes": kinds}
+    graph.make_node("Cast", shape, attr={"to": kinds[0]}, **options)
+
+
 def _rename(graph, names: list[str]) -> None:
     """Gives the outputs of a graph names, and the batch one."""
     known = dict(zip([output.name for output in graph.output], names, strict=True))
@@ -109,8 +136,7 @@ def _rename(graph, names: list[str]) -> None:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
-def _check(content: bytes, function: Callable, name: str, runtime: ModuleType) -> None:
-    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+def _check(session, function: Callable, name: str) -> None:
     rng, given = np.random.default_rng(0), {}
     for each in session.get_inputs():
         shape = (_EXAMPLES, *each.shape[1:])

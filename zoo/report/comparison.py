@@ -51,7 +51,7 @@ def write(run_dirs: Sequence[str | os.PathLike], out: str | os.PathLike) -> path
             for table in (_facts(summaries), _settings(configs), _scores(scores))
             if table is not None
         ],
-        charts_by_title={"Training": list(charts.compared(metrics).values())},
+        charts_by_title={"Curves": list(charts.compared(metrics).values())},
         figures=_pictures(found),
         links={
             f"Report of {name}": os.path.relpath(report, out.parent)
