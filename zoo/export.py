@@ -68,7 +68,7 @@ def main(options: argparse.Namespace) -> None:
     if options.half:
         from zoo import loading
 
-        card, out = loading.halve(options.run, options.out)
+        card, out = loading.halve(options.run, options.out, options.trust)
         print(f"scores: {json.dumps(card.get('scores'))}\nmodel: zoo.load({str(out)!r})")
         return
     if options.format == "onnx":

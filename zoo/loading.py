@@ -1,11 +1,10 @@
 """Trained models, loaded: what `zoo.load` returns."""
 
-import contextlib
 import functools
 import math
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gin
@@ -46,32 +45,23 @@ class Trained(Pretrained):
         cli.import_tensorflow()
         import keras
 
+        import zoo.configurables  # noqa: F401  registers what the config names
         from zoo.hub import weights
 
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float32")
         try:
-            with self.configured():
+            with config.read(self.card["config"]):
                 make = gin.query_parameter("train.model").scoped_configurable_fn
                 model = make(self.image_shape)
+        except gin_files.ConfigError as error:
+            raise SettingError(
+                f"{self!r} computes, but cannot be trained further here: {error}"
+            ) from None
         finally:
             keras.config.set_dtype_policy(before)
         weights.assign(model, self.path)
         return model
-
-    @contextlib.contextmanager
-    def configured(self) -> Iterator[None]:
-        """Within, gin is bound to what the card's config says."""
-        import zoo.configurables  # noqa: F401  registers what the config names
-
-        try:
-            with config.read(self.card["config"]):
-                yield
-        except gin_files.ConfigError as error:
-            raise SettingError(
-                f"{self!r} is made by a config that this package does not read ({error}); it "
-                "computes, and a newer version of the model may be trained further"
-            ) from None
 
 
 def load(
@@ -82,7 +72,7 @@ def load(
 
 
 def halve(
-    path: str | os.PathLike, out: str | os.PathLike | None = None
+    path: str | os.PathLike, out: str | os.PathLike | None = None, trust: bool = False
 ) -> tuple[Mapping[str, Any], pathlib.Path]:
     """Exports a trained model anew with its weights in half precision, and scores it again.
 
@@ -92,6 +82,7 @@ def halve(
     Args:
         path: of a run, or of an exported model.
         out: the folder to write; by default that of the exported model, which is replaced.
+        trust: whether its config may import modules, as `zoo.config.parse` takes it.
 
     Returns:
         The card as written, and the folder.
@@ -102,14 +93,16 @@ def halve(
     if not pathlib.Path(path).is_dir():
         raise SettingError(f"there is no folder {path}: name a run's, or an exported model's")
     trained = load(pathlib.Path(path))
-    model, card = trained.trainable(), dict(trained.card)
+    import zoo.configurables  # noqa: F401  registers what the config names
     from zoo import data, evaluation, scoring
     from zoo.hub import export, weights
     from zoo.training.settings import Settings
 
+    written = trained.path / "config.gin"
+    config.parse([str(written)], trust=trust)
+    settings = config.made(Settings)
+    model, card = trained.trainable(), dict(trained.card)
     names = ",".join(card.get("scores") or ())
-    with trained.configured():
-        settings = config.made(Settings)
     how = {"seed": settings.seed, "options": settings.score_options}
 
     def scores() -> dict[str, float]:
@@ -126,7 +119,6 @@ def halve(
                 f"{path}: {name} is {now:.4f} with weights in half precision and {value:.4f} "
                 "without; nothing was written, publish the model as it is"
             )
-    text = (trained.path / "config.gin").read_text()
     target = pathlib.Path(out or trained.path)
     made_of = functools.partial(export.Exported, half=True)
-    return export.export(model, target, text, card, made_of), target
+    return export.export(model, target, written.read_text(), card, made_of), target

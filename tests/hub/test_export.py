@@ -135,3 +135,11 @@ def test_half_precision_takes_half_the_space_and_rounds_the_weights_once(model, 
     np.testing.assert_allclose(loaded.encode(images), codes, atol=1e-6)
     np.testing.assert_allclose(loaded.decode(codes), other.decode(codes), atol=1e-6)
     assert np.abs(loaded.encode(images) - model.encode(images)).max() > 1e-5
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path):
+    large = _vae()
+    large.weights[0].assign(large.weights[0] + 1e6)
+    with pytest.raises(package.PackageError, match="beyond 65504, the largest number of float16"):
+        export(large, tmp_path / "half", "", CARD, functools.partial(Exported, half=True))
+    assert not [*tmp_path.iterdir()]

@@ -75,7 +75,7 @@ def test_a_config_that_is_read_no_more_is_refused_in_one_line():
     with pytest.raises(SettingError) as refused:
         old.trainable()
     line = str(refused.value)
-    assert "this package does not read (Configurable 'BetaVAE' doesn't have" in line
+    assert "cannot be trained further here: Configurable 'BetaVAE' doesn't have" in line
     assert "\n" not in line and len(line) < 300
 
 

@@ -39,8 +39,9 @@ def assign(model: keras.Model, folder: str | os.PathLike) -> None:
                 found[id(child)] = keys[0] if keys else ""
                 walk(child, kept[name])
 
-    (root,) = (child.node_id for child in nodes[0].children if child.local_name == "model")
-    walk(model, root)
+    for child in nodes[0].children:
+        if child.local_name == "model":
+            walk(model, child.node_id)
     for variable in model.weights:
         kept = shapes.get(found.get(id(variable)))
         if kept is None or tuple(kept) != tuple(variable.shape):
@@ -53,7 +54,11 @@ def assign(model: keras.Model, folder: str | os.PathLike) -> None:
 
 
 def round_to_half(model: keras.Model) -> None:
-    """Rounds the weights of a model to values that float16 holds, as an export of half does."""
+    """Rounds the weights of a model to values that float16 holds, as an export of half does.
+
+    Raises:
+        PackageError: one is too large.
+    """
     for variable in model.weights:
         variable.assign(_half(variable.numpy()))
 
@@ -84,4 +89,9 @@ def halved(model: keras.Model) -> tuple[tf.Module, list[tuple[keras.Variable, tf
 
 
 def _half(value: np.ndarray) -> np.ndarray:
-    return value.astype(np.float16) if np.issubdtype(value.dtype, np.floating) else value
+    if not np.issubdtype(value.dtype, np.floating):
+        return value
+    limit = np.finfo(np.float16).max
+    if not (np.abs(value) <= limit).all():
+        raise package.PackageError(f"weights are beyond {limit:g}, the largest number of float16")
+    return value.astype(np.float16)
