@@ -13,6 +13,8 @@ from zoo.hub import registry
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "zoo/explorer"
+# More than by default: pages of the site are loaded when they are scrolled to.
+MEGABYTES = 8
 
 
 def explorers(folder: pathlib.Path = ROOT / "build/explorers") -> dict[str, pathlib.Path]:
@@ -31,7 +33,7 @@ def explorers(folder: pathlib.Path = ROOT / "build/explorers") -> dict[str, path
 
 def _make(name: str, path: pathlib.Path) -> bool:
     """Whether the model has an explorer; says why it has none."""
-    arguments = [name, f"--out={path}", "--verbosity=-2"]
+    arguments = [name, f"--out={path}", f"--megabytes={MEGABYTES}", "--verbosity=-2"]
     done = subprocess.run(
         [sys.executable, "-m", "zoo.explore", *arguments], cwd=ROOT, capture_output=True, text=True
     )

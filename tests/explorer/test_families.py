@@ -171,6 +171,16 @@ class TestSlots:
             assert np.abs(_pixels(tab, ".strip canvas") - first).max() < 1.01
 
 
+def test_without_room_for_the_encoder_the_pictures_stay(slots):
+    model, _ = slots
+    whole = contents.of_model(model, 3.0)
+    pictures = len(whole["sheet"]["url"]) / 1e6
+    # All programs have room, but not beside the pictures.
+    made = contents.of_model(model, contents._size(whole) - pictures / 2)
+    assert set(whole["stored"]["programs"]) == {"decode", "encode"}
+    assert set(made["stored"]["programs"]) == {"decode"} and made["sheet"] == whole["sheet"]
+
+
 class TestDomains:
     def test_numbers_are_tensorflows(self, cg_gan, opened):
         model, file = cg_gan
