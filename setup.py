@@ -89,6 +89,7 @@ setup(
         "browser": ["playwright>=1.49"],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
         "hub": ["huggingface_hub>=1.0"],
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
         "portable": ["jax>=0.6.2"],
         "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],

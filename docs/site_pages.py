@@ -1,6 +1,6 @@
 """The pages of the site: from the registries, the docstrings, and the texts beside the code.
 
-`site()` returns all pages, pictures and the navigation. It needs neither MkDocs nor TensorFlow;
+`site()` returns all pages, their files and the navigation. It needs neither MkDocs nor TensorFlow;
 `site_hook.py` hands them to MkDocs. Nothing is copied by hand: a score, data set, model or paper
 that is added has its page with the next build.
 """
@@ -70,24 +70,32 @@ class Site:
 
     Attributes:
         pages: by their place, links ready for it.
-        pictures: place on the site -> file of the repository.
+        files: place on the site -> picture or explorer; files of the repository are relative to it.
         nav: as in `mkdocs.yml`.
     """
 
     pages: Mapping[str, str]
-    pictures: Mapping[str, str]
+    files: Mapping[str, str | pathlib.Path]
     nav: Sequence[Any]
 
 
-def site() -> Site:
-    """All pages; raises `site_links.DeadLinkError` where a text links to nothing."""
+def site(explorers: Mapping[str, pathlib.Path] | None = None) -> Site:
+    """All pages.
+
+    Args:
+        explorers: the page in which a pretrained model runs, by the name of the model.
+
+    Raises:
+        site_links.DeadLinkError: a text links to nothing.
+    """
+    explorers = explorers or {}
     parts = {
         "Guide": list(_guide()),
         "Papers": list(_papers()),
         "Data sets": list(_data_sets()),
         "Models": list(_models()),
         "Scores": list(_scores()),
-        "Hub": list(_hub()),
+        "Hub": list(_hub(explorers)),
         "Tutorials": list(_tutorials()),
         "Reference": [*_reference(), _commands(), *_gin_files()],
         "About": list(_about()),
@@ -105,7 +113,8 @@ def site() -> Site:
         made[page.place] = site_links.named(text, page.place, names)
     nav: list[Any] = [{"Start": "index.md"}, {"Questions": "questions.md"}]
     nav += [{part: [_entry(page) for page in pages]} for part, pages in parts.items() if pages]
-    return Site(made, pictures, nav)
+    embedded = {_explorer_place(name): path for name, path in explorers.items()}
+    return Site(made, {**pictures, **embedded}, nav)
 
 
 def _entry(page: Page) -> Any:
@@ -367,14 +376,14 @@ def _scores() -> Iterator[Page]:
 # Hub
 
 
-def _hub() -> Iterator[Page]:
+def _hub(explorers: Mapping[str, pathlib.Path]) -> Iterator[Page]:
     rows = []
     pages = []
     for name in registry.names():
         entry = registry.find(name)
         place = f"hub/{name.replace('/', '_')}.md"
         rows.append((f"[`{name}`](site:{place})", entry.description, entry.licence))
-        pages.append(Page(place, _card(name)))
+        pages.append(Page(place, _card(name, explorers.get(name))))
     text = "# Pretrained models\n\n" + _table(("name", "what", "licence"), rows)
     yield Page("hub/index.md", text)
     if (ROOT / "docs/hub.md").exists():
@@ -382,7 +391,28 @@ def _hub() -> Iterator[Page]:
     yield from pages
 
 
-def _card(name: str) -> str:
+def _explorer_place(name: str) -> str:
+    return f"explorers/{name.replace('/', '_')}.html"
+
+
+def _explorer(name: str, page: pathlib.Path) -> list[str]:
+    """The model itself on its page, and beside it for narrow screens."""
+    size = f"{page.stat().st_size / 1e6:.1f} MB"
+    # Pages are folders on the site.
+    address = f"../../{_explorer_place(name)}"
+    return [
+        "## Explorer",
+        "",
+        f'<a href="{address}">The explorer on a page of its own</a> ({size}, computes in your '
+        "browser), [how it works](docs/explorer.md).",
+        "",
+        f'<iframe class="explorer" src="{address}" title="Explorer of {name}" loading="lazy">'
+        "</iframe>",
+        "",
+    ]
+
+
+def _card(name: str, explorer: pathlib.Path | None) -> str:
     entry = registry.find(name)
     lines = [f"# {name}", "", f"{entry.description}.", ""]
     picture = f"docs/sheets/{name.replace('/', '_')}.png"
@@ -397,6 +427,8 @@ def _card(name: str) -> str:
         "Trained by": f"`{entry.facts.get('command', '')}`",
     }
     lines += [*(f"- **{key}:** {value}" for key, value in rows.items()), ""]
+    if explorer:
+        lines += _explorer(name, explorer)
     if entry.facts.get("scores"):
         scores = [(f"`{score}`", f"{value:.4g}") for score, value in entry.facts["scores"].items()]
         lines += ["## Scores", "", "Of this one run.", "", _table(("score", "value"), scores), ""]

@@ -37,6 +37,10 @@ def main(options):
     exec(compile(library, "/library.py", "exec"), {"log": standard.getLogger("library")})
     if options.end == "user":
         raise cli.UserError("mend this\\nat this place")
+    if options.end == "pages":
+        print("\\n".join(["a line"] * 100_000))
+    if options.end == "pipe":
+        raise BrokenPipeError(32, "another pipe")
     if options.end == "defect":
         raise ValueError("ours")
 
@@ -100,6 +104,39 @@ def test_an_error_of_the_user_is_one_line_and_a_traceback_where_asked(place):
 def test_a_defect_is_a_traceback(place):
     done = run(place, "zoo.talk", "--end=defect")
     assert done.returncode == 1 and done.stderr.endswith("ValueError: ours\n")
+
+
+def unread(root: pathlib.Path, *arguments: str) -> tuple[int, str]:
+    """Exit code and standard error of a program whose output nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    # Unbuffered, argparse itself passes over what it cannot write.
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": ""}
+    options = {"stdout": writer, "stderr": subprocess.PIPE, "env": environment, "cwd": root}
+    done = subprocess.run([sys.executable, "-m", *arguments], text=True, **options)
+    os.close(writer)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("zoo.talk", "--end=pages", "--verbosity=-2"),  # fails while it writes
+        ("zoo.talk", "--verbosity=-2"),  # fails when it ends
+        ("zoo.talk", "--help"),
+        ("zoo.hub", "list"),
+        ("zoo", "hub", "list"),
+        ("zoo",),
+    ],
+)
+def test_a_reader_that_leaves_ends_a_command_without_a_word(place, arguments):
+    root = ROOT if arguments[0] != "zoo.talk" else place
+    assert unread(root, *arguments) == (141, "")
+
+
+def test_another_pipe_that_breaks_is_a_defect(place):
+    done = run(place, "zoo.talk", "--end=pipe")
+    assert done.returncode == 1 and "BrokenPipeError" in done.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -155,7 +155,7 @@ def test_half_precision_takes_half_the_space_and_tells_the_scores_of_what_is_wri
     images = np.random.default_rng(0).integers(0, 2, (8, 16, 16, 1), np.uint8)
     exact, rounded = (zoo.load(path).encode(images) for path in (run, folder))
     assert 0 < np.abs(exact - rounded).max() < 1e-2
-    assert "give one of them" in fails(
+    assert "neither --format nor --half" in fails(
         export_command.main, "--half", "--loop", "--run=x", "--out=y"
     )
 

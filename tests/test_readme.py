@@ -23,6 +23,14 @@ ELSEWHERE = {
         ".ci/run",
         "zoo.evaluate --model=beta_vae/dsprites",
     ),
+    "python -m zoo.report runs/beta_vae runs/beta8 --out=runs/compared.html": (
+        ".ci/run",
+        "zoo.report ",
+    ),
+    "python -m zoo.export --format=onnx --model=beta_vae/dsprites --out=onnx": (
+        ".ci/run",
+        "zoo.export --format=onnx --model=beta_vae/dsprites",
+    ),
     "python -m zoo.evaluate --run=runs/beta_vae": (".ci/run", "zoo.evaluate --run="),
     "python -m zoo.evaluate --codes=codes.npz --out=scores.csv --html=scores.html": (
         "tests/test_evaluate_arrays.py",

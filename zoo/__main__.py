@@ -13,6 +13,7 @@ COMMANDS = {
     "evaluate": ("zoo.evaluate", "score a run, a pretrained model, or arrays of codes and factors"),
     "reproduce": ("zoo.reproduce", "rerun a table of a paper beside its numbers"),
     "sweep": ("zoo.sweep", "train every value of a setting with several seeds"),
+    "report": ("zoo.report.__main__", "write a page of several runs side by side"),
     "hub": ("zoo.hub.__main__", "find, download, verify and publish pretrained models"),
     "explore": ("zoo.explore", "write a page with a model's sliders, for a browser"),
     "preview": ("zoo.data.preview", "draw a contact sheet of a data set"),
@@ -22,6 +23,7 @@ COMMANDS = {
 }
 
 
+@cli.piped()
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs a command to the end of the process; without one, lists them."""
     name, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]

@@ -22,10 +22,12 @@ import functools
 import logging as standard_logging
 import os
 import pathlib
+import select
+import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 from absl.flags import argparse_flags
@@ -199,8 +201,9 @@ def run(main: Callable, argv: Sequence[str] | None = None) -> None:
     """Runs a command to the end of the process by `absl.app.run`.
 
     What a user can mend becomes one line and exit code 2; with `ZOO_TRACEBACK=1` its traceback is
-    printed too. SIGTERM, SIGHUP and SIGINT end it with 143, 129 and 130 (`zoo.stopping`).
-    Everything else is a defect of ours and stays a traceback.
+    printed too. SIGTERM, SIGHUP and SIGINT end it with 143, 129 and 130 (`zoo.stopping`), a reader
+    that leaves (`| head`) with 141 (`piped`). Everything else is a defect of ours and stays a
+    traceback.
 
     Args:
         main: what `command` made, or a function of the arguments.
@@ -219,7 +222,7 @@ def run(main: Callable, argv: Sequence[str] | None = None) -> None:
         execute(options)
 
     try:
-        with stopping.watched():
+        with stopping.watched(), piped():
             app.run(logged, argv=arguments, flags_parser=parsed)
     except UserError as error:
         # Gin appends where it was called from; the first line is ours.
@@ -235,6 +238,27 @@ def run(main: Callable, argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         sys.exit(130)
+
+
+@contextlib.contextmanager
+def piped() -> Iterator[None]:
+    """Within, a reader of standard output that leaves ends the process with 141, as SIGPIPE would.
+
+    Other pipes that break are errors as ever.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        if not any(events & select.POLLERR for _, events in poll.poll(0)):
+            raise
+        # The interpreter flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def _fail(message: str) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import numpy as np
+import pages
 import pytest
 
 from zoo.explorer import lowering, page, program
@@ -37,6 +38,13 @@ def tab(browser):
     opened.set_content(f"<script>{engine}; const kernels = bytesOf('{kernels}');</script>")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a file in the browser: `visit(file, width, height)`, as `pages.visits` describes."""
+    with pages.visits(browser) as visit:
+        yield visit
 
 
 _RUN = """async ([stored, numbers, inputs]) => {

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pages import code, settle
 from PIL import Image
 
 import zoo
@@ -31,42 +32,16 @@ def file(described, tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser, file):
-    """Opens the page at a width; whatever goes wrong in it fails the test."""
-    contexts, wrong = [], []
+def opened(visit, file):
+    """Opens the page at a width, ready to be used."""
 
-    def open_(width=1280, height=900, **options):
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("console", lambda message: wrong.append(message.text))
-        tab.on(
-            "request",
-            lambda r: r.url.startswith(("file:", "data:", "blob:")) or wrong.append(r.url),
-        )
-        tab.goto(file.as_uri())
+    def open_(*size, **options):
+        tab = visit(file, *size, **options)
         tab.evaluate("explorer.ready")
-        _settle(tab)
+        settle(tab)
         return tab
 
-    yield open_
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-def _settle(tab, frames=3):
-    """Lets some frames pass."""
-    tab.evaluate(
-        "n => new Promise((done) => {"
-        " const next = () => (n-- ? requestAnimationFrame(next) : done()); next(); })",
-        frames,
-    )
-
-
-def _code(tab, panel=0):
-    return np.array(tab.evaluate(f"Array.from(explorer.panels[{panel}].code)"), np.float32)
+    return open_
 
 
 def test_numbers_are_tensorflows(opened, model):
@@ -96,9 +71,10 @@ def test_the_change_shown_is_the_jacobian(opened, model):
     codes = np.random.default_rng(1).normal(size=(9, 10)).astype(np.float32)
     jacobians = np.asarray(model.jacobian(codes))
     errors = []
-    for code, jacobian in zip(codes, jacobians, strict=True):
+    for latents, jacobian in zip(codes, jacobians, strict=True):
         got = tab.evaluate(
-            "([z, j]) => Array.from(explorer.panels[0].model.derivative(z, j))", [code.tolist(), 5]
+            "([z, j]) => Array.from(explorer.panels[0].model.derivative(z, j))",
+            [latents.tolist(), 5],
         )
         error = np.reshape(got, (64, 64, 1)) - jacobian[..., 5]
         errors.append(np.linalg.norm(error) / np.linalg.norm(jacobian[..., 5]))
@@ -118,11 +94,11 @@ def test_sliders_and_the_plane_move_by_keyboard_and_pointer(opened):
     first = tab.locator(".panel").first
     slider = first.locator(".latent input").first
     number = int(slider.get_attribute("aria-label")[1:])
-    before = _code(tab)
+    before = code(tab)
     slider.focus()
     tab.keyboard.press("ArrowRight")
-    _settle(tab)
-    after = _code(tab)
+    settle(tab)
+    after = code(tab)
     assert after[number] > before[number] and (np.delete(after - before, number) == 0).all()
 
     plane = first.locator(".plane")
@@ -130,8 +106,8 @@ def test_sliders_and_the_plane_move_by_keyboard_and_pointer(opened):
     plane.focus()
     tab.keyboard.press("ArrowUp")
     tab.keyboard.press("ArrowLeft")
-    _settle(tab)
-    moved = _code(tab) - after
+    settle(tab)
+    moved = code(tab) - after
     assert moved[up] > 0 > moved[right] and np.count_nonzero(moved) == 2
     box = plane.bounding_box()
     tab.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.1 * box["height"])
@@ -147,18 +123,18 @@ def test_factors_lead_to_the_codes_of_their_images(opened, model):
     slider.focus()
     for _ in range(2):
         tab.keyboard.press("ArrowLeft")
-    _settle(tab, 6)
+    settle(tab, 6)
     assert tab.locator("#factors .followed span").inner_text() == "x position"
     factors = tab.evaluate("explorer.panels[0].model.factors")
     levels = tab.evaluate("explorer.levels")
     places = [f["places"][level] for f, level in zip(factors, levels, strict=True)]
     dataset = zoo.data.load("zoo_dsprites/rendered")
     image = dataset.images[dataset.space.index(places)][None]
-    np.testing.assert_allclose(_code(tab), np.asarray(model.encode(image))[0], atol=1e-3)
+    np.testing.assert_allclose(code(tab), np.asarray(model.encode(image))[0], atol=1e-3)
     # Both models encode the picture, and a line beside each latent says where the factor leads.
-    np.testing.assert_array_equal(_code(tab, 0), _code(tab, 1))
+    np.testing.assert_array_equal(code(tab, 0), code(tab, 1))
     codes = tab.evaluate("explorer.panels[0].trace.codes.map((code) => Array.from(code))")
-    np.testing.assert_allclose(codes[levels[3]], _code(tab), atol=1e-6)
+    np.testing.assert_allclose(codes[levels[3]], code(tab), atol=1e-6)
 
 
 def test_a_picture_of_ones_own_is_encoded(opened, model, tmp_path):
@@ -169,11 +145,11 @@ def test_a_picture_of_ones_own_is_encoded(opened, model, tmp_path):
     tab.set_input_files("#file", tmp_path / "own.png")
     tab.locator("#origin", has_text="own.png").wait_for()
     expected = np.asarray(model.encode(image / np.float32(255)))[0]
-    np.testing.assert_allclose(_code(tab), expected, atol=2e-3)
+    np.testing.assert_allclose(code(tab), expected, atol=2e-3)
     (tmp_path / "words.txt").write_text("no picture")
     tab.set_input_files("#file", tmp_path / "words.txt")
     tab.locator("#message", has_text="words.txt is no picture").wait_for()
-    np.testing.assert_allclose(_code(tab), expected, atol=2e-3)
+    np.testing.assert_allclose(code(tab), expected, atol=2e-3)
 
 
 def test_one_model_or_two_and_either_theme(opened):
@@ -198,24 +174,22 @@ def test_a_phone_shows_it_whole(opened):
         ".filter((e) => e.offsetParent).map((e) => e.getBoundingClientRect().height)"
     )
     assert min(heights) >= 24
-    before = _code(tab)
+    before = code(tab)
     box = tab.locator(".plane").first.bounding_box()
     tab.touchscreen.tap(box["x"] + 20, box["y"] + 20)
-    assert (_code(tab) != before).any()
+    assert (code(tab) != before).any()
 
 
 def test_keys_set_all_latents(opened):
     tab = opened()
-    before = _code(tab)
+    before = code(tab)
     tab.keyboard.press("r")
-    assert (_code(tab) != before).all()
+    assert (code(tab) != before).all()
     tab.keyboard.press("0")
     middle = tab.evaluate("explorer.panels[0].model.latents.map((l) => [l.index, l.mean])")
-    np.testing.assert_allclose(
-        _code(tab)[[j for j, _ in middle]], [m for _, m in middle], atol=1e-6
-    )
+    np.testing.assert_allclose(code(tab)[[j for j, _ in middle]], [m for _, m in middle], atol=1e-6)
     tab.keyboard.press("h")
-    _settle(tab)
+    settle(tab)
     assert "per unit" in tab.locator(".note").first.inner_text()
 
 

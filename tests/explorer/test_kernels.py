@@ -77,7 +77,10 @@ def _elementwise(x):
         "small_tanh": tf.tanh(x * 0.01),
         "softplus": tf.nn.softplus(5 * x),
         "gelu": tf.nn.gelu(x),
-        "erf": tf.math.erf(x),
+        "far_gelu": tf.nn.gelu(9 * x),
+        "gelu_apart": tf.nn.gelu(x) + tf.math.erfc(-x * np.float32(np.sqrt(0.5))),
+        "erf": tf.math.erf(2 * x),
+        "erfc": tf.math.erfc(2 * x),
         "relu": tf.nn.relu(x),
         "relu6": tf.nn.relu6(4 * x),
         "leaky": tf.nn.leaky_relu(x, 0.3),
@@ -91,6 +94,8 @@ def _elementwise(x):
         "softmax": tf.nn.softmax(4 * x),
         "log_softmax": tf.nn.log_softmax(x),
         "column": x - tf.reduce_mean(x, 1, keepdims=True),
+        "log_sum_exp": tf.reduce_logsumexp(x, 1),
+        "finite": tf.where(tf.math.is_finite(tf.math.log(tf.nn.relu(x))), x, -2.0),
         "row": (x / (1 + x[0] ** 2)) * x[:, :1],
     }
 

@@ -55,6 +55,16 @@ def test_equal_calls_are_made_once():
     assert [step[0] for step in made["steps"]].count("unary") == 3
 
 
+def test_gelu_is_one_call():
+    made, _ = _program(lambda x: {"y": tf.nn.gelu(x), "z": 0.5 * tf.math.erfc(-x)}, 1, 5)
+    assert [step[0] for step in made["steps"]] == ["unary", "unary", "unary", "binary"]
+
+
+def test_a_step_that_nothing_takes_is_left_out():
+    made, _ = _program(lambda x: {"y": tf.unstack(tf.exp(x), axis=1)[2]}, 1, 5)
+    assert [step[0] for step in made["steps"]] == ["unary", "copy"]
+
+
 def test_constants_are_rounded_to_sixteen_bits_a_column():
     rng = np.random.default_rng(0)
     # Columns of very different size: one scale for all would lose the small one.

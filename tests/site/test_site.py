@@ -56,7 +56,7 @@ def test_every_link_leads_to_a_page_or_picture(site):
                 continue
             path = posixpath.normpath(posixpath.join(posixpath.dirname(place), target))
             path = path.partition("#")[0]
-            assert path in site.pages or path in site.pictures, f"{place} links to {target}"
+            assert path in site.pages or path in site.files, f"{place} links to {target}"
 
 
 def test_a_page_has_the_facts_of_its_score(site):
@@ -75,6 +75,17 @@ def test_a_paper_has_our_results_its_figures_and_its_verdicts(site):
     for claim, verdict in claims:
         assert f"| {claim} | {verdict} |" in page
     assert "[`zoo.evaluation.dto`](../scores/dto.md)" in page
+
+
+def test_a_pretrained_model_has_its_explorer(tmp_path):
+    page = tmp_path / "made.html"
+    page.write_bytes(bytes(1_250_000))
+    site = site_pages.site({"beta_vae/dsprites": page})
+    place = "explorers/beta_vae_dsprites.html"
+    assert site.files[place] == page
+    text = site.pages["hub/beta_vae_dsprites.md"]
+    assert text.count(f'"../../{place}"') == 2 and "(1.2 MB, " in text
+    assert "iframe" not in site.pages["hub/perturbations_dsprites.md"]
 
 
 def test_commands_say_their_help(site):

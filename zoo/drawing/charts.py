@@ -13,6 +13,13 @@ from zoo.drawing.palette import LIGHT, SERIES
 from zoo.drawing.style import LETTER, TITLE_LETTER
 
 POINTS = 400
+# What is drawn of a training run, by the keys of its rows.
+_LOSSES = {
+    "loss": "Loss",
+    "reconstruction": "Reconstruction loss",
+    "kl": "KL divergence",
+    "interaction_share": "Interaction of slots, 1 where attention is uniform",
+}
 
 
 def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
@@ -29,14 +36,8 @@ def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
     Returns:
         SVG text by name, in the order above; what no row holds is left out.
     """
-    names = {
-        "loss": "Loss",
-        "reconstruction": "Reconstruction loss",
-        "kl": "KL divergence",
-        "interaction_share": "Interaction of slots, 1 where attention is uniform",
-    }
     charts = {}
-    for key, title in names.items():
+    for key, title in _LOSSES.items():
         steps, values = _series(metrics, key)
         if len(steps):
             charts[key] = style.svg(
@@ -47,6 +48,28 @@ def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
         charts["kl_per_latent"] = style.svg(
             "KL divergence of each latent", lambda axes: _latent_curves(axes, steps, values)
         )
+    return charts
+
+
+def compared(metrics: Mapping[str, Sequence[Mapping]]) -> dict[str, str]:
+    """The loss and its parts in the course of several training runs, a line a run.
+
+    Args:
+        metrics: the rows of each run, as `curves` takes them, by its name.
+
+    Returns:
+        SVG text by name; what no run holds is left out.
+    """
+    charts = {}
+    for key, title in _LOSSES.items():
+        found = {name: _series(rows, key) for name, rows in metrics.items()}
+        lines = {name: line for name, line in found.items() if len(line[0])}
+        if lines:
+            charts[key] = style.svg(
+                title,
+                lambda axes, lines=lines, log=key != "kl": _lines(axes, lines, log),
+                (360, 220 + 11 * (len(lines) + 1)),
+            )
     return charts
 
 
@@ -170,8 +193,7 @@ def scatter(
                       markeredgewidth=0, label=name)  # fmt: skip
         axes.set(xlabel=x_label, ylabel=y_label)
         if groups.tolist().count("") < len(groups):
-            axes.figure.legend(loc="outside lower center", ncols=2, frameon=False,
-                               labelcolor=LIGHT["ink"])  # fmt: skip
+            _name_below(axes)
 
     return style.svg(title, draw, (360, 300))
 
@@ -231,6 +253,23 @@ def _series(metrics: Sequence[Mapping], key: str) -> tuple[np.ndarray, np.ndarra
     steps = np.stack([steps[part].mean(axis=0) for part in parts])
     values = np.stack([values[part].mean(axis=0) for part in parts])
     return steps, np.where(np.isfinite(values), values, np.nan)
+
+
+def _lines(axes: Axes, lines: Mapping[str, tuple[np.ndarray, np.ndarray]], log: bool) -> None:
+    for k, (name, (steps, values)) in enumerate(lines.items()):
+        marker = "o" if len(steps) == 1 else ""
+        axes.plot(steps, values, marker=marker, color=SERIES[k % len(SERIES)], label=name)
+    every = np.concatenate([values for _, values in lines.values()])
+    if log and np.nanmin(every) > 0 and np.nanmax(every) > 5 * np.nanmin(every):
+        style.log_axis(axes, subs=(1, 2, 5))
+    style.step_axis(axes)
+    _name_below(axes)
+
+
+def _name_below(axes: Axes) -> None:
+    """A legend below the axes."""
+    axes.figure.legend(loc="outside lower center", ncols=2, frameon=False,
+                       labelcolor=LIGHT["ink"])  # fmt: skip
 
 
 def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, log: bool) -> None:

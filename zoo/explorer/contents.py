@@ -62,7 +62,8 @@ def of_model(model: Pretrained, megabytes: float) -> dict[str, Any]:
         images, space, source = _images(model)
         made |= {"source": source, **_sheet(images, space)}
         made |= _latents(model, images[:: max(1, len(images) // _CODES)][:_CODES])
-        made |= _encoded(model, programs, constants, name, megabytes)
+        room = megabytes - len(made["sheet"]["url"]) / 1e6
+        made |= _encoded(model, programs, constants, name, room)
     made |= _packed(programs, constants)
     _require(_size(made), megabytes, name)
     return made
@@ -108,7 +109,7 @@ def _latent_shape(model: Pretrained) -> tuple[int, ...]:
 
 
 def _encoded(model, programs, constants, name, megabytes) -> dict:
-    """Adds the encoder, unless it cannot run in the page or makes it too large."""
+    """Adds the encoder, unless it cannot run in the page or takes programs beyond the megabytes."""
     loaded = model.model
 
     def encode(images):
@@ -126,8 +127,9 @@ def _encoded(model, programs, constants, name, megabytes) -> dict:
     if size > megabytes:
         del programs["encode"]
         logging.warning(
-            "%s: the page has no encoder, which would make it %.1f MB; --megabytes=%d allows it",
-            *(name, size, math.ceil(size + _IMAGE_BYTES / 1e6)),
+            "%s: the page has no encoder, with which it would be %.1f MB too large; --megabytes "
+            "allows more",
+            *(name, size - megabytes),
         )
         return {"encoder": "its encoder is too large for a page"}
     return {}

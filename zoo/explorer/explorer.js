@@ -277,7 +277,9 @@ class Explorer {
     for (const i of this.shown) {
       const panel = this.panels[i], changed = panel.dirty;
       if (changed) panel.refresh();
-      if (changed || panel.stale || panel.mapping) panel.refreshPlane(SLICE / this.shown.length);
+      // A slow model leaves the map for when its latents rest.
+      const slice = changed && panel.cost > SLICE ? 0 : SLICE / this.shown.length;
+      if (changed || panel.stale || panel.mapping) panel.refreshPlane(slice);
       if (changed) this.frames++;
     }
     requestAnimationFrame(() => this.frame());

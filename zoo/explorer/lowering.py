@@ -16,7 +16,7 @@ from zoo.explorer import tracing
 from zoo.explorer.program import Builder, Constants, Value, bits
 
 _UNARY = ("Neg Abs Square Sqrt Rsqrt Reciprocal Exp Log Log1p Sigmoid Tanh Softplus Erf Erfc Relu "
-          "LeakyRelu Elu Sign").split()  # fmt: skip
+          "LeakyRelu Elu Sign Gelu").split()  # fmt: skip
 _BINARY = ("AddV2 Sub Mul RealDiv Maximum Minimum SquaredDifference Pow Greater GreaterEqual "
            "Equal").split()  # fmt: skip
 _REDUCTIONS = "Sum Mean Max Min Prod".split()
@@ -306,6 +306,8 @@ def _binary(state: _Lowering, op: _Op) -> Value:
     names = {"BiasAdd": "AddV2", "Add": "AddV2", "Div": "RealDiv"}
     kind = names.get(op.operation.type, op.operation.type)
     left, right = op.inputs
+    if kind == "Mul" and (tensor := _gelu_of(state, op.operation)) is not None:
+        return state.unary("Gelu", state.value(tensor.name))
     if kind == "AddV2" and right.buffer < 0 and right.size == (left.shape or (0,))[-1]:
         bias = right.reshaped((right.size,))
         if left.shape == op.shape and state.alone(op.operation.inputs[0]):
@@ -314,6 +316,27 @@ def _binary(state: _Lowering, op: _Op) -> Value:
     if kind == "Pow" and right.buffer < 0 and (state.constants.array(right) == 2).all():
         return state.binary("Mul", left, left)
     return state.binary(kind, left, right)
+
+
+def _gelu_of(state: _Lowering, product: tf.Operation) -> tf.Tensor | None:
+    """The x of a product `0.5 x erfc(-x / sqrt(2))`, as TensorFlow writes GELU."""
+    for half, share in (product.inputs, list(product.inputs)[::-1]):
+        x, scaled = _scaled(state, half.op, 0.5), None
+        if x is not None and share.op.type == "Erfc":
+            scaled = _scaled(state, share.op.inputs[0].op, math.sqrt(0.5))
+        if scaled is not None and scaled.op.type == "Neg" and scaled.op.inputs[0].name == x.name:
+            return x
+    return None
+
+
+def _scaled(state: _Lowering, product: tf.Operation, factor: float) -> tf.Tensor | None:
+    """What a product multiplies by a number."""
+    if product.type == "Mul":
+        for constant, other in (product.inputs, list(product.inputs)[::-1]):
+            value = state.graph.folded.get(constant.name)
+            if value is not None and value.size == 1 and math.isclose(value, factor, rel_tol=1e-6):
+                return other
+    return None
 
 
 @lowers("AddN")
@@ -337,6 +360,12 @@ def _select(state: _Lowering, op: _Op) -> Value:
 def _less(state: _Lowering, op: _Op) -> Value:
     kind = {"Less": "Greater", "LessEqual": "GreaterEqual"}[op.operation.type]
     return state.binary(kind, *op.inputs[::-1])
+
+
+@lowers("IsFinite")
+def _is_finite(state: _Lowering, op: _Op) -> Value:
+    (value,) = op.inputs
+    return state.binary("Equal", state.binary("Sub", value, value), state.scalar(0))
 
 
 @lowers("OneHot")

@@ -117,7 +117,7 @@ class Panel {
     for (let k = 0; k < count; k++) {
       const canvas = element("canvas");
       const button = element("button", { type: "button", onclick: () => this.pick(k) },
-        canvas, model.slots ? `slot ${k + 1}` : `domain ${k}`);
+        canvas, ...(model.slots ? [element("span", { className: "colour" }), `slot ${k + 1}`] : [`domain ${k}`]));
       if (model.slots) button.style.setProperty("--slot", `var(--${slotColour(k)})`);
       this.cells.push({ button, canvas });
       strip.append(button);
@@ -286,8 +286,9 @@ class Panel {
   // Shows the code as it is now.
   refresh() {
     this.dirty = false;
-    const { model } = this, made = model.decode(this.code, this.domain);
-    this.last = made;
+    const { model } = this, start = performance.now(), made = model.decode(this.code, this.domain);
+    // How long an image takes, in milliseconds.
+    this.cost = performance.now() - start;
     this.note.textContent = "";
     if (this.view === "change") {
       const latent = this.at(this.chosen);

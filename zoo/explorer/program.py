@@ -156,9 +156,12 @@ class Builder:
     def planned(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> dict:
         """The program as the page takes it; constants keep the numbers they have here.
 
+        Steps whose results nothing takes are left out.
+
         Steps of constants alone are marked: they run once. Their results stay; the other tensors
         share memory where they are not needed at the same time.
         """
+        self._drop_unused({value.buffer for value in outputs.values()})
         once = self._once({value.buffer for value in inputs.values()})
         first = {value.buffer: -1 for value in inputs.values()}
         last = {value.buffer: len(self.steps) for value in (*outputs.values(), *inputs.values())}
@@ -195,6 +198,14 @@ class Builder:
                 for step in self.steps
             ],
         }
+
+    def _drop_unused(self, wanted: set[int]) -> None:
+        kept = []
+        for step in reversed(self.steps):
+            if step.out in wanted:
+                wanted = wanted.union(step.inputs)
+                kept.append(step)
+        self.steps = kept[::-1]
 
     def _once(self, inputs: set[int]) -> set[int]:
         """The buffers that depend on no input."""

@@ -30,7 +30,7 @@ class Exported(tf.Module):
             if function := endpoint.of(model):
                 specs = [_spec(name, model) for name in endpoint.arguments]
                 taken = _with_weights(function, kept) if half else function
-                setattr(self, endpoint.name, tf.function(taken, specs))
+                setattr(self, endpoint.name, tf.function(taken, specs, autograph=False))
 
 
 def _spec(argument: str, model: Encoder | Generator) -> tf.TensorSpec:

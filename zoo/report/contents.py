@@ -95,13 +95,13 @@ def facts(summary: Mapping) -> list[tuple[str, str]]:
 def key_figures(summary: Mapping, metrics: Sequence, scores: Mapping) -> list[tuple[str, str, str]]:
     """Key figures: label, number, unit."""
     last = {key: value for row in metrics for key, value in row.items() if value is not None}
-    rates = [r["images_per_s"] for r in metrics if _is_number(r.get("images_per_s"))]
+    rates = [r["images_per_s"] for r in metrics if is_number(r.get("images_per_s"))]
     rate = summary.get("images_per_s") or (float(np.median(rates)) if rates else None)
     seconds = (summary.get("timings") or {}).get("train_s", last.get("time_s"))
     latents = np.size(last.get("kl_per_latent", ()))
     # A count, but logged as a float.
     active = last.get("active_latents")
-    active = round(active) if _is_number(active) and math.isfinite(active) else None
+    active = round(active) if is_number(active) and math.isfinite(active) else None
     tiles = [
         ("MIG", scores.get("mig", {}).get("score"), ""),
         ("Reconstruction", last.get("reconstruction"), "nats" if "kl" in last else ""),
@@ -109,8 +109,8 @@ def key_figures(summary: Mapping, metrics: Sequence, scores: Mapping) -> list[tu
         ("Active latents", active, f"of {latents}" if latents else ""),
         ("Training speed", rate, "images/s"),
     ]
-    shown = [(label, _number(value), unit) for label, value, unit in tiles if _is_number(value)]
-    if _is_number(seconds):
+    shown = [(label, number(value), unit) for label, value, unit in tiles if is_number(value)]
+    if is_number(seconds):
         shown.append(("Training time", *_duration(seconds)))
     return shown
 
@@ -139,18 +139,29 @@ def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> li
 
 def score_columns(scores: Mapping[str, Mapping]) -> dict[str, str]:
     """What is known of some score beside its value: headings by the keys of its row."""
-    return {key: title for key, title in _BESIDE.items() if any(key in p for p in scores.values())}
+    return {
+        key: title
+        for key, title in _BESIDE.items()
+        if any(_beside(name, parts, key) is not None for name, parts in scores.items())
+    }
+
+
+def _beside(name: str, parts: Mapping, key: str):
+    """What a row says beside the value; the value by chance is also known of some scores."""
+    if key == "chance" and parts.get(key) is None and name in evaluation_facts.names():
+        return evaluation_facts.of(name).chance
+    return parts.get(key)
 
 
 def score_row(name: str, parts: Mapping, columns: Sequence[str] = ()) -> Score:
     """The headline number of a score, with the other numbers it came with."""
     value = parts.get("score")
     known = evaluation_facts.of(name) if name in evaluation_facts.names() else None
-    bounded = known and known.is_share and _is_number(value) and math.isfinite(value)
+    bounded = known and known.is_share and is_number(value) and math.isfinite(value)
     details = [
-        f"{_title(key).lower()} {_number(part)}"
+        f"{_title(key).lower()} {number(part)}"
         for key, part in parts.items()
-        if key not in ABOUT and _is_number(part)
+        if key not in ABOUT and is_number(part)
     ]
     # What the distances of features are by.
     details += [f"by the reader {parts['reader']}"] if parts.get("reader") else []
@@ -158,16 +169,16 @@ def score_row(name: str, parts: Mapping, columns: Sequence[str] = ()) -> Score:
         details = [f"not scored: {parts['reason']}"]
     elif parts.get("interval_reason"):
         details.append(parts["interval_reason"])
-    cells = [_cell(parts.get(column)) for column in columns]
+    cells = [_cell(_beside(name, parts, column)) for column in columns]
     share = min(1.0, max(0.0, value)) if bounded else None
-    return Score(_title(name), _number(value), cells, share, ", ".join(details))
+    return Score(_title(name), number(value), cells, share, ", ".join(details))
 
 
 def _cell(value) -> str:
     """A number, or the ends of an interval; empty where there is none."""
     if isinstance(value, list | tuple):
-        return " to ".join(map(_number, value))
-    return "" if value is None else _number(value)
+        return " to ".join(map(number, value))
+    return "" if value is None else number(value)
 
 
 def part_tables(scores: Mapping[str, Mapping], factors: list, latents: list) -> list[Detail]:
@@ -182,7 +193,7 @@ def part_tables(scores: Mapping[str, Mapping], factors: list, latents: list) -> 
             label = _title(name)
             if part != "per_factor":
                 label = f"{label}: {_title(part).lower()}"
-            numbers = [_number(v) for v in np.asarray(scores[name][part]).tolist()]
+            numbers = [number(v) for v in np.asarray(scores[name][part]).tolist()]
             table.rows.append((label, numbers))
     return [table for table in tables.values() if table.rows]
 
@@ -234,15 +245,15 @@ def _array(value) -> np.ndarray | None:
     return array if array.size and array.ndim else None
 
 
-def _is_number(value) -> bool:
+def is_number(value) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
-def _number(value) -> str:
+def number(value) -> str:
     """A number in few digits, thousands apart; a dash for what is no finite number."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if not _is_number(value) or not math.isfinite(value):
+    if not is_number(value) or not math.isfinite(value):
         return "–"
     if isinstance(value, int | np.integer) or abs(value) >= 1000:
         return f"{value:,.0f}"

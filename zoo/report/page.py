@@ -10,7 +10,7 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jinja2
 import numpy as np
@@ -29,6 +29,9 @@ from zoo.report import contents
 _NEIGHBOURS = 50
 # The page of `zoo.explore` beside a report.
 EXPLORER = "explorer.html"
+_EXPLORE = "Explore the model: sliders for its latents, your own pictures"
+# What a figure is given as: a PNG file, pixels, or SVG text.
+Figure: TypeAlias = bytes | np.ndarray | str
 CAPTIONS = {
     "reconstructions": "Images above what the model makes of them.",
     "traversals": "One code with each latent varied in turn, the most informative latent first.",
@@ -41,12 +44,19 @@ CAPTIONS = {
 
 
 class Picture(NamedTuple):
-    """One figure of the page: a heading, a caption, the markup, and its natural width."""
+    """One figure of the page: a caption, the markup, and its natural width."""
 
-    title: str
     caption: str
     markup: Markup
     width: int
+
+
+class Section(NamedTuple):
+    """Figures below one heading: the heading, what all of them are, and the figures."""
+
+    title: str
+    caption: str
+    pictures: Sequence[Picture]
 
 
 class Table(NamedTuple):
@@ -66,11 +76,11 @@ def write(
     config: str = "",
     metrics: Sequence[Mapping] = (),
     scores: Mapping[str, Mapping | float] | None = None,
-    figures: Mapping[str, bytes | np.ndarray | str] | None = None,
+    figures: Mapping[str, Figure | Mapping[str, Figure]] | None = None,
     load: str | None = None,
-    explorer: str | None = None,
+    links: Mapping[str, str] | None = None,
     name: str = "index.html",
-    table: Table | None = None,
+    tables: Sequence[Table] = (),
     charts_by_title: Mapping[str, Sequence[str]] | None = None,
 ) -> pathlib.Path:
     """Writes `folder/index.html`, a self-contained page. What is empty or missing is left out.
@@ -85,12 +95,13 @@ def write(
         scores: by name what an evaluation function returns, `score` and its parts; or a row of
             `zoo.evaluation.evaluate`, or a number.
         figures: pictures by name in their order: PNG files, `[H, W, 3]` uint8 arrays, or the SVG
-            text of `zoo.drawing.charts`, which is trusted.
-        load: the path of the run as a user would type it; names it in the code that loads it.
-        explorer: the page beside this one in which the model runs.
+            text of `zoo.drawing.charts`, which is trusted; or several of these by caption, which
+            stand side by side.
+        load: the path of the run; names it in the code that loads it.
+        links: addresses of other pages, by their text.
         name: of the file, another one for a page that is not alone in its folder.
-        table: a table of texts, above all else.
-        charts_by_title: sections of charts as SVG text, which is trusted, below it.
+        tables: tables of texts, above all else.
+        charts_by_title: sections of charts as SVG text, which is trusted, below them.
 
     Returns:
         The path of the page.
@@ -108,17 +119,17 @@ def write(
         title=title,
         facts=contents.facts(summary),
         tiles=contents.key_figures(summary, metrics, scores),
-        pictures=[_picture(*figure) for figure in (figures or {}).items()],
-        table=table,
+        sections=[_section(*figure) for figure in (figures or {}).items()],
+        texts=tables,
         charts={title: [_inline(svg) for svg in drawn] for title, drawn in sections.items()},
-        maps=[Picture("", "", _inline(svg), _width(svg)) for svg in maps],
+        maps=[Picture("", _inline(svg), _width(svg)) for svg in maps],
         beside=list(beside.values()),
         interval_label=LABEL if "interval" in beside else "",
         scores=[contents.score_row(*score, list(beside)) for score in scores.items()],
         tables=contents.part_tables(scores, *axes),
         config=config.strip("\n"),
         manifest=manifest if summary else "",
-        explorer=explorer,
+        links=links or {},
         load=[json.dumps(p, ensure_ascii=False) for p in (load, f"{load}/saved_model") if load],
     )
     path = pathlib.Path(folder) / name
@@ -158,8 +169,8 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
         metrics=runs.records(run / "metrics.jsonl"),
         scores=folder.scored(),
         figures=pictures,
-        load=run.as_posix() if (run / "saved_model").is_dir() else None,
-        explorer=EXPLORER if (folder.report / EXPLORER).is_file() else None,
+        load=run.resolve().as_posix() if (run / "saved_model").is_dir() else None,
+        links={_EXPLORE: EXPLORER} if (folder.report / EXPLORER).is_file() else {},
     )
 
 
@@ -207,17 +218,23 @@ def _template() -> jinja2.Template:
     return environment.get_template("template.html")
 
 
-def _picture(name: str, figure: bytes | np.ndarray | str) -> Picture:
+def _section(name: str, figure: Figure | Mapping[str, Figure]) -> Section:
     title = name.replace("_", " ").strip().capitalize()
     caption = CAPTIONS.get(name, "")
+    if isinstance(figure, Mapping):
+        return Section(title, caption, [_picture(title, *one) for one in figure.items()])
+    return Section(title, "", [_picture(title, caption, figure)])
+
+
+def _picture(title: str, caption: str, figure: Figure) -> Picture:
     if isinstance(figure, str):
-        return Picture(title, caption, _inline(figure), _width(figure))
+        return Picture(caption, _inline(figure), _width(figure))
     content = figure if isinstance(figure, bytes) else sheets.png(figure)
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
         width, height = image.size
     data = base64.b64encode(content).decode()
     markup = Markup('<img src="data:image/png;base64,{}" width="{}" height="{}" alt="{}">')
-    return Picture(title, caption, markup.format(data, width, height, title), width)
+    return Picture(caption, markup.format(data, width, height, title), width)
 
 
 def _width(svg: str) -> int:

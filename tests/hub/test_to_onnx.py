@@ -1,0 +1,108 @@
+"""ONNX files compute what TensorFlow does, for batches of any size."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo import export as command
+from zoo import hub
+from zoo.hub import to_onnx
+from zoo.hub.export import export
+from zoo.models.base import Autoencoder
+
+SHAPE, D = (4, 6, 1), 3
+
+
+class Curved(Autoencoder):
+    """Its GELU has an operation that the converter itself does not know."""
+
+    observation_shape, latent_dim = SHAPE, D
+
+    def __init__(self):
+        super().__init__()
+        drawn = np.random.default_rng(0).normal(size=(D, 24)).astype(np.float32)
+        self.kernel = self.add_weight(shape=drawn.shape)
+        self.kernel.assign(drawn)
+        self.built = True
+
+    def encode(self, images):
+        return tf.nn.gelu(tf.reshape(images, [-1, 24]) @ tf.transpose(self.kernel))
+
+    def decode(self, latents):
+        return tf.reshape(tf.nn.gelu(latents @ self.kernel), [-1, *SHAPE])
+
+
+@pytest.fixture(scope="module")
+def curved(tmp_path_factory):
+    pytest.importorskip("tf2onnx", reason="pip install '.[onnx]' is missing")
+    folder = tmp_path_factory.mktemp("curved") / "saved_model"
+    export(Curved(), folder, "# nothing\n", {"input": {"shape": list(SHAPE), "maximum": 1}})
+    return folder
+
+
+def _run(path, **given):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    assert [each.name for each in session.get_inputs()] == list(given)
+    assert {each.shape[0] for each in session.get_inputs()} == {"batch"}
+    return dict(zip(names, session.run(None, given), strict=True))
+
+
+def test_values_are_tensorflows(curved, tmp_path, capsys):
+    out = tmp_path / "onnx"
+    command.main(["--format=onnx", f"--model={curved}", f"--out={out}"])
+    files = [out / "encode.onnx", out / "decode.onnx"]
+    assert capsys.readouterr().out.split() == list(map(str, files))
+    assert (out / "card.json").read_bytes() == (curved / "card.json").read_bytes()
+    model, rng = hub.load(curved), np.random.default_rng(1)
+    images, latents = (rng.random((7, *s), np.float32) for s in (SHAPE, (D,)))
+    np.testing.assert_allclose(
+        _run(files[0], images=images)["encode"], model.encode(images), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        _run(files[1], latents=latents)["decode"], model.decode(latents), atol=1e-5
+    )
+
+
+def test_a_posterior_has_its_parts_as_outputs(exported, tmp_path):
+    pytest.importorskip("tf2onnx")
+    model = hub.load(exported)
+    to_onnx.write(model, tmp_path)
+    images = np.random.default_rng(2).random((2, *SHAPE), np.float32)
+    found = _run(tmp_path / "posterior.onnx", images=images)
+    assert list(found) == ["mean", "stddev"]
+    np.testing.assert_allclose(found["mean"], model.posterior(images).mean(), atol=1e-5)
+    np.testing.assert_allclose(found["stddev"], 1)
+
+
+def test_a_file_that_differs_is_refused_and_not_written(curved, tmp_path, monkeypatch, fails):
+    monkeypatch.setattr(to_onnx, "TOLERANCE", -1.0)
+    line = fails(command.main, "--format=onnx", f"--model={curved}", f"--out={tmp_path}")
+    assert line.startswith("error: encode.onnx differs from TensorFlow by ")
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_without_an_endpoint_that_onnx_has_nothing_is_written(curved, tmp_path, monkeypatch, fails):
+    def refuse(*_):
+        raise ValueError("Unsupported ops: Rare")
+
+    monkeypatch.setattr(to_onnx, "_converted", refuse)
+    line = fails(command.main, "--format=onnx", f"--model={curved}", f"--out={tmp_path}")
+    assert "nothing of" in line and not list(tmp_path.glob("*.onnx"))
+
+
+def test_bad_input_is_one_line(exported, tmp_path, monkeypatch, fails):
+    for arguments in (
+        ["--model=x", f"--out={tmp_path}"],
+        ["--model=x", "--format=onnx"],
+        ["--loop", "--format=onnx", f"--run={tmp_path}", f"--out={tmp_path}"],
+        ["--format=onnx", f"--run={tmp_path}", "--model=x"],
+    ):
+        assert "error: " in fails(command.main, *arguments)
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    line = fails(command.main, "--format=onnx", f"--model={exported}", f"--out={tmp_path}")
+    assert "tf2onnx" in line and "[onnx]" in line

@@ -1,0 +1,155 @@
+"""Exported models as ONNX files, for runtimes without TensorFlow."""
+
+import pathlib
+import shutil
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+from absl import logging
+
+from zoo.errors import UserError
+from zoo.files import atomic
+from zoo.hub import endpoints, package
+from zoo.hub.load import Pretrained
+
+# Those that draw numbers or differentiate stay with TensorFlow.
+ENDPOINTS = ("encode", "posterior", "decode", "generate", "style", "content", "attention",
+             "slot_images")  # fmt: skip
+# The largest difference from TensorFlow's values, relative to the largest of them beyond 1.
+TOLERANCE = 1e-4
+# Understood by ONNX Runtime 1.15 and later.
+_OPSET = 17
+_EXAMPLES = 3
+
+
+class OnnxError(UserError):
+    """A model that cannot be exported as ONNX here."""
+
+
+def write(model: Pretrained, folder: pathlib.Path) -> list[pathlib.Path]:
+    """Writes `NAME.onnx` for each endpoint NAME of a model, and its card.
+
+    Inputs have the names of the endpoint's arguments (`images`, `latents`, `domain`), the output
+    that of the endpoint, or those of the parts (`mean`, `stddev`) where there are several; the
+    first axis of all is the batch. Each file is run by ONNX Runtime on examples and must agree with
+    TensorFlow.
+
+    Args:
+        model: as `zoo.hub.load` returns it.
+        folder: made if absent.
+
+    Returns:
+        The files. An endpoint with an operation that ONNX lacks has none; a warning says so.
+
+    Raises:
+        OnnxError: the extra `onnx` is not installed, a file does not compute what TensorFlow does,
+            or there is no file at all.
+    """
+    converter, runtime = _libraries()
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name in ENDPOINTS:
+        function = getattr(model.model, name, None)
+        if function is None:
+            continue
+        try:
+            content = _converted(function, name, converter)
+            session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the libraries' own, of many kinds
+            why = " ".join(str(error).split())
+            logging.warning("no %s.onnx, as ONNX lacks an operation of it: %s", name, why)
+            continue
+        _check(session, function, name)
+        paths.append(folder / f"{name}.onnx")
+        with atomic(paths[-1]) as temporary:
+            temporary.write_bytes(content)
+        logging.info("%s: %.1f MB", paths[-1], len(content) / 1e6)
+    if not paths:
+        raise OnnxError(f"nothing of {model.path} could be written as ONNX; use the SavedModel")
+    shutil.copyfile(model.path / package.CARD, folder / package.CARD)
+    return paths
+
+
+def _libraries() -> tuple[ModuleType, ModuleType]:
+    try:
+        import onnxruntime
+        import tf2onnx
+    except ModuleNotFoundError as error:
+        raise OnnxError(
+            f"--format=onnx needs {error.name}: pip install 'disentanglement-zoo[onnx]'"
+        ) from None
+    return tf2onnx, onnxruntime
+
+
+def _converted(function: Callable, name: str, converter: ModuleType) -> bytes:
+    import tensorflow as tf
+
+    specs, _ = function.concrete_functions[0].structured_input_signature
+    called = tf.function(lambda *tensors: function(*tensors), input_signature=specs)
+    proto, _ = converter.convert.from_function(
+        called,
+        input_signature=specs,
+        opset=_OPSET,
+        custom_op_handlers={"Erfc": (_erfc, []), "BroadcastArgs": (_broadcast_args, [])},
+    )
+    # Outputs come in the order of `tf.nest.flatten`.
+    outputs = function.concrete_functions[0].structured_outputs
+    _rename(proto.graph, sorted(outputs) if isinstance(outputs, dict) else [name])
+    return proto.SerializeToString()
+
+
+def _erfc(graph, node, name: str, arguments: list) -> None:
+    """erfc(x) = 1 - erf(x), which the converter does not know; GELU has it."""
+    del arguments
+    shapes, kinds = node.output_shapes, node.output_dtypes
+    graph.remove_node(node.name)
+    one = graph.make_const(f"{name}_one", np.float32(1))
+    erf = graph.make_node("Erf", node.input, shapes=shapes, dtypes=kinds)
+    inputs = [one.output[0], erf.output[0]]
+    graph.make_node("Sub", inputs, name=name, outputs=node.output, shapes=shapes, dtypes=kinds)
+
+
+def _broadcast_args(graph, node, name: str, arguments: list) -> None:
+    """The shape to which two shapes broadcast, which distributions of TFP ask for."""
+    del arguments
+    shapes, kinds = node.output_shapes, node.output_dtypes
+    graph.remove_node(node.name)
+    to_int64 = {"to": 7}  # onnx.TensorProto.INT64
+    one, other = (graph.make_node("Cast", [i], attr=to_int64).output[0] for i in node.input)
+    zeros = graph.make_node("ConstantOfShape", [one]).output[0]
+    full = graph.make_node("Expand", [zeros, other]).output[0]
+    shape = graph.make_node("Shape", [full]).output
+    options = {"name": name, "outputs": node.output, "shapes": shapes, "dtypes": kinds}
+    graph.make_node("Cast", shape, attr={"to": kinds[0]}, **options)
+
+
+def _rename(graph, names: list[str]) -> None:
+    """Gives the outputs of a graph names, and the batch one."""
+    known = dict(zip([output.name for output in graph.output], names, strict=True))
+    for node in graph.node:
+        for part in (node.input, node.output):
+            part[:] = [known.get(each, each) for each in part]
+    for output in graph.output:
+        output.name = known[output.name]
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+
+
+def _check(session, function: Callable, name: str) -> None:
+    rng, given = np.random.default_rng(0), {}
+    for each in session.get_inputs():
+        shape = (_EXAMPLES, *each.shape[1:])
+        whole = each.type != "tensor(float)"
+        given[each.name] = np.zeros(shape, np.int32) if whole else rng.random(shape, np.float32)
+    arguments = [given[argument] for argument in endpoints.DECLARED[name].arguments]
+    expected = function(*arguments)
+    expected = expected if isinstance(expected, dict) else {name: expected}
+    found = session.run(list(expected), given)
+    for (part, values), others in zip(expected.items(), found, strict=True):
+        values = np.asarray(values)
+        error = np.abs(values - others).max() / max(1.0, np.abs(values).max())
+        if not error <= TOLERANCE:
+            raise OnnxError(
+                f"{name}.onnx differs from TensorFlow by {error:.1e} in {part}; use the SavedModel"
+            )
