@@ -90,7 +90,7 @@ class FactorReader:
         optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
         optimizer.build(network.trainable_variables)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(autograph=False, reduce_retracing=True)
         def step(batch, labels):
             with tf.GradientTape() as tape:
                 parts = tf.split(network(batch)[1], self.sizes, axis=1)

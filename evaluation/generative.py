@@ -117,7 +117,7 @@ def inception_features() -> Features:
             f"could not be downloaded; connect once, or give `features` ({_first_line(error)})"
         ) from error
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def features(images):
         images = tf.image.resize(images, (299, 299), antialias=True)
         if images.shape[-1] == 1:

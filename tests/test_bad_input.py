@@ -19,6 +19,7 @@ from zoo.training.checkpoints import Checkpoints
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
 
 
+VARIABLES = "variables/variables.data-00000-of-00001"
 SHORT = [f"--gin_file={FIXTURES / 'toy.gin'}", "--gin_bindings=train.steps = 20"]
 
 
@@ -184,14 +185,14 @@ def test_corrupt_checkpoint_falls_back_and_says_so(finished, capsys, fails):
     folder = runs.RunFolder(path)
     (folder.path / "DONE").unlink()
     newest = folder.checkpoints / "ckpt-20.data-00000-of-00001"
-    weights = (folder.saved_model / "model.weights.h5").read_bytes()
+    weights = (folder.saved_model / VARIABLES).read_bytes()
     losses = [json.loads(line)["loss"] for line in folder.metrics.read_text().splitlines()]
     _damage(newest)
     capsys.readouterr()
     train_command.main(arguments)
     assert "ckpt-20 is corrupt" in capsys.readouterr().err
     assert [json.loads(x)["loss"] for x in folder.metrics.read_text().splitlines()] == losses
-    assert len(weights) == (folder.saved_model / "model.weights.h5").stat().st_size
+    assert len(weights) == (folder.saved_model / VARIABLES).stat().st_size
 
     (folder.path / "DONE").unlink()
     for path in folder.checkpoints.glob("*.index"):

@@ -12,7 +12,7 @@ import pytest
 
 import zoo
 from zoo import evaluate as evaluate_command
-from zoo import evaluation
+from zoo import evaluation, loading
 from zoo import export as export_command
 from zoo import train as train_command
 from zoo.hub import package
@@ -131,6 +131,33 @@ def test_export_of_the_newest_checkpoint(run, tmp_path, capsys):
     images = np.random.default_rng(0).integers(0, 2, (4, 16, 16, 1), np.uint8)
     np.testing.assert_allclose(first.encode(images), second.encode(images), atol=1e-6)
     assert second.card["steps"] == 60
+
+
+def test_half_precision_takes_half_the_space_and_tells_the_scores_of_what_is_written(
+    run, tmp_path, capsys, monkeypatch, fails
+):
+    folder = tmp_path / "toy"
+    shutil.copytree(run, folder)
+    size = sum(path.stat().st_size for path in (folder / "saved_model" / "variables").iterdir())
+    before = package.verify(folder / "saved_model")
+    monkeypatch.setattr(loading, "TOLERANCE", -1.0)
+    line = fails(export_command.main, "--half", "--trust", f"--run={folder}")
+    assert "with weights in half precision and" in line and "nothing was written" in line
+    assert package.verify(folder / "saved_model") == before
+    monkeypatch.undo()
+    export_command.main(["--half", "--trust", f"--run={folder}"])
+    card = package.verify(folder / "saved_model")
+    assert json.dumps(card["scores"]) in capsys.readouterr().out
+    assert card["weights"] == "float16" and card["scores"].keys() == before["scores"].keys()
+    assert sum(p.stat().st_size for p in (folder / "saved_model" / "variables").iterdir()) < (
+        0.6 * size
+    )
+    images = np.random.default_rng(0).integers(0, 2, (8, 16, 16, 1), np.uint8)
+    exact, rounded = (zoo.load(path).encode(images) for path in (run, folder))
+    assert 0 < np.abs(exact - rounded).max() < 1e-2
+    assert "neither --format nor --half" in fails(
+        export_command.main, "--half", "--loop", "--run=x", "--out=y"
+    )
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "export", "import_loop"])

@@ -1,5 +1,6 @@
 """What a processor does best: decided by its features, then by measuring; never over the user."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -113,6 +114,13 @@ def test_a_precision_that_cannot_be_computed_is_one_line(processor, monkeypatch)
 
 def test_the_measurement_computes_in_both_precisions():
     assert machine._measure("float32") > 0 and machine._measure("bfloat16") > 0
+
+
+def test_the_measurement_takes_processor_time(monkeypatch):
+    # Wall time on busy cores had the faster precision the slower one, and a run took the other.
+    ticks = itertools.count()
+    monkeypatch.setattr(machine.time, "process_time", lambda: next(ticks))
+    assert machine._measure("float32") == 1
 
 
 def _prepared(monkeypatch, imported: bool = False) -> str | None:

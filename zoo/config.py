@@ -359,7 +359,7 @@ def _guarded(action, *arguments) -> None:
         found = re.search(r'\n\s*In file "(.+?)", line (\d+)', message)
         if found:
             place = f"{found[1]}:{found[2]}: "
-        elif action is gin.parse_config:
+        elif action is gin.parse_config and "\n" not in arguments[0]:
             place = f"binding {arguments[0]!r}: "
         message = " ".join(message.split("\n")[0].split())
         raise ConfigError(f"{place}{message}{suggestion(message)}") from None

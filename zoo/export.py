@@ -1,12 +1,14 @@
 """Exports a run: as a SavedModel, as ONNX, or the rest of its training for JAX.
 
 python -m zoo.export --run=DIR --out=DIR
+python -m zoo.export --half --run=DIR
 python -m zoo.export --format=onnx --run=DIR --out=DIR
 python -m zoo.export --format=onnx --model=NAME --out=DIR
 python -m zoo.export --loop --run_dir=DIR --out=DIR [--gin_file=FILE]
 """
 
 import argparse
+import json
 import pathlib
 import tempfile
 from collections.abc import Sequence
@@ -18,8 +20,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.export",
         description="Export a run's newest checkpoint as a SavedModel or as ONNX files, finished "
-        "or not; or, with --loop, what is left to train of it as a program that JAX runs without "
-        "TensorFlow.",
+        "or not; with --half, its exported model anew with weights in half precision; or, with "
+        "--loop, what is left to train of it as a program that JAX runs without TensorFlow.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--run", "--run_dir", dest="run", help="the folder of a run")
@@ -28,14 +30,22 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--format", choices=("saved_model", "onnx"), default="saved_model", help="(saved_model)"
     )
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="round the weights of the exported model, which may be named itself by --run, to "
+        "float16, score it again, and write it if every score stays within 0.005",
+    )
     parser.add_argument("--loop", action="store_true", help="export the training, to a new --out")
     cli.add_gin(parser, "with --loop, for a run that is not begun: ")
     cli.add_trust(parser)
     options = parser.parse_args(argv)
     if options.loop and not options.out:
         parser.error("--loop needs --out, the folder to write")
-    if options.loop and (options.model or options.format == "onnx"):
-        parser.error("--loop takes a --run, and no --format")
+    if options.loop and (options.model or options.half or options.format == "onnx"):
+        parser.error("--loop takes a --run, and neither --format nor --half")
+    if options.half and options.format == "onnx":
+        parser.error("--half and --format=onnx: give one of them")
     if options.model and not (options.format == "onnx" and options.out):
         parser.error("--model needs --format=onnx and --out: it is a SavedModel already")
     if options.gin_bindings and not options.gin_file:
@@ -54,6 +64,12 @@ def main(options: argparse.Namespace) -> None:
 
     if options.loop:
         _export_loop(options)
+        return
+    if options.half:
+        from zoo import loading
+
+        card, out = loading.halve(options.run, options.out, options.trust)
+        print(f"scores: {json.dumps(card.get('scores'))}\nmodel: zoo.load({str(out)!r})")
         return
     if options.format == "onnx":
         _export_onnx(options)

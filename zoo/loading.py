@@ -1,14 +1,21 @@
 """Trained models, loaded: what `zoo.load` returns."""
 
+import functools
+import math
 import os
+import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import gin
 
-from zoo import cli, config
-from zoo.errors import SettingError
+from zoo import cli, config, gin_files
+from zoo.errors import SettingError, UserError
 from zoo.hub import Pretrained
 from zoo.hub import load as load_as
+
+# How far a score of weights in half precision may be from that in float32; of itself above 1.
+TOLERANCE = 0.005
 
 
 class Trained(Pretrained):
@@ -28,30 +35,32 @@ class Trained(Pretrained):
             A `zoo.models.base.Model`, which is a `keras.Model`.
 
         Raises:
-            UserError: it is no model of `zoo.train`, or its config imports a module that has not
-                been imported.
+            UserError: it is no model of `zoo.train`; its config is of another state of this
+                package, or imports a module that has not been imported.
         """
-        weights = self.path / "model.weights.h5"
-        text = self.card.get("config") or ""
-        if "train.model" not in config.bindings_of(text) or not weights.is_file():
+        if "train.model" not in config.bindings_of(self.card.get("config") or ""):
             raise SettingError(
-                f"{self!r} is no model that zoo.train exported: its card has no train.model, or "
-                "its folder no model.weights.h5"
+                f"{self!r} is no model that zoo.train exported: its card has no train.model"
             )
         cli.import_tensorflow()
         import keras
 
         import zoo.configurables  # noqa: F401  registers what the config names
+        from zoo.hub import weights
 
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float32")
         try:
-            with config.read(text):
+            with config.read(self.card["config"]):
                 make = gin.query_parameter("train.model").scoped_configurable_fn
                 model = make(self.image_shape)
+        except gin_files.ConfigError as error:
+            raise SettingError(
+                f"{self!r} computes, but cannot be trained further here: {error}"
+            ) from None
         finally:
             keras.config.set_dtype_policy(before)
-        model.load_weights(weights)
+        weights.assign(model, self.path)
         return model
 
 
@@ -60,3 +69,56 @@ def load(
 ) -> Trained:
     """`zoo.hub.load`, which says what may be given and what is raised."""
     return load_as(name_or_path, version, Trained, hub)
+
+
+def halve(
+    path: str | os.PathLike, out: str | os.PathLike | None = None, trust: bool = False
+) -> tuple[Mapping[str, Any], pathlib.Path]:
+    """Exports a trained model anew with its weights in half precision, and scores it again.
+
+    The scores on its card are computed anew, and become those of what is written. Nothing is
+    written where rounding changes one by more than `TOLERANCE`.
+
+    Args:
+        path: of a run, or of an exported model.
+        out: the folder to write; by default that of the exported model, which is replaced.
+        trust: whether its config may import modules, as `zoo.config.parse` takes it.
+
+    Returns:
+        The card as written, and the folder.
+
+    Raises:
+        UserError: as `Trained.trainable`, or a score changes.
+    """
+    if not pathlib.Path(path).is_dir():
+        raise SettingError(f"there is no folder {path}: name a run's, or an exported model's")
+    trained = load(pathlib.Path(path))
+    import zoo.configurables  # noqa: F401  registers what the config names
+    from zoo import data, evaluation, scoring
+    from zoo.hub import export, weights
+    from zoo.training.settings import Settings
+
+    written = trained.path / "config.gin"
+    config.parse([str(written)], trust=trust)
+    settings = config.made(Settings)
+    model, card = trained.trainable(), dict(trained.card)
+    names = ",".join(card.get("scores") or ())
+    how = {"seed": settings.seed, "options": settings.score_options}
+
+    def scores() -> dict[str, float]:
+        dataset = data.load(settings.test_dataset or settings.dataset)
+        return scoring.headline(evaluation.evaluate(model, dataset, names, **how)) if names else {}
+
+    before = scores()
+    weights.round_to_half(model)
+    card |= {"scores": scores(), "weights": "float16"}
+    for name, value in before.items():
+        now = card["scores"].get(name, math.inf)
+        if not abs(now - value) <= TOLERANCE * max(1, abs(value)):
+            raise UserError(
+                f"{path}: {name} is {now:.4f} with weights in half precision and {value:.4f} "
+                "without; nothing was written, publish the model as it is"
+            )
+    target = pathlib.Path(out or trained.path)
+    made_of = functools.partial(export.Exported, half=True)
+    return export.export(model, target, written.read_text(), card, made_of), target

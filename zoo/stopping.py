@@ -1,10 +1,11 @@
 """What happens when a process is told to end: SIGTERM, SIGHUP, SIGINT.
 
 Schedulers send SIGTERM and wait some seconds before they kill. Within `watched` the first signal
-raises `Stopped`, which unwinds and so cleans up; within `Stopping.finishing` it is only noted, so
-that a training run can finish its step and save. A second signal ends the process at once, unless
-it comes within a second of the first: Ctrl-C reaches a command and the processes that it has
-started, and the command then ends these, too.
+raises `Stopped`, which unwinds and so cleans up; libraries that make another exception of it on the
+way change nothing. Within `Stopping.finishing` it is only noted, so that a training run can finish
+its step and save. A second signal ends the process at once, unless it comes within a second of the
+first: Ctrl-C reaches a command and the processes that it has started, and the command then ends
+these, too.
 """
 
 import contextlib
@@ -34,11 +35,13 @@ class Stopping:
     Attributes:
         signal: its name, or None.
         number: its number, or 0.
+        raised: whether `Stopped` was raised where the signal came.
     """
 
     def __init__(self):
         self.signal: str | None = None
-        self.number, self._since, self._finishing = 0, 0.0, False
+        self.number, self.raised = 0, False
+        self._since, self._finishing = 0.0, False
 
     @contextlib.contextmanager
     def finishing(self) -> Iterator[None]:
@@ -67,6 +70,7 @@ class Stopping:
         if self._finishing:
             _say(f"{self.signal}: finishing the step and saving; a second signal ends at once")
         else:
+            self.raised = True
             _say(f"stopped by {self.signal}")
             raise Stopped(number)
 
@@ -91,6 +95,10 @@ def watched() -> Iterator[Stopping]:
         signal.signal(number, stopping.handle)
     try:
         yield stopping
+    except Exception as error:
+        if stopping.raised:
+            raise Stopped(stopping.number) from error
+        raise
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)

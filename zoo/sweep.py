@@ -61,7 +61,7 @@ def main(options: argparse.Namespace) -> None:
 
     from zoo.sweeps import summary
 
-    compared = command.run(summary.agreements(sweep), options)
+    compared = command.run(summary.agreements(sweep), options, noun="comparisons of seeds")
     for path in summary.write(sweep):
         print(path)
     (outcome if outcome.code else compared).end()

@@ -1,11 +1,11 @@
 """The campaign of faults: `python -m tests.faults [--results FILE] [NAME ...]`, `make faults`.
 
-Prints what was promised, how often it was tried, how often it was held, and the seconds of the
-processor that this took; ends with 1 where a promise was broken. Names choose the promises that
-hold one of them. With a file of results, to which each trial adds a line, trials that are in it are
-passed over, so that the campaign can be done in pieces; the table is of the whole file.
-`FAULTS_MINUTES` limits the time, of which each promise has its share: on a busy machine fewer are
-tried, and the table says how many.
+Prints what was promised, how many trials there are of it, how many were made, how many held, and
+the seconds of the processor that they took; ends with 1 where a promise was broken. Names choose
+the promises that hold one of them. With a file of results, to which each trial adds a line, trials
+that held are passed over and those that did not are made again, so that the campaign can be done in
+pieces; the table is of the whole file. `FAULTS_MINUTES` limits the time, of which each promise has
+its share: what it does not suffice for is not tried, and the table says so.
 """
 
 import argparse
@@ -26,9 +26,11 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fixtures"))
 def main(names: list[str], results: pathlib.Path) -> int:
     """Tries the promises that hold one of the names; the number of trials that broke one."""
     from tests.faults import commands, damage, endings, room, together
+    from zoo import machine
 
+    # What takes longest comes last and has all the time that is left.
     promises = {}
-    for part in (damage, endings, room, together):
+    for part in (damage, together, room, endings):
         promises |= part.PROMISES
     chosen = [each for each in promises if not names or any(part in each for part in names)]
     end = time.monotonic() + 60 * float(os.environ.get("FAULTS_MINUTES", 60))
@@ -41,10 +43,12 @@ def main(names: list[str], results: pathlib.Path) -> int:
             damage.short_run(pathlib.Path(root))
         for left, name in zip(range(len(chosen), 0, -1), chosen, strict=True):
             promise, count, _ = promises[name]
-            done = {record["trial"] for record in read(results) if record["promise"] == name}
-            seeds = [seed for seed in range(count) if seed not in done]
+            tried = read(results, name)
+            seeds = [seed for seed in range(count) if tried.get(seed, {"wrong": True})["wrong"]]
             folder = pathlib.Path(tempfile.mkdtemp(dir=root))
             before, begun = commands.processor_seconds(), time.monotonic()
+            if begun > end:
+                break
             enough = begun + (end - begun) / left
             # Some try several seeds at once: the first of them waits.
             for seed, wrong in zip(seeds, promise(folder, seeds, run), strict=False):
@@ -57,19 +61,25 @@ def main(names: list[str], results: pathlib.Path) -> int:
                     print(f"{name}, trial {seed}: {wrong}", file=sys.stderr, flush=True)
                 if time.monotonic() > enough:
                     break
-    rows = {name: [r for r in read(results) if r["promise"] == name] for name in promises}
-    print("| promise | tried | held | seconds |", "| --- | --- | --- | --- |", sep="\n")
-    for name, tried in rows.items():
-        if tried:
-            held = sum(not record["wrong"] for record in tried)
-            seconds = sum(record["seconds"] for record in tried)
-            print(f"| {name} | {len(tried)} | {held} | {seconds:.0f} |")
-    return sum(bool(record["wrong"]) for tried in rows.values() for record in tried)
+    print("| promise | trials | tried | held | seconds |", "| --- |" + " --- |" * 4, sep="\n")
+    broken = 0
+    for name in promises:
+        tried = read(results, name)
+        if tried or name in chosen:
+            wrong = sum(bool(record["wrong"]) for record in tried.values())
+            seconds = sum(record["seconds"] for record in tried.values())
+            numbers = (promises[name][1], len(tried), len(tried) - wrong, f"{seconds:.0f}")
+            print(f"| {name} |", *(f"{number} |" for number in numbers))
+            broken += wrong
+    load = os.getloadavg()[2]
+    print(f"\n{machine.processor()}, {os.cpu_count()} cores, load of {load:.1f} (15 minutes)")
+    return broken
 
 
-def read(results: pathlib.Path) -> list[dict]:
-    """The records of a file of results."""
-    return [json.loads(line) for line in results.read_text().splitlines()]
+def read(results: pathlib.Path, promise: str) -> dict[int, dict]:
+    """The last record of each trial of a promise in a file of results."""
+    records = map(json.loads, results.read_text().splitlines())
+    return {record["trial"]: record for record in records if record["promise"] == promise}
 
 
 if __name__ == "__main__":

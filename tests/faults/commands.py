@@ -109,9 +109,7 @@ class Process:
 
 
 def _train(arguments, place, kill_at, log) -> None:
-    with log.open("w") as said:
-        os.dup2(said.fileno(), 2)
-        os.dup2(said.fileno(), 1)
+    speak_to(log)
     from zoo import cli, train
 
     number, begins = kill_at or (-1, ())
@@ -123,6 +121,13 @@ def _train(arguments, place, kill_at, log) -> None:
 
     with operations_on(place, count):
         cli.run(train.main, arguments)
+
+
+def speak_to(log: pathlib.Path) -> None:
+    """What this process says goes to a file."""
+    with log.open("w") as said:
+        os.dup2(said.fileno(), 2)
+        os.dup2(said.fileno(), 1)
 
 
 @contextlib.contextmanager

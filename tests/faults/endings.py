@@ -19,6 +19,7 @@ import psutil
 import tensorflow as tf
 
 import zoo
+from tests.faults import commands
 from tests.faults.commands import Process, forks, here
 from zoo import train
 
@@ -104,13 +105,15 @@ def _one(place, family: str, random_: random.Random, run, number: int, moments) 
     """Ends one run several times, and once not; what is wrong."""
     arguments, whole = arguments_of(run, family), whole_of(run, family)
     for moment in moments:
-        while not (code := _end(arguments, place, random_, number, whole.seconds, moment)):
+        code, line = _end(arguments, place, random_, number, whole.seconds, moment)
+        while not code:
             # It came to its end first: that tries nothing.
             shutil.rmtree(place)
+            code, line = _end(arguments, place, random_, number, whole.seconds, moment)
         # A process that is done handles signals no more.
         done = number == signal.SIGKILL or (place / "DONE").exists()
         if code != 128 + number and not (done and code == -number):
-            return f"exit code {code} ({moment or 'at a random moment'})"
+            return f"exit code {code} ({moment or 'at a random moment'}), {line}"
     return end(arguments, place, whole)
 
 
@@ -124,16 +127,20 @@ def end(arguments: list[str], place: pathlib.Path, whole: Whole) -> str | None:
     return f"in the end other {', '.join(changed)}" if changed else None
 
 
-def _end(arguments, place, random_, number: int, seconds: float, phase: str | None) -> int:
-    """Goes on with a run until it is ended; the exit code."""
+def _end(
+    arguments, place, random_, number: int, seconds: float, phase: str | None
+) -> tuple[int, str]:
+    """Goes on with a run until it is ended; the exit code, and the last line that it said."""
     if phase:
         operations, begins = PHASES[phase]
-        return Process(arguments, place, kill_at=(random_.randrange(operations), begins)).end()
-    process = Process(arguments, place)
-    # Of a whole run the first half is its start, which each process has.
-    process.wait_for(random_.uniform(0.05, 0.7) * seconds)
-    process.signal(number)
-    return process.end()
+        process = Process(arguments, place, kill_at=(random_.randrange(operations), begins))
+    else:
+        process = Process(arguments, place)
+        # Of a whole run the first half is its start, which each process has.
+        process.wait_for(random_.uniform(0.05, 0.7) * seconds)
+        process.signal(number)
+    code = process.end()
+    return code, process.log.read_text().strip().rpartition("\n")[2]
 
 
 def arguments_of(run: pathlib.Path, family: str) -> list[str]:
@@ -183,11 +190,18 @@ def result(place: pathlib.Path) -> dict:
 def flat(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
     """Memory and open files over 5,000 steps: after a fifth of them they do not grow."""
     for seed in seeds:
-        seen = forks().Queue()
-        process = forks().Process(target=_watched, args=(run, folder / f"long{seed}", seen))
+        seen, told = forks().Pipe(duplex=False)
+        process = forks().Process(target=_watched, args=(run, folder / f"long{seed}", told))
         process.start()
-        found = seen.get(timeout=3000)
+        told.close()
+        try:
+            found = seen.recv()
+        except EOFError:
+            found = []
         process.join()
+        if not found:
+            yield f"exit code {process.exitcode}"
+            continue
         fifth = found[len(found) // 5]
         memory, files = (max(column) for column in zip(*found[len(found) // 5 :], strict=True))
         grown = files > fifth[1] or memory > 1.03 * fifth[0]
@@ -195,7 +209,8 @@ def flat(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trial
         yield said if grown else None
 
 
-def _watched(run: pathlib.Path, place: pathlib.Path, seen) -> None:
+def _watched(run: pathlib.Path, place: pathlib.Path, told) -> None:
+    commands.speak_to(place.with_name(f"{place.name}.log"))
     found, me = [], psutil.Process()
 
     def look(step, values, model) -> None:
@@ -204,11 +219,11 @@ def _watched(run: pathlib.Path, place: pathlib.Path, seen) -> None:
     bindings = {"train.steps": 5000, "train.log_every": 50, "train.checkpoint_every": 500}
     bindings |= {"train.pictures_every": 1000, "train.scores": "mig"}
     zoo.fit(run.parent / "toy.gin", bindings, place, [look])
-    seen.put(found)
+    told.send(found)
 
 
 PROMISES: dict[str, tuple[Callable, int, int]] = {
-    "SIGKILL at random moments, while saving, exporting, reporting: the same end": (killed, 50, 0),
-    "SIGTERM at random moments: exit code 143, the same end": (told_to_end, 10, 0),
     "memory and open files over 5,000 steps: flat": (flat, 1, 0),
+    "SIGTERM at random moments: exit code 143, the same end": (told_to_end, 10, 0),
+    "SIGKILL at random moments, while saving, exporting, reporting: the same end": (killed, 50, 0),
 }

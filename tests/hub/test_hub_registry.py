@@ -40,7 +40,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(sealed, entry):
 
 
 def test_without_another_hub_the_line_tells_of_more(entry, tmp_path, monkeypatch):
-    with pytest.raises(registry.UnknownModel, match="set ZOO_HUB to ask more hubs$"):
+    with pytest.raises(registry.UnknownModel, match="in hub/ of the repository: set ZOO_HUB"):
         registry.find("x")
     publish(places.BUILT_IN / NAME / VERSION, tmp_path / "hub")
     monkeypatch.setenv("ZOO_HUB", str(tmp_path / "hub"))

@@ -4,9 +4,11 @@ import gin
 import numpy as np
 import pytest
 
-import zoo.configurables  # noqa: F401  registers what configs name
+import zoo
+import zoo.configurables
 from zoo import config, hub
-from zoo.hub import download, package, places, registry
+from zoo.errors import SettingError
+from zoo.hub import download, package, places, registry, weights
 
 
 def _version(entry: registry.Entry) -> list[int]:
@@ -68,6 +70,15 @@ def test_every_version_is_loaded(entry):
         assert hasattr(loaded.model, "perturb")
 
 
+def test_a_config_that_is_read_no_more_is_refused_in_one_line():
+    old = zoo.load(places.REPOSITORY / "beta_vae" / "dsprites" / "1.0.0")
+    with pytest.raises(SettingError) as refused:
+        old.trainable()
+    line = str(refused.value)
+    assert "cannot be trained further here: Configurable 'BetaVAE' doesn't have" in line
+    assert "\n" not in line and len(line) < 300
+
+
 def test_the_families_of_the_store_are_found():
     assert {"additive_decoder", "beta_vae", "slots_transformer"} <= {
         entry.name.partition("/")[0] for entry in TRAINED
@@ -83,7 +94,7 @@ def test_the_config_of_the_newest_makes_the_model_that_takes_its_weights(entry):
     model = gin.query_parameter("train.model").scoped_configurable_fn(loaded.image_shape)
     images = _images(loaded)
     before = model.encode(images).numpy()
-    model.load_weights(folder / "model.weights.h5")
+    weights.assign(model, folder)
     codes = loaded.encode(images)
     np.testing.assert_allclose(model.encode(images), codes, atol=1e-5)
     assert np.abs(before - codes).max() > 1e-2

@@ -59,7 +59,7 @@ def test_paired_rows_are_compared_by_sign_flips():
     assert claims.probability(claim, np.zeros(3), np.array([1.0, 2.0, -3.0])) == 5 / 8
 
 
-def test_paired_numbers_are_those_of_the_seeds_of_both():
+def test_which_numbers_count():
     def result(numbers):
         return Result(Row("a", None), "cpu", {"MIG": numbers}, None, list(numbers))
 
@@ -67,6 +67,8 @@ def test_paired_numbers_are_those_of_the_seeds_of_both():
     lower, higher = claims.numbers(Claim("MIG", "a", "b", paired=True), *pair)
     assert lower.tolist() == [0.2, 0.4] and higher.tolist() == [0.8, 0.9]
     assert [len(each) for each in claims.numbers(CLAIM, *pair)] == [3, 3]
+    fresh = claims.numbers(Claim("MIG", "a", "b", first_seed=2), *pair)
+    assert [each.tolist() for each in fresh] == [[0.4], [0.7, 0.9]]
 
 
 def test_outside_allows_for_rounding():

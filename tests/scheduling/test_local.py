@@ -110,7 +110,7 @@ def test_two_drivers_on_one_table_share_it(stub, driver_process, printed_states,
     assert len({pid for pids in done for pid in pids}) == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_workers_end_with_their_driver_and_another_goes_on(
     stub, driver_process, printed_states, calls, wait_until, number
 ):
@@ -207,3 +207,9 @@ def test_durations(text, seconds):
 def test_bad_durations(text):
     with pytest.raises(ValueError):
         command.duration(text)
+
+
+def test_progress_says_what_the_jobs_are(stub, capsys):
+    table = [stub("pair", "print=0")]
+    Progress(noun="comparisons of seeds").begin(table, {"pair": jobs.DONE})
+    assert capsys.readouterr().err == "1 of 1 comparisons of seeds are finished already\n"

@@ -107,6 +107,11 @@ import os, signal, sys, time
 from zoo import cli, stopping
 def main(_):
     mode = sys.argv[1]
+    if mode == "unwinding":
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            raise RuntimeError("left in the middle")
     if hasattr(signal, mode):
         os.kill(os.getpid(), getattr(signal, mode))
     with stopping.watched() as signals, signals.finishing():
@@ -128,6 +133,7 @@ cli.run(main, [])
         ("once", 143, "noted SIGTERM\n"),
         ("together", 143, "noted SIGTERM\n"),
         ("twice", -15, "noted SIGTERM\n"),
+        ("unwinding", 143, ""),
     ],
 )
 def test_the_exit_code_is_the_signals_and_the_second_ends_at_once(mode, code, said):

@@ -45,7 +45,7 @@ def trace(
         arguments: what it takes, by name.
         lowered: whether there is a lowering of operations of a type; others are folded if possible.
     """
-    concrete = tf.function(function).get_concrete_function(*arguments.values())
+    concrete = tf.function(function, autograph=False).get_concrete_function(*arguments.values())
     frozen = convert_variables_to_constants_v2(concrete)
     every = [
         tensor

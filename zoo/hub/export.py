@@ -1,17 +1,17 @@
-"""Writes a trained model as a SavedModel with its weights, config and card beside it."""
+"""Writes a trained model as a SavedModel with its config and card beside it."""
 
-import io
+import functools
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
 from zoo import files
 from zoo.errors import UserError
-from zoo.hub import endpoints, package
+from zoo.hub import endpoints, package, weights
 from zoo.models.base import Encoder, Generator
 
 
@@ -19,21 +19,37 @@ class Exported(tf.Module):
     """The endpoints that a model has, as `zoo.hub.endpoints` declares them.
 
     `tf.saved_model.load` returns them without this package. A model without decoder has `encode`
-    and `posterior` at most.
+    and `posterior` at most. With `half` the weights are kept in float16, in half the space; the
+    endpoints compute with them in the precision of the model.
     """
 
-    def __init__(self, model: Encoder | Generator):
+    def __init__(self, model: Encoder | Generator, half: bool = False):
         super().__init__()
-        self.model = model
+        self.model, kept = weights.halved(model) if half else (model, [])
         for endpoint in endpoints.DECLARED.values():
             if function := endpoint.of(model):
                 specs = [_spec(name, model) for name in endpoint.arguments]
-                setattr(self, endpoint.name, tf.function(function, specs))
+                taken = _with_weights(function, kept) if half else function
+                setattr(self, endpoint.name, tf.function(taken, specs, autograph=False))
 
 
 def _spec(argument: str, model: Encoder | Generator) -> tf.TensorSpec:
     shape, dtype = endpoints.ARGUMENTS[argument]
     return tf.TensorSpec(shape(model), dtype, name=argument)
+
+
+def _with_weights(
+    function: Callable, kept: Sequence[tuple[keras.Variable, tf.Variable]]
+) -> Callable:
+    """A function of a model that takes these values for the model's own variables."""
+
+    @functools.wraps(function)
+    def call(*args):
+        values = [(variable, tf.cast(copy, variable.dtype)) for variable, copy in kept]
+        with keras.StatelessScope(state_mapping=values):
+            return function(*args)
+
+    return call
 
 
 def export(
@@ -71,7 +87,6 @@ def export(
             ) from None
         # A stable name inside: the fingerprint TensorFlow adds differs from run to run.
         (made / "fingerprint.pb").unlink(missing_ok=True)
-        _save_weights(model, made / "model.weights.h5")
         (made / "config.gin").write_text(config)
         written = package.seal(made, card)
         files.sync_tree(made)
@@ -82,23 +97,3 @@ def export(
         return written
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-class _Memory(io.BytesIO):
-    """A file in memory that has a name, which Keras asks for."""
-
-    def __init__(self, path: pathlib.Path):
-        super().__init__()
-        self._path = path
-
-    def __str__(self) -> str:
-        return str(self._path)
-
-
-def _save_weights(model: keras.Model, path: pathlib.Path) -> None:
-    # HDF5 ends the process with a segmentation fault where the disk is full.
-    memory = _Memory(path)
-    model.save_weights(memory)
-    # Versions of Keras that write to no file in memory have written to its name.
-    if content := memory.getbuffer():
-        path.write_bytes(content)

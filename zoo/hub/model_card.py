@@ -132,7 +132,7 @@ def _over_seeds(facts: Mapping[str, Any]) -> tuple[list, dict[str, list[float]]]
 
 
 def _training_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    for key in ("model", "dataset", "steps", "batch_size", "seed", "precision"):
+    for key in ("model", "dataset", "steps", "batch_size", "seed", "precision", "weights"):
         if value := _text(facts, key):
             yield f"- {key.replace('_', ' ')}: {value}"
     if command := _text(facts, "command"):

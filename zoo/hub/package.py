@@ -1,9 +1,10 @@
-"""An exported model on disk: a SavedModel with its weights and config, sealed by a card.
+"""An exported model on disk: a SavedModel with its config, sealed by a card.
 
     saved_model.pb, variables/...   loadable by `tf.saved_model.load` alone
-    model.weights.h5, config.gin    for fine-tuning
+    config.gin                      makes the model that `variables/` are the weights of
     card.json                       what it is, and the sha256 and size of every other file
 
+Older ones hold the weights twice, in `model.weights.h5` too, which nothing reads.
 Hidden files (any part of the path begins with a dot) do not belong to the package.
 """
 

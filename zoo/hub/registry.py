@@ -309,7 +309,10 @@ def _first(name: str, version: str | None, asked: Sequence[Place]) -> tuple[Plac
     line = f"no pretrained model is named {shown!r}; {_nearest(shown, sorted(set(known)))}"
     # An installed package has a part of the models that the repository has.
     more = (
-        ["set ZOO_HUB to ask more hubs"]
+        [
+            "further models are in hub/ of the repository: set ZOO_HUB to that folder, or to the "
+            "address of a hub"
+        ]
         if [each.folder for each in asked] == [places.BUILT_IN]
         else []
     )

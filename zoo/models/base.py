@@ -37,6 +37,9 @@ class Model(keras.Model):
     A model is built with the shape of one observation, all its variables existing when `__init__`
     returns. Randomness is stateless: everything random in `losses_on` comes from `seed`.
 
+    As in Keras' `fit` nothing is rewritten by AutoGraph: what depends on the values of a tensor
+    takes `tf.cond` or `tf.while_loop`, or stands in a `tf.function` of its own.
+
     Models of one player implement `losses_on` and are done. Others say in `rounds` who learns from
     which loss.
 

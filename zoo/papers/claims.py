@@ -53,12 +53,15 @@ def verdict(claim: Claim, lower: np.ndarray, higher: np.ndarray, budget: str = P
 
 
 def numbers(claim: Claim, lower: Result, higher: Result) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of both rows: of a paired claim those of the seeds of both, in one order."""
-    if not claim.paired:
-        return lower.values[claim.column], higher.values[claim.column]
-    found = [result.numbers[claim.column] for result in (lower, higher)]
-    seeds = sorted(found[0].keys() & found[1].keys())
-    return tuple(np.array([each[seed] for seed in seeds]) for each in found)
+    """The numbers of both rows that count; of a paired claim of the seeds of both, in one order."""
+    found = [
+        {seed: n for seed, n in r.numbers[claim.column].items() if seed >= claim.first_seed}
+        for r in (lower, higher)
+    ]
+    if claim.paired:
+        both = found[0].keys() & found[1].keys()
+        found = [{seed: each[seed] for seed in both} for each in found]
+    return tuple(np.array([each[seed] for seed in sorted(each)]) for each in found)
 
 
 def probability(claim: Claim, lower: np.ndarray, higher: np.ndarray, order: str = "less") -> float:

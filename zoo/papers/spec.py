@@ -130,12 +130,14 @@ class Claim:
         higher: the other row's.
         paired: whether the runs of one seed share what it draws, such as data: then they are
             compared seed by seed.
+        first_seed: seeds below it were looked at when the recipe was chosen, and do not count.
     """
 
     column: str
     lower: str
     higher: str
     paired: bool = False
+    first_seed: int = 0
 
     def __str__(self) -> str:
         return f"{self.column}: {self.lower} < {self.higher}"

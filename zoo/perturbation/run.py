@@ -13,7 +13,7 @@ from absl import logging
 from zoo import config, data, gin_files, runs
 from zoo.errors import UserError
 from zoo.files import read_json
-from zoo.hub import package
+from zoo.hub import package, weights
 from zoo.models.vae import VAE
 from zoo.perturbation import choice
 from zoo.perturbation.model import Perturbation
@@ -147,9 +147,8 @@ def _restored(restart: choice.Restart, precision: str) -> VAE:
     vae = assembly.built(settings, data.load(settings.dataset), precision=precision)
     if not isinstance(vae, VAE):
         raise UserError(f"{restart.path} holds a {type(vae).__name__}; give runs of a VAE")
-    # HDF5 is robust against no damage; a file as recorded has none.
     package.verify(folder.saved_model)
-    vae.load_weights(folder.saved_model / "model.weights.h5")
+    weights.assign(vae, folder.saved_model)
     return vae
 
 

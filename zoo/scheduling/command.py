@@ -94,7 +94,10 @@ class Outcome:
 
 
 def run(
-    table: Sequence[Job], options: argparse.Namespace, refused: Mapping[str, str] | None = None
+    table: Sequence[Job],
+    options: argparse.Namespace,
+    refused: Mapping[str, str] | None = None,
+    noun: str = "runs",
 ) -> Outcome:
     """Does a table as flags say.
 
@@ -102,6 +105,7 @@ def run(
         table: the runs.
         options: what `add_flags` added.
         refused: runs of the table that must not be resumed, by name, and why.
+        noun: what the jobs are, in the plural.
 
     Raises:
         UserError: an engine that is not there.
@@ -116,7 +120,7 @@ def run(
     engine, threads = _engine(options, table)
     deadline = None if options.time is None else time.time() + options.time
     work = Work(jobs.dump(table), deadline, threads=threads)
-    progress = Progress(options.json)
+    progress = Progress(options.json, noun)
     try:
         states = driver.drive(table, engine, work, progress)
     finally:
@@ -128,7 +132,7 @@ def run(
         lines.append(f"failed: {job}: {why} ({LIMIT} times, see {job.log}; --retry tries it again)")
     counts = jobs.count(states.values())
     if left := counts[jobs.LEFT] + counts[jobs.RUNNING]:
-        lines.append(f"{left} of {len(table)} runs are left; the same command resumes them")
+        lines.append(f"{left} of {len(table)} {noun} are left; the same command resumes them")
         return Outcome(RUNS_LEFT, tuple(lines))
     return Outcome(RUN_FAILED if lines else 0, tuple(lines))
 

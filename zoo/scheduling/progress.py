@@ -23,10 +23,11 @@ class Progress:
 
     Args:
         as_json: lines of JSON on standard output instead.
+        noun: what the jobs are, in the plural.
     """
 
-    def __init__(self, as_json: bool = False):
-        self._json = as_json
+    def __init__(self, as_json: bool = False, noun: str = "runs"):
+        self._json, self._noun = as_json, noun
         self._console = rich.console.Console(stderr=True, highlight=False)
         self._bar: rich.progress.Progress | None = None
         self._table: dict[str, Job] = {}
@@ -39,7 +40,7 @@ class Progress:
         self._states, self._begun = dict(states), time.monotonic()
         self._done_before = jobs.count(states.values())[DONE]
         if self._done_before:
-            self._say(f"{self._done_before} of {len(table)} runs are finished already")
+            self._say(f"{self._done_before} of {len(table)} {self._noun} are finished already")
         if self._json:
             self._write_json(states)
         elif self._console.is_terminal:
@@ -49,7 +50,7 @@ class Progress:
                 columns[0], bar, columns[1], elapsed, console=self._console
             )
             self._bar.start()
-            self._bar.add_task("runs", total=len(table), counts="")
+            self._bar.add_task(self._noun, total=len(table), counts="")
 
     def show(self, states: Mapping[str, str]) -> None:
         """Tells of the states of all runs as they are now."""

@@ -132,7 +132,9 @@ def _check_code(model: Model) -> None:
         if not hasattr(model, attribute):
             raise UserError(f"{name} has no {attribute}; set it in __init__")
     images = tf.TensorSpec([None, *model.observation_shape])
-    codes = tf.function(model.encode).get_concrete_function(images).structured_outputs
+    codes = (
+        tf.function(model.encode, autograph=False).get_concrete_function(images).structured_outputs
+    )
     if not codes.shape.is_compatible_with([None, *model.latent_shape]):
         raise UserError(
             f"{name}.encode returns codes of shape {['B', *codes.shape[1:]]}; by its latent_dim "

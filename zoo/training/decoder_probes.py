@@ -46,7 +46,7 @@ def jacobian_probe(model: Model, dataset: Dataset, images: int = 64, codes: int 
     triangular = evaluation.jacobian_function(
         model.decode, (model.latent_dim,), reduction="triangular"
     )
-    encode = tf.function(model.encode)
+    encode = tf.function(model.encode, autograph=False)
     numbers = dataset.some(codes, seed=1)
     factors = None
     if dataset.space is not None:

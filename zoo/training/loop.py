@@ -111,11 +111,13 @@ class Loop:
         else:
             self._tables = dict(tables)
         self._update = (
-            tf.function(model.update, jit_compile=True) if compiled == "update" else model.update
+            tf.function(model.update, autograph=False, jit_compile=True)
+            if compiled == "update"
+            else model.update
         )
         # XLA has its own ways of computing a layer.
         steps = self._steps if compiled else self._steps_in_training
-        self._chunk = tf.function(steps)
+        self._chunk = tf.function(steps, autograph=False)
         self._is_compiled = compiled is True
         self._shapes = None
 
@@ -148,7 +150,7 @@ class Loop:
         """
         if self._shapes is not None:
             return
-        step = tf.function(self._step)
+        step = tf.function(self._step, autograph=False)
         try:
             traced = step.get_concrete_function(self._tables, self._seed, tf.constant(0))
         except Exception as error:
@@ -158,7 +160,7 @@ class Loop:
         self._shapes = {name: loss.shape for name, loss in traced.structured_outputs.items()}
         if self._is_compiled:
             variables = [*state_of(self._model).values()]
-            alone = tf.function(self._steps, jit_compile=True)
+            alone = tf.function(self._steps, autograph=False, jit_compile=True)
             self._chunk = programs.shared(traced, variables) or alone
 
     def pure(self) -> "Pure":
@@ -176,7 +178,7 @@ class Loop:
         variables, tables = state_of(self._model), dict(sorted(self._tables.items()))
         losses = {name: self._shapes[name] for name in sorted(self._shapes)}
 
-        @tf.function(jit_compile=True)
+        @tf.function(autograph=False, jit_compile=True)
         def loop(state, data, seed, start, steps):
             for variable, value in zip(variables.values(), state, strict=True):
                 variable.assign(value)
@@ -195,12 +197,7 @@ class Loop:
             return self._steps(tables, seed, start, steps, totals)
 
     def _steps(self, tables, seed, start, steps, totals):
-        done = tf.constant(0)
-        while done < steps:
-            losses = self._step(tables, seed, start + done)
-            totals = {name: totals[name] + losses[name] for name in totals}
-            done += 1
-        return totals
+        return programs.repeat(lambda n: self._step(tables, seed, n), start, steps, totals)
 
     def _step(self, tables, seed, step):
         if self._replicas == 1:

@@ -38,7 +38,7 @@ def kl_error_probe(
             f"train.probe: {type(model).__name__} has no posterior; leave kl_error_probe out"
         )
 
-    @tf.function
+    @tf.function(autograph=False)
     def moments():
         found = posterior(observations)
         return found.mean(), found.variance()

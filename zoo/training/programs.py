@@ -72,16 +72,21 @@ def _compiled(step, graph) -> Callable:
         found = tf.graph_util.import_graph_def(body, fed, outputs, name="step")
         return tf.nest.pack_sequence_as(losses, found)
 
-    @tf.function(jit_compile=True)
+    @tf.function(autograph=False, jit_compile=True)
     def program(tables, seed, start, steps, totals, captured):
-        done = tf.constant(0)
-        while done < steps:
-            added = once(tables, seed, start + done, captured)
-            totals = {name: totals[name] + added[name] for name in totals}
-            done += 1
-        return totals
+        return repeat(lambda n: once(tables, seed, n, captured), start, steps, totals)
 
     return program
+
+
+def repeat(step: Callable, start, steps, totals) -> dict[str, tf.Tensor]:
+    """Calls `step` with `steps` numbers from `start` on, and adds its losses to `totals`."""
+
+    def once(done, totals):
+        losses = step(start + done)
+        return done + 1, {name: totals[name] + losses[name] for name in totals}
+
+    return tf.while_loop(lambda done, _: done < steps, once, (tf.constant(0), totals))[1]
 
 
 def canonical(graph) -> str:

@@ -80,7 +80,7 @@ def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], 
             f"train.select: {type(model).__name__} has no loss of single images "
             f"({error}); select by scores"
         ) from error
-    compiled = tf.function(losses)
+    compiled = tf.function(losses, autograph=False)
 
     def measure(step: int) -> float:
         firsts = range(0, len(dataset), _BATCH)

@@ -137,37 +137,54 @@ def _table(number: str, column: Column, paper: dict[str, str], *notes: str) -> T
     return Table(f"zietlow/{number}", title, (column,), tuple(rows), tuple(claims), (NOTE, *notes))
 
 
-def _falling_beta(variant: str) -> Run:
+# Two m of one recipe; the first is that of the hub.
+SECOND_M = "results/zietlow/perturbations/second/perturbation"
+FALLING_BETA = {
+    **VARIANTS,
+    "modified_by_second_m": f"perturbed/network={SECOND_M}",
+}
+# Seeds 0 and 1 chose the recipe of m.
+_FIRST_SEED = 2
+MISLED = tuple(
+    Claim("MIG", "modified", other, first_seed=_FIRST_SEED) for other in ("original", "noise")
+)
+
+
+def _falling_beta(row: str) -> Run:
     """A run of the main job's recipe, which disentangles dSprites better than a constant beta."""
     return Run(
-        f"beta_vae_falling/dsprites_{variant}",
+        f"beta_vae_falling/dsprites_{row}",
         "gin/beta_vae.gin",
         (
-            f"train.name = 'beta_vae/dsprites_falling_beta_{variant}'",
+            f"train.name = 'beta_vae/dsprites_falling_beta_{row}'",
             "VAE.latent_dim = 5",
-            f"train.dataset = 'zoo_dsprites/{VARIANTS[variant]}'",
+            f"train.dataset = 'zoo_dsprites/{FALLING_BETA[row]}'",
             f"train.scores = '{SCORES}'",
         ),
-        seeds=5,
+        seeds=10,
     )
 
 
 def _with_falling_beta() -> Table:
-    rows = [Row(variant, _falling_beta(variant)) for variant in VARIANTS]
-    claims = [Claim("MIG", "modified", other) for other in ("original", "noise")]
+    second = tuple(dataclasses.replace(claim, lower="modified_by_second_m") for claim in MISLED)
     return Table(
         "zietlow/4.2_falling_beta",
         "MIG of a beta-VAE whose beta falls from 200 to 4, on the three kinds of dSprites",
         (COLUMNS["4.2"],),
-        tuple(rows),
-        tuple(claims),
+        tuple(Row(row, _falling_beta(row)) for row in FALLING_BETA),
+        (*MISLED, *second),
         (
             "An experiment of ours, not the dissertation's: the recipe of gin/beta_vae.gin with "
             "five latents, which brings the original images to a higher MIG than its constant "
             "beta does, and every seed to nearly the same.",
             "Predicted before its runs on modified and noisy images, as the answer to chapter 4's "
             "claim at this budget: both orders hold.",
-            NOTE,
+            "Several m were tried with seeds 0 and 1, and the recipe that made the first, which "
+            "misled them, was repeated from new restarts. It had been laid down that this second "
+            "m decides; its first run showed no drop (MIG 0.330, the original 0.374, noise 0.311, "
+            "seed 2, float32), so the recipe does not always make an m that misleads. The claim "
+            "is tested for each m by itself, without seeds 0 and 1 "
+            "(results/zietlow/perturbations/README.md).",
         ),
     )
 
