@@ -1,18 +1,20 @@
 """Draws the pictures of the site that are made of data and models: `make pictures`.
 
-A sheet of the first config of each data set, and the traversals of each pretrained model whose
-code is a vector, into `docs/sheets/`. They are kept in the repository: the site builds in seconds.
+A sheet of a config of each data set, and the traversals of each pretrained model whose code is a
+vector, into `docs/sheets/`. They are kept in the repository: the site builds in seconds.
 """
 
 import pathlib
 import sys
 
 import numpy as np
+import site_pages
 
 import zoo
 from zoo.data import catalog, preview
 from zoo.drawing import sheets
 from zoo.errors import UserError
+from zoo.evaluation.regime import dead_latents
 
 SHEETS = pathlib.Path(__file__).with_name("sheets")
 
@@ -34,7 +36,7 @@ def main() -> None:
 
 
 def _data_set(name: str) -> np.ndarray:
-    return preview.sheet(preview.rows(catalog.load(name)))
+    return preview.sheet(preview.rows(catalog.load(site_pages.shown(name))))
 
 
 def _model(name: str) -> np.ndarray | None:
@@ -42,11 +44,19 @@ def _model(name: str) -> np.ndarray | None:
         return None
     model = zoo.load(name)
     dataset = catalog.load(model.card["dataset"])
-    codes = np.asarray(model.encode(dataset.images[dataset.some(256)]))
+    images = dataset.images[dataset.some(256)]
+    codes = np.asarray(model.encode(images))
     if codes.ndim != 2:
         return None
-    # The code of a latent that is off hardly varies over the data.
-    return sheets.traversals(model.decode, codes, dead=codes.var(0) < 0.1)
+    if not hasattr(model.model, "posterior"):
+        # The code of a latent that is off hardly varies over the data.
+        return sheets.traversals(model.decode, codes, dead=codes.var(0) < 0.1)
+    variances = np.asarray(model.posterior(images).variance())
+    divergences = 0.5 * (codes**2 + variances - 1 - np.log(variances)).mean(0)
+    dead = dead_latents(variances.mean(0), divergences)
+    # One latent that is off stands for all of them.
+    shown = np.count_nonzero(~dead) + 1
+    return sheets.traversals(model.decode, codes, divergences, dead=dead, limit=shown)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ ABOUT = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
 }
+# The config of a family whose images its page shows, where it is not the first.
+SHEETS = {"zoo_sprites": "small"}
 # Packages whose modules are documented on one page each, with what is left out.
 REFERENCE = {
     "zoo": ("fitting", "loading", "errors", "runs", "config", "machine"),
@@ -255,9 +257,9 @@ def _data_sets() -> Iterator[Page]:
         sheet = f"docs/sheets/{family}.png"
         if (ROOT / sheet).exists():
             title, _, rest = text.partition("\n")
-            name = next(iter(importlib.import_module(module).CONFIGS))
-            picture = f"![Images of {family}/{name}](../../{sheet})"
-            text = f"{title}\n\n{picture}\n\n`python -m zoo.data.preview {family}/{name}`\n{rest}"
+            name = shown(family)
+            picture = f"![Images of {name}](../../{sheet})"
+            text = f"{title}\n\n{picture}\n\n`python -m zoo.data.preview {name}`\n{rest}"
         configs = importlib.import_module(module).CONFIGS
         yield Page(
             f"data/{family}.md", f"{text}\n\n## Configs\n\n{_configs(family, configs)}", file
@@ -265,6 +267,12 @@ def _data_sets() -> Iterator[Page]:
     configs = tfds_wrapped.CONFIGS
     about = "Read through `tensorflow_datasets` under its own names; [how](data/README.md)."
     yield Page("data/tfds.md", f"# Data sets of TFDS\n\n{about}\n\n{_configs('', configs)}")
+
+
+def shown(family: str) -> str:
+    """The data set whose images stand for a family."""
+    configs = importlib.import_module(catalog.FAMILIES[family]).CONFIGS
+    return f"{family}/{SHEETS.get(family) or next(iter(configs))}"
 
 
 def _configs(family: str, configs: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from zoo import cli
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 COMMANDS = [
-    *("train", "evaluate", "export", "perturb", "reproduce", "sweep", "hub"),
+    *("train", "evaluate", "export", "perturb", "reproduce", "sweep", "hub", "report"),
     *("data.preview", "data.render_clevr", "sweeps.agreement"),
 ]
 # A command that says something of every kind.
@@ -156,7 +156,7 @@ def test_commands_parse_before_they_import(name):
 
 def test_wrong_arguments_are_one_line(capsys):
     for name in COMMANDS:
-        home = importlib.import_module("zoo.hub.__main__" if name == "hub" else f"zoo.{name}")
+        home = importlib.import_module(f"zoo.{name}{'.__main__' * (name in ('hub', 'report'))}")
         for argument in ("--verbosity=loud", "--no_such_option"):
             with pytest.raises(SystemExit) as stopped:
                 cli.run(home.main, [argument])

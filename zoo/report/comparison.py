@@ -120,8 +120,10 @@ def _scores(scores: Mapping[str, Mapping[str, Mapping]]) -> page.Table | None:
         chance = next((one.cells[2] for one in shown if one.cells[2]), "–")
         lines.append([shown[0].title, *cells, chance])
     heads = ["", *scores, *(["Median", "Range"] if several else []), "Chance"]
-    caption = "In brackets the interval of a score over images, after ± its deviation over seeds."
-    return page.Table("Scores", caption, heads, lines)
+    cells = "".join(cell for line in lines for cell in line)
+    notes = {"[": "in brackets the interval over images", "±": "after ± the deviation over seeds"}
+    told = ", ".join(note for mark, note in notes.items() if mark in cells)
+    return page.Table("Scores", told and f"Beside a value: {told}.", heads, lines)
 
 
 def _cell(interval: str, deviation: str, value: str) -> str:

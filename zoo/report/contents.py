@@ -122,15 +122,15 @@ def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> li
     for name, part, array, axes in _parts_with_axes(scores):
         if any(np.array_equal(array, other) for other in shown):
             continue
-        title = f"{_title(name)}: {HEADINGS.get(part, _title(part).lower())}"
+        heading = f"{title(name)}: {HEADINGS.get(part, title(part).lower())}"
         if axes in _SPECTRA:
-            maps.append(charts.spectrum(array, title))
+            maps.append(charts.spectrum(array, heading))
         elif axes in _MATRICES and max(array.shape) <= LARGEST:
             labels = [
                 _labels(names[axis], axis, length)
                 for axis, length in zip(axes, array.shape, strict=True)
             ]
-            maps.append(charts.matrix(array, *labels, title))
+            maps.append(charts.matrix(array, *labels, heading))
         else:
             continue
         shown.append(array)
@@ -140,8 +140,8 @@ def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> li
 def score_columns(scores: Mapping[str, Mapping]) -> dict[str, str]:
     """What is known of some score beside its value: headings by the keys of its row."""
     return {
-        key: title
-        for key, title in _BESIDE.items()
+        key: heading
+        for key, heading in _BESIDE.items()
         if any(_beside(name, parts, key) is not None for name, parts in scores.items())
     }
 
@@ -159,7 +159,7 @@ def score_row(name: str, parts: Mapping, columns: Sequence[str] = ()) -> Score:
     known = evaluation_facts.of(name) if name in evaluation_facts.names() else None
     bounded = known and known.is_share and is_number(value) and math.isfinite(value)
     details = [
-        f"{_title(key).lower()} {number(part)}"
+        f"{title(key).lower()} {number(part)}"
         for key, part in parts.items()
         if key not in ABOUT and is_number(part)
     ]
@@ -171,7 +171,7 @@ def score_row(name: str, parts: Mapping, columns: Sequence[str] = ()) -> Score:
         details.append(parts["interval_reason"])
     cells = [_cell(_beside(name, parts, column)) for column in columns]
     share = min(1.0, max(0.0, value)) if bounded else None
-    return Score(_title(name), number(value), cells, share, ", ".join(details))
+    return Score(title(name), number(value), cells, share, ", ".join(details))
 
 
 def _cell(value) -> str:
@@ -190,9 +190,9 @@ def part_tables(scores: Mapping[str, Mapping], factors: list, latents: list) -> 
     for name, part, array, axes in _parts_with_axes(scores):
         table = tables.get(axes)
         if table and len(array) == len(table.columns) <= LARGEST:
-            label = _title(name)
+            label = title(name)
             if part != "per_factor":
-                label = f"{label}: {_title(part).lower()}"
+                label = f"{label}: {title(part).lower()}"
             numbers = [number(v) for v in np.asarray(scores[name][part]).tolist()]
             table.rows.append((label, numbers))
     return [table for table in tables.values() if table.rows]
@@ -229,7 +229,8 @@ def _lengths(scores: Mapping[str, Mapping], axis: str) -> list[int]:
     ]
 
 
-def _title(name: str) -> str:
+def title(name: str) -> str:
+    """The name of a score or of a part of it as a heading."""
     words = [w.upper() if w in ACRONYMS else w for w in str(name).replace("_", " ").split()]
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]]) if words else ""
 

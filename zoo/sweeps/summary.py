@@ -13,7 +13,7 @@ import scipy.stats
 
 from zoo import runs
 from zoo.drawing import charts, strengths
-from zoo.report import page
+from zoo.report import contents, page
 from zoo.scheduling.jobs import Job, Step
 from zoo.sweeps.grid import Axis, Point, Sweep
 
@@ -168,7 +168,7 @@ def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None
         places = number(axis) or axis.values
         drawn[f"Scores against {axis.name}"] = [
             strengths.chart(
-                places, _by_value(axis, rows, name), title=name.replace("_", " "), x_label=axis.name
+                places, _by_value(axis, rows, name), title=contents.title(name), x_label=axis.name
             )
             for name in names
         ]
@@ -184,7 +184,7 @@ def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None
                 groups=[row.point.name for row in pairs],
             )
         ]
-    heads = [*(axis.short for axis in sweep.axes), "seeds", *names]
+    heads = [*(axis.short for axis in sweep.axes), "seeds", *map(contents.title, names)]
     summary = {"runs": f"{len(rows)} of {len(sweep.points()) * sweep.seeds}"}
     page.write(
         sweep.out,
