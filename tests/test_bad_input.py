@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import pathlib
 import shutil
 
@@ -151,6 +152,19 @@ def test_run_dir_is_a_file(fails, toy_gin, tmp_path):
         train_command.main, f"--gin_file={toy_gin}", f"--run_dir={tmp_path / 'run' / 'deeper'}"
     )
     assert "cannot be used as a run folder" in line
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "read-only"])
+def test_run_dir_cannot_be_made(name, fails, toy_gin, tmp_path, monkeypatch):
+    def refused(path, *args, **kwargs):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    if name == "read-only":
+        # As root nothing is read-only by its mode.
+        monkeypatch.setattr(pathlib.Path, "mkdir", refused)
+    line = fails(train_command.main, f"--gin_file={toy_gin}", f"--run_dir={tmp_path / name}")
+    reason = os.strerror(errno.EROFS if name == "read-only" else errno.ENAMETOOLONG)
+    assert f"cannot be used as a run folder ({reason}); choose another --run_dir" in line
 
 
 def test_too_little_disk_space_is_said_before_training(train, monkeypatch):
