@@ -41,7 +41,10 @@ class Shipped:
 
 
 READERS = {
-    # Squares and ellipses look alike at two or four of the 40 orientations.
+    # Orientation can be read in .971 of the images at best: the last repeats the first, and some
+    # small sprites are the same pixels at several. A reader that sees no difference between
+    # quarter turns of a square and half turns of an ellipse, which are 2.3 and 4.6 degrees from
+    # the nearest orientation of the grid, has .57.
     "dsprites": Shipped((64, 64, 1), (3, 6, 40, 32, 32), 3000, (0.926, 0.532, 0.167, 0.744, 0.730)),
     "shapes3d": Shipped(
         (64, 64, 3),

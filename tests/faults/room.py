@@ -39,6 +39,18 @@ def full_disk(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> 
 
 
 def _filled(disk: "Disk", place: pathlib.Path, arguments, random_, moment) -> str | None:
+    """Goes on with a run until the disk is full; what is wrong with its end."""
+    wrong = None
+    while not (disk.filled or wrong):
+        # A run that came to its end before tried nothing.
+        if (place / "DONE").exists():
+            shutil.rmtree(place)
+        wrong = _once(disk, place, arguments, random_, moment)
+    disk.filled = False
+    return wrong
+
+
+def _once(disk: "Disk", place: pathlib.Path, arguments, random_, moment) -> str | None:
     below, begins = moment
     left, free = iter(range(random_.randrange(below), -1, -1)), random_.choice((0, 1, 2, 8, 32))
 
@@ -60,15 +72,17 @@ class Disk:
 
     Attributes:
         folder: where it is.
+        filled: whether it was full; to be reset.
     """
 
     def __init__(self, folder: pathlib.Path, mounted: bool):
-        self.folder, self._mounted, self._full = folder, mounted, False
+        self.folder, self._mounted = folder, mounted
+        self.filled = self._full = False
         self._ballast = folder / "ballast"
 
     def fill(self, free: int) -> None:
         """Leaves so many pages of 4 kB."""
-        self._full = True
+        self.filled = self._full = True
         if self._mounted:
             state = os.statvfs(self.folder)
             with self._ballast.open("wb") as file:

@@ -266,7 +266,7 @@ def test_posteriors_are_distributions_of_the_family_of_the_model(model, tmp_path
         def posterior(self, images):
             mean = tf.reshape(images, [-1, H * W])[:, :2]
             if self.family is tfd.MultivariateNormalTriL:
-                return tfd.MultivariateNormalTriL(mean, tf.repeat(tril, len(mean), axis=0))
+                return tfd.MultivariateNormalTriL(mean, tril + 0 * mean[..., None])
             if self.family is tfd.TruncatedNormal:
                 return tfd.TruncatedNormal(mean, 0.5 + 0 * mean, -1.0, 1.0)
             return tfd.Normal(mean, 1 + mean)
