@@ -1,5 +1,6 @@
 """Exported models as ONNX files, for runtimes without TensorFlow."""
 
+import logging as standard_logging
 import pathlib
 import shutil
 from collections.abc import Callable
@@ -79,6 +80,8 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
         raise OnnxError(
             f"--format=onnx needs {error.name}: pip install 'disentanglement-zoo[onnx]'"
         ) from None
+    # What it cannot convert is said once, by the warning.
+    standard_logging.getLogger("tf2onnx").setLevel(standard_logging.CRITICAL)
     return tf2onnx, onnxruntime
 
 
