@@ -166,7 +166,7 @@ class LaplacePairs:
         moved = tf.where(self._ordered, _categorical(seeds[2], logits), start)
         elsewhere = _categorical(seeds[3], tf.where(distance == 0, -np.inf, logits))
         axes = tf.constant(np.flatnonzero(self._ordered), tf.int32)
-        axis = tf.gather(axes, _below(seeds[4], [batch], len(axes)))
+        axis = tf.gather(axes, _below(seeds[4], [batch], axes.shape[0]))
         still = tf.reduce_all(moved == start, axis=1, keepdims=True)
         again = still & (axis[:, None] == np.arange(len(sizes)))
         return _pair(self.dataset, tables, first, tf.where(again, elsewhere, moved))
