@@ -180,6 +180,17 @@ def test_further_seeds_join_those_that_are_kept(written, toy_tables, tmp_path, f
     assert "| 0.50 ± 0.24 | - | 50.0 ± 0.0 | 4 |" in (written / "results/toy.md").read_text()
 
 
+def test_processors_of_joined_seeds_are_named_once(tmp_path):
+    def result(processor):
+        facts = kept.Facts(1, 1, "", "", 1.0, "", "", "", "", processor)
+        return Result(Row("a", None), "cpu", {}, facts, [])
+
+    found = result("A")
+    for processor in ("B", "A", "B", ""):
+        found = kept.united(result(processor), found)
+    assert found.facts.processor == "A and B"
+
+
 def test_a_training_of_other_settings_replaces_what_is_kept(written, toy_tables, tmp_path, finish):
     file, other = written / "RESULTS.md", tmp_path / "other"
     documents.write_results(file, written)

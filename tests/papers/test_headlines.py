@@ -37,6 +37,7 @@ def outcome(low, high, headline=HEADLINE, **facts):
         ([0.1, 0.2, 0.3, 0.4, 0.5], [0.2, 0.3, 0.1, 0.5, 0.6], "undecided"),
         (np.arange(4), np.arange(5, 10), "undecided"),
         ([], np.arange(5), "not run"),
+        (np.arange(5), [], "not run"),
     ],
 )
 def test_verdicts(low, high, verdict):

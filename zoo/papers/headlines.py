@@ -133,7 +133,7 @@ def _outcome(headline: Headline, rows: Mapping[str, Sequence[Result]]) -> Outcom
     p, opposite, shares, seeds = [], [], [], []
     compared = [claims.numbers(c, *pair) for c, pair in zip(headline.orders, pairs, strict=True)]
     for claim, pair, both in zip(headline.orders, pairs, compared, strict=True):
-        if not len(both[0]):
+        if not all(map(len, both)):
             return Outcome(headline, 0, None, None, None, NOT_RUN, "-")
         p.append(claims.probability(claim, *both))
         opposite.append(claims.probability(claim, *both, "greater"))

@@ -13,6 +13,9 @@ from zoo.errors import UserError
 from zoo.evaluation import median_interval
 from zoo.papers.spec import BUDGETS, Column, Row, Table
 
+# Between what differs among the runs of one result.
+AND = " and "
+
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
@@ -127,12 +130,13 @@ def united(fresh: Result, earlier: Result | None) -> Result:
         }
         numbers[name] = {seed: both[seed] for seed in sorted(both)}
     late = max(fresh.facts.finished, earlier.facts.finished)
-    machines = dict.fromkeys(filter(None, (earlier.facts.processor, fresh.facts.processor)))
+    processors = (earlier.facts.processor, fresh.facts.processor)
+    machines = dict.fromkeys(name for p in processors if p for name in p.split(AND))
     return dataclasses.replace(
         fresh,
         numbers=numbers,
         seeds=seeds,
-        facts=dataclasses.replace(fresh.facts, finished=late, processor=" and ".join(machines)),
+        facts=dataclasses.replace(fresh.facts, finished=late, processor=AND.join(machines)),
         discarded=sorted({*fresh.discarded, *set(earlier.discarded) - set(fresh.seeds)}),
     )
 

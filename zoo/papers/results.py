@@ -120,14 +120,14 @@ def facts(run: Run, budget: str, manifests: Sequence[dict]) -> Facts:
     return Facts(
         steps=last["steps"],
         batch_size=last["batch_size"],
-        precision=" and ".join(precisions),
+        precision=kept.AND.join(precisions),
         optimiser=departures.optimisers(run, budget),
         images_share=last["steps"] * last["batch_size"] / departures.images(run, PAPER),
         differences="; ".join(departures.differences(run, budget, precisions)),
         dataset=_of_any_seed(last.get("dataset", "")),
         test_dataset=_of_any_seed(last.get("test_dataset", "")),
         finished=max(manifest.get("finished", "") for manifest in manifests),
-        processor=" and ".join(processors),
+        processor=kept.AND.join(processors),
     )
 
 
