@@ -112,11 +112,8 @@ def _scores(scores: Mapping[str, Mapping[str, Mapping]]) -> page.Table | None:
         shown = [contents.score_row(score, row, _BESIDE) for row in rows]
         cells = [_cell(*one.cells[:2], value=one.value) for one in shown]
         if several:
-            median, low, high = (
-                (np.median(values), min(values), max(values)) if values else [None] * 3
-            )
-            spread = f"{contents.number(low)} to {contents.number(high)}"
-            cells += [contents.number(median), spread if values else "–"]
+            ends = [contents.number(end(values)) for end in (min, max) if len(values) > 1]
+            cells += [contents.number(np.median(values)), " to ".join(ends)] if ends else ["–"] * 2
         chance = next((one.cells[2] for one in shown if one.cells[2]), "–")
         lines.append([shown[0].title, *cells, chance])
     heads = ["", *scores, *(["Median", "Range"] if several else []), "Chance"]
