@@ -14,7 +14,7 @@ import zoo
 from zoo.data import catalog, preview
 from zoo.drawing import sheets
 from zoo.errors import UserError
-from zoo.evaluation.regime import dead_latents
+from zoo.evaluation.regime import dead_latents, kl_per_latent
 
 SHEETS = pathlib.Path(__file__).with_name("sheets")
 
@@ -52,7 +52,7 @@ def _model(name: str) -> np.ndarray | None:
         # The code of a latent that is off hardly varies over the data.
         return sheets.traversals(model.decode, codes, dead=codes.var(0) < 0.1)
     variances = np.asarray(model.posterior(images).variance())
-    divergences = 0.5 * (codes**2 + variances - 1 - np.log(variances)).mean(0)
+    divergences = kl_per_latent(codes, variances)
     dead = dead_latents(variances.mean(0), divergences)
     # One latent that is off stands for all of them.
     shown = np.count_nonzero(~dead) + 1

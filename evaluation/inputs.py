@@ -10,6 +10,7 @@ from zoo.errors import UserError
 from zoo.evaluation import arrays, facts
 from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
 from zoo.evaluation.errors import InputError
+from zoo.evaluation.regime import kl_per_latent
 from zoo.evaluation.remembered import Remembered
 from zoo.files import cache_directory
 
@@ -135,7 +136,7 @@ class Inputs:
             moments = [(model.means, model.variances) for model in (self, *self._others)]
         except InputError:
             return None
-        return [(m**2 + v - np.log(v) - 1).mean(0) / 2 for m, v in moments]
+        return [kl_per_latent(*each) for each in moments]
 
     @property
     def domains(self) -> np.ndarray:

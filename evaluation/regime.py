@@ -91,6 +91,19 @@ def polarized_regime(means, variances, threshold: float = 0.5) -> dict:
     }
 
 
+def kl_per_latent(means: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """KL divergence of each latent from N(0, 1), the mean over images: (m^2 + s^2 - log s^2 - 1)/2.
+
+    Args:
+        means: of diagonal posteriors, `[N, D]`.
+        variances: the same shape.
+
+    Returns:
+        `[D]`, in nats.
+    """
+    return (means**2 + variances - np.log(variances) - 1).mean(0) / 2
+
+
 def dead_latents(mean_variances, kl_per_latent=None) -> np.ndarray:
     """`[D]` bool: the latents that carry nothing.
 

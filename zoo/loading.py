@@ -105,8 +105,9 @@ def halve(
     names = ",".join(card.get("scores") or ())
     how = {"seed": settings.seed, "options": settings.score_options}
 
+    dataset = data.load(settings.test_dataset or settings.dataset) if names else None
+
     def scores() -> dict[str, float]:
-        dataset = data.load(settings.test_dataset or settings.dataset)
         return scoring.headline(evaluation.evaluate(model, dataset, names, **how)) if names else {}
 
     before = scores()

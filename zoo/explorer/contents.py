@@ -14,7 +14,7 @@ from PIL import Image
 from zoo import data
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
-from zoo.evaluation.regime import dead_latents
+from zoo.evaluation.regime import dead_latents, kl_per_latent
 from zoo.explorer import lowering, program
 from zoo.hub import Pretrained
 
@@ -182,7 +182,7 @@ def _latents(model: Pretrained, images: np.ndarray) -> dict:
         dead, measure, typical = effects <= 1e-3 * effects.max(initial=0), "effect", None
     else:
         variances = stddevs.reshape(-1, shape[-1]) ** 2
-        effects = 0.5 * (flat**2 + variances - 1 - np.log(variances)).mean(0)
+        effects = kl_per_latent(flat, variances)
         dead, measure = dead_latents(variances.mean(0), effects), "kl"
         typical = np.sqrt(variances.mean(0))
     latents = _described(flat.mean(0), typical, low, high, effects, dead)
