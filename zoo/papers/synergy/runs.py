@@ -23,6 +23,7 @@ KINDS = {
     "sparsity_only": ("FlowPrior.domains = 1",),
     "domains_only": (_NO_SPARSITY,),
     "cg_vae": (),
+    "cg_vae_0.1": ("alpha/linear_ramp.end = 0.1",),
     "l2": ('JacobianSparsity.penalty = "l2"',),
     "mcp": ('JacobianSparsity.penalty = "mcp"',),
     "scad": ('JacobianSparsity.penalty = "scad"',),
