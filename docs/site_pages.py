@@ -26,7 +26,7 @@ from zoo.papers import catalog as papers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Sections of the README that are pages of the guide; the first screen is the home page.
-GUIDE = ("Install", "Train", "Score", "Reproduce", "Your own parts", "Pretrained models")
+GUIDE = ("Terms", "Install", "Train", "Score", "Reproduce", "Your own parts", "Pretrained models")
 # Texts that are pages as they are, if the repository has them.
 ABOUT = {
     "docs/mission.md": "mission.md",
@@ -107,6 +107,7 @@ def site(explorers: Mapping[str, pathlib.Path] | None = None) -> Site:
     pictures = _pictures()
     places = {file: place for place, file in pictures.items()}
     places |= {page.source: page.place for page in pages if page.source != "README.md"}
+    places |= _headings()
     places |= {"README.md": "index.md", "data": "data/index.md", "evaluation": "scores/index.md"}
     names = _names(pages)
     made = {}
@@ -169,6 +170,22 @@ def _guide() -> Iterator[Page]:
         yield Page(f"guide/{_slug(title)}.md", f"# {title}\n\n{_promoted(sections[title])}")
     if (ROOT / "docs/explorer.md").exists():
         yield Page("guide/explorer.md", _read("docs/explorer.md"), "docs/explorer.md")
+
+
+def _headings() -> dict[str, str]:
+    """Where the headings of the README stand that the guide has: `README.md#score` -> its page."""
+    found = {}
+    for title, text in _sections(_read("README.md")).items():
+        if title in GUIDE:
+            page = f"guide/{_slug(title)}.md"
+            found[f"README.md#{_anchor(title)}"] = page
+            below = [_anchor(heading) for heading in re.findall(r"^###+ (.+)", text, re.M)]
+            found |= {f"README.md#{anchor}": f"{page}#{anchor}" for anchor in below}
+    return found
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
 
 
 # Papers
