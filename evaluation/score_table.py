@@ -2,7 +2,7 @@
 
     python -m zoo.evaluation.score_table README.md evaluation/README.md
 
-writes them anew between the markers `<!-- scores: NAME -->` and `<!-- end -->` of these files.
+rewrites them between the markers `<!-- scores: NAME -->` and `<!-- end -->` of these files.
 """
 
 import itertools
@@ -34,7 +34,7 @@ TABLES = {"families": families, "every": every}
 
 
 def updated(text: str) -> str:
-    """A Markdown text with its marked tables written anew."""
+    """A Markdown text with its marked tables rewritten."""
     return _MARKED.sub(lambda found: found[1] + TABLES[found[2]]() + "\n" + found[3], text)
 
 

@@ -5,7 +5,7 @@
 
 with s the sprite, 1 inside and 0 outside ("Challenging Common Assumptions in the Unsupervised
 Learning of Disentangled Representations", ICML 2019; `ColorDSprites` and `NoisyDSprites` of
-google-research/disentanglement_lib at 86a644d). Theirs draw anew whenever an image is
+google-research/disentanglement_lib at 86a644d). Theirs draw again whenever an image is
 asked for; here colour and noise are fixed functions of the image's number, so that a data set is
 the same bytes everywhere. Neither is a factor of the grid.
 """

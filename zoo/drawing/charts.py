@@ -13,7 +13,7 @@ from zoo.drawing.palette import LIGHT, SERIES
 from zoo.drawing.style import LETTER, TITLE_LETTER
 
 POINTS = 400
-# What is drawn of a training run, by the keys of its rows.
+# The curves of a training run, by the keys of its rows.
 _LOSSES = {
     "loss": "Loss",
     "reconstruction": "Reconstruction loss",

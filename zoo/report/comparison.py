@@ -12,7 +12,7 @@ from zoo.drawing import charts
 from zoo.errors import UserError
 from zoo.report import contents, page
 
-# What is said of a score beside its value.
+# What is shown of a score beside its value.
 _BESIDE = ("interval", "seed_std", "chance")
 
 

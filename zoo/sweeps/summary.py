@@ -207,7 +207,7 @@ def _agreement(models: Sequence[pathlib.Path]) -> str:
 
 
 def _json(path: pathlib.Path) -> dict:
-    """A run's file; a damaged one is as good as none here."""
+    """A run's file; a damaged one counts as missing here."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
