@@ -94,6 +94,23 @@ def relative(page: str, place: str) -> str:
     return posixpath.relpath(path, posixpath.dirname(page) or ".") + mark + anchor
 
 
+def plain_pipes(text: str) -> str:
+    r"""A text in whose tables code has its pipes as they are.
+
+    GitHub needs `\|` there; Python-Markdown would show the backslash.
+    """
+
+    def line_by_line(prose: str) -> str:
+        return "\n".join(
+            re.sub(r"`[^`]+`", lambda code: code[0].replace(r"\|", "|"), line)
+            if line.startswith("|")
+            else line
+            for line in prose.split("\n")
+        )
+
+    return _outside_code(text, line_by_line)
+
+
 def _outside_code(text: str, change: Callable[[str], str]) -> str:
     parts = _FENCED.split(text)
     return "".join(p if p.startswith("```") else change(p) for p in parts)

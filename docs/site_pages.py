@@ -113,7 +113,8 @@ def site(explorers: Mapping[str, pathlib.Path] | None = None) -> Site:
     made = {}
     for page in pages:
         text = site_links.relinked(page.text, page.source, page.place, places, ROOT)
-        made[page.place] = site_links.named(text, page.place, names)
+        text = site_links.named(text, page.place, names)
+        made[page.place] = site_links.plain_pipes(text)
     nav: list[Any] = [{"Start": "index.md"}, {"Questions": "questions.md"}]
     nav += [{part: [_entry(page) for page in pages]} for part, pages in parts.items() if pages]
     embedded = {_explorer_place(name): path for name, path in explorers.items()}
@@ -239,7 +240,7 @@ def _papers() -> Iterator[Page]:
         text = _read(file)
         if work in verdicts:
             text += (
-                "\n## Claims, and whether they are seen\n\n"
+                "\n## Claims and verdicts\n\n"
                 "| claim | verdict | p (corrected) | seeds a side | budget |\n"
                 "| --- | --- | --- | --- | --- |\n"
             )
@@ -402,15 +403,24 @@ def _scores() -> Iterator[Page]:
 
 
 def _hub(explorers: Mapping[str, pathlib.Path]) -> Iterator[Page]:
-    rows = []
+    lines = [
+        "# Pretrained models",
+        "",
+        '`zoo.load("beta_vae/dsprites")` loads a model by its name, after its files were checked '
+        "against their sha256. A model that draws images runs on its page, in an "
+        "[explorer](docs/explorer.md). [Finding, downloading and publishing models](docs/hub.md)",
+    ]
     pages = []
     for name in registry.names():
         entry = registry.find(name)
         place = f"hub/{name.replace('/', '_')}.md"
-        rows.append((f"[`{name}`](site:{place})", entry.description, entry.licence))
+        # After a semicolon the description says how a version differs from the one before.
+        about, shown = entry.description.partition("; as ")[0], _traversals(name)
+        parts = f"{'Explorer, scores' if name in explorers else 'Scores'}, files and settings"
+        lines += ["", f"## [{name}](site:{place})", "", f"{about}. Licence: {entry.licence}.", ""]
+        lines += [*shown, f"[{parts}](site:{place})"]
         pages.append(Page(place, _card(name, explorers.get(name))))
-    text = "# Pretrained models\n\n" + _table(("name", "what", "licence"), rows)
-    yield Page("hub/index.md", text)
+    yield Page("hub/index.md", "\n".join(lines))
     if (ROOT / "docs/hub.md").exists():
         yield Page("hub/publishing.md", _read("docs/hub.md"), "docs/hub.md")
     yield from pages
@@ -437,12 +447,18 @@ def _explorer(name: str, page: pathlib.Path) -> list[str]:
     ]
 
 
+def _traversals(name: str) -> list[str]:
+    """The picture of a pretrained model, if it has one."""
+    picture = f"docs/sheets/{name.replace('/', '_')}.png"
+    if not (ROOT / picture).exists():
+        return []
+    return [f"![Traversals of {name}: each row varies one latent]({picture})", ""]
+
+
 def _card(name: str, explorer: pathlib.Path | None) -> str:
     entry = registry.find(name)
     lines = [f"# {name}", "", f"{entry.description}.", ""]
-    picture = f"docs/sheets/{name.replace('/', '_')}.png"
-    if (ROOT / picture).exists():
-        lines += [f"![Traversals of {name}: each row varies one latent]({picture})", ""]
+    lines += _traversals(name)
     if not name.startswith("perturbations/"):
         lines += ["```python", "import zoo", "", f'model = zoo.load("{name}")', "```", ""]
     rows = {
@@ -485,9 +501,13 @@ def _cell(cell: Mapping[str, Any], notebook: str) -> Iterator[str]:
         if "image/png" in data:
             yield f"<img alt='what the cell draws' src='data:image/png;base64,{_png(data)}'>"
         elif "text/plain" in data:
-            yield f"```text\n{''.join(data['text/plain']).rstrip()}\n```"
+            yield _output("".join(data["text/plain"]))
         elif output.get("name") == "stdout":
-            yield f"```text\n{''.join(output['text']).rstrip()}\n```"
+            yield _output("".join(output["text"]))
+
+
+def _output(text: str) -> str:
+    return f"``` {{ .text .output }}\n{text.rstrip()}\n```"
 
 
 def _png(data: Mapping[str, Any]) -> str:
@@ -573,4 +593,5 @@ def _names(pages: Sequence[Page]) -> dict[str, str]:
         configs = importlib.import_module(module).CONFIGS
         names |= dict.fromkeys((family, *(f"{family}/{config}" for config in configs)), place)
     names |= {name: f"hub/{name.replace('/', '_')}.md" for name in registry.names()}
+    names |= {page.source: page.place for page in pages if page.source != "README.md"}
     return names
