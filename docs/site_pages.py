@@ -207,10 +207,10 @@ def _questions() -> Page:
     for work in _works():
         text = _read(f"zoo/papers/{work}/README.md")
         rows = [row[1].strip("* ") for row in verdicts.get(work, ())]
-        counts = [f"{rows.count(verdict)} {verdict}" for verdict in dict.fromkeys(rows)]
-        fare = (
-            f"Claims tested here: {', '.join(counts)}." if rows else "No claim is tested here yet."
-        )
+        # Those that were not run come last.
+        verdicts_here = sorted(dict.fromkeys(rows), key=lambda verdict: verdict == "not run")
+        counts = [f"{rows.count(verdict)} {verdict}" for verdict in verdicts_here]
+        fare = f"Its headline claims here: {', '.join(counts)}." if rows else "No claim was tested."
         lines += [
             f"## {_title(text)}",
             "",
@@ -390,11 +390,12 @@ def _scores() -> Iterator[Page]:
             "Needs": ", ".join(f"`{need}`" for need in known.needs),
             "Range": f"{low} to {high}; {better[known.higher_is_better]}",
             "Value by chance": chance,
-            "Suites": ", ".join(known.suites) or "none; named in `--metrics`, or called by hand",
-            "Interval over images": f"no: {known.no_interval}" if known.no_interval else "yes",
+            "Suites": ", ".join(known.suites) or "none: name it in `--metrics`, or call it",
+            "Interval by `--bootstrap`": f"no: {known.no_interval}" if known.no_interval else "yes",
             "Source": citations.link(known.source),
         }
-        lines = [f"# {name}", "", *(f"- **{key}:** {value}" for key, value in rows.items()), ""]
+        lines = [f"# {name}", "", *(f"- **{key}:** {value}" for key, value in rows.items())]
+        lines += ["", "[Needs, suites, chance and intervals explained](evaluation/README.md)", ""]
         text = "\n".join([*lines, *_documented(f"{module}.{name}")])
         yield Page(f"scores/{name}.md", text)
 
