@@ -1,6 +1,6 @@
 """dSprites as Locatello et al. 2019 vary them: sprites in a random colour, or on random noise.
 
-    Color-dSprites: x[h, w, c] = s[h, w] u[c], u uniform on [0.5, 1]^3, one colour an image
+    Color-dSprites: x[h, w, c] = s[h, w] u[c], u uniform on [0.5, 1]^3, one colour per image
     Noisy-dSprites: x[h, w, c] = min(1, s[h, w] + n[h, w, c]), n uniform on [0, 1]
 
 with s the sprite, 1 inside and 0 outside ("Challenging Common Assumptions in the Unsupervised

@@ -146,7 +146,7 @@ def traversals(
     limit: int = 32,
     scale: int | None = None,
 ) -> np.ndarray:
-    """One code with each of its latents varied in turn: a row a latent, most informative first.
+    """One code with each of its latents varied in turn: one row per latent, most informative first.
 
     Args:
         decode: `[B, D]` float32 codes to `[B, H, W]` or `[B, H, W, 1 or 3]` images in [0, 1],

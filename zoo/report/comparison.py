@@ -96,7 +96,7 @@ def _settings(configs: Mapping[str, str]) -> page.Table | None:
 
 
 def _scores(scores: Mapping[str, Mapping[str, Mapping]]) -> page.Table | None:
-    """A row a score, a column a run; the value by chance and, of three runs, the median and range.
+    """One row per score, one column per run; chance and, from three runs on, median and range.
 
     The best run is not marked: without a test over seeds, the larger of two numbers says little.
     """

@@ -175,7 +175,7 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
 
 
 def _dto_against_ds(folder: pathlib.Path) -> str | None:
-    """DtO against DS, a point a run of a folder; None where fewer than two have both.
+    """DtO against DS, one point per run of a folder; None where fewer than two have both.
 
     Of many runs only the newest are read: each of hundreds of seeds would read all others.
     """

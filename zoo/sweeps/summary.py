@@ -79,7 +79,7 @@ def write(sweep: Sweep) -> list[pathlib.Path]:
 
 
 def as_csv(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
-    """A line a run: its values, its seed, its scores."""
+    """One line per run: its values, its seed, its scores."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*(axis.name for axis in sweep.axes), "seed", *names])
@@ -90,7 +90,7 @@ def as_csv(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
 
 
 def markdown(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
-    """A line a point: the median over its seeds of each score, with its interval."""
+    """One line per point: the median over its seeds of each score, with its interval."""
     heads = [*(axis.name for axis in sweep.axes), "seeds", *names]
     lines = [_line(heads), _line("---" for _ in heads)]
     lines += [_line(cells) for cells in _cells(sweep, rows, names)]
@@ -178,7 +178,7 @@ def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None
             charts.scatter(
                 np.array([row.scores["mig"] for row in pairs]),
                 np.array([row.scores[UDR] for row in pairs]),
-                title="A point a run",
+                title="One point per run",
                 x_label="MIG",
                 y_label="UDR",
                 groups=[row.point.name for row in pairs],
