@@ -100,7 +100,7 @@ def reconstructions(
     columns: int = 8,
     scale: int | None = None,
 ) -> np.ndarray:
-    """Images above what the model makes of them, in pairs of rows.
+    """Images above their reconstructions, in pairs of rows.
 
     Args:
         images: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, floats in [0, 1] or uint8.
