@@ -453,6 +453,8 @@ def _traversals(name: str) -> list[str]:
     picture = f"docs/sheets/{name.replace('/', '_')}.png"
     if not (ROOT / picture).exists():
         return []
+    if name.startswith("slots_"):
+        return [f"![Images, reconstructions by {name}, and the part of each slot]({picture})", ""]
     return [f"![Traversals of {name}: each row varies one latent]({picture})", ""]
 
 
