@@ -98,7 +98,7 @@ def markdown(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
     return "\n".join(
         [
             f"# Sweep of {', '.join(axis.name for axis in sweep.axes)}\n",
-            f"{files}{f' with {bound}' if bound else ''}, {sweep.seeds} seeds a point.\n",
+            f"{files}{f' with {bound}' if bound else ''}; seeds per point: {sweep.seeds}.\n",
             *lines,
             "",
             legend(sweep),
@@ -109,11 +109,13 @@ def markdown(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
 
 def legend(sweep: Sweep) -> str:
     """What the numbers of the table are."""
-    coverage = median_interval(np.arange(float(sweep.seeds)))[2] if sweep.seeds > 1 else 0.0
+    if sweep.seeds == 1:
+        return "Scores of one seed each; more seeds give medians and their intervals."
+    coverage = median_interval(np.arange(float(sweep.seeds)))[2]
     return (
-        "Median over seeds [interval of the median from order statistics, without assumptions on "
-        f"the distribution; with {sweep.seeds} seeds it covers the median with probability "
-        f"{coverage:.3g}]."
+        "Median over seeds; in brackets an interval for it from order statistics, which assumes "
+        f"nothing about the distribution. With {sweep.seeds} seeds it covers the true median with "
+        f"probability {coverage:.3g}."
     )
 
 
@@ -191,7 +193,7 @@ def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None
         title=f"Sweep of {', '.join(axis.name for axis in sweep.axes)}",
         summary={**summary, "gin_files": list(sweep.gin_files), "bindings": list(sweep.bindings)},
         charts_by_title=drawn,
-        tables=[page.Table("Medians over seeds", legend(sweep), heads, _cells(sweep, rows, names))],
+        tables=[page.Table("Scores", legend(sweep), heads, _cells(sweep, rows, names))],
     )
 
 
