@@ -364,9 +364,7 @@ def _models() -> Iterator[Page]:
             lines += ["## Settings", "", *(f"- `{file}`" for file in files)]
         pages.append(Page(f"models/{stem}.md", "\n".join(lines)))
         rows.append((f"[{about}](site:models/{stem}.md)", ", ".join(f"`{n}`" for n in names)))
-    text = (
-        "# Models\n\nA file of `zoo/models` is a family; its parts are combined in gin files.\n\n"
-    )
+    text = "# Models\n\nEach family is a file in `zoo/models`; gin files combine the parts.\n\n"
     yield Page("models/index.md", text + _table(("family", "names in gin files"), rows))
     yield from pages
 
@@ -536,8 +534,8 @@ def _reference() -> Iterator[Page]:
 
 def _commands() -> Page:
     """What every command says of itself."""
-    lines = ["# Commands", ""]
-    lines += ["Each is `zoo NAME`, and the same as `python -m` with its module.", ""]
+    same = "`zoo train` and `python -m zoo.train` are the same command, and so on for all of them."
+    lines = ["# Commands", "", same, ""]
     for name, (module, about) in COMMANDS.items():
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
