@@ -31,7 +31,7 @@ FAMILIES = {
     "zoo_synthetic": "zoo.data.zoo_synthetic.memory",
     "zoo_domains": "zoo.data.zoo_domains.memory",
 }
-# The same contract, one config a data set, but no builder: these are TFDS's own, by TFDS's names.
+# The same contract, one config per data set, but no builder: these are TFDS's own, by TFDS's names.
 WRAPPED = "zoo.data.tfds_wrapped"
 # What users register: what makes it, and the module that did.
 _OWN: dict[str, tuple[Callable[[], Dataset], str]] = {}

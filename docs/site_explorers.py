@@ -1,7 +1,7 @@
 """Pages in which the hub's models run, made when the site is built.
 
-They are kept in `build/explorers`, and made anew for another version of the model or another
-explorer.
+They are kept in `build/explorers`, and rebuilt when the model or the
+explorer changes.
 """
 
 import hashlib
