@@ -37,7 +37,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     """Trains what is missing, writes the tables, tells what failed."""
     from zoo.errors import UserError
-    from zoo.papers import catalog, documents, status, tasks
+    from zoo.papers import catalog, documents, results, status, tasks
 
     cli.do_imports(options.imports)
     for module in options.imports:
@@ -63,6 +63,9 @@ def main(options: argparse.Namespace) -> None:
             every = tasks.of_rows(table.rows, budget, out, options.seeds)
             chosen = tasks.of_one_precision(found, every)
             outcome = command.run([t.job() for t in chosen], options, tasks.stale(chosen))
+            compared = results.comparisons_of(table, rows, budget, out)
+            if compared and options.index is None:
+                outcome = outcome.then(command.run(compared, options, noun="comparisons of seeds"))
         # Of many processes with an index each none should write what another is documents.
         if options.index is None:
             for path in documents.write(table, out):

@@ -64,7 +64,7 @@ def main(options: argparse.Namespace) -> None:
     compared = command.run(summary.agreements(sweep), options, noun="comparisons of seeds")
     for path in summary.write(sweep):
         print(path)
-    (outcome if outcome.code else compared).end()
+    outcome.then(compared).end()
 
 
 if __name__ == "__main__":

@@ -14,16 +14,6 @@ from zoo.scheduling.jobs import Job, Step
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
 
-# Drives the table of argv[1] with the number of workers of argv[2], and prints the states.
-_DRIVER = """
-import json, pathlib, sys
-from zoo.scheduling import driver, host, jobs, local, progress
-text = pathlib.Path(sys.argv[1]).read_text()
-engine = local.Local(int(sys.argv[2]))
-work = host.Work(text, lease=float(sys.argv[3]), threads=1)
-print(json.dumps(driver.drive(jobs.load(text), engine, work, progress.Progress())))
-"""
-
 
 @pytest.fixture
 def stub(tmp_path) -> Callable[..., Job]:
@@ -43,11 +33,14 @@ def driver_process(tmp_path) -> Callable[..., subprocess.Popen]:
 
     started = []
 
-    def start(table, workers: int = 1, lease: float = 60.0) -> subprocess.Popen:
+    def start(
+        table, workers: int = 1, lease: float = 60.0, engine: str = "local", where: str = ""
+    ) -> subprocess.Popen:
         path = tmp_path / f"table{len(started)}.json"
         path.write_text(jobs.dump(table))
+        arguments = (engine, path, str(workers), str(lease), *filter(None, [where]))
         process = subprocess.Popen(
-            [sys.executable, "-c", _DRIVER, path, str(workers), str(lease)],
+            [sys.executable, FIXTURES / "drive.py", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -92,7 +85,7 @@ def printed_states() -> Callable[[subprocess.Popen], dict[str, str]]:
     """What a driver printed at its end."""
 
     def read(process: subprocess.Popen) -> dict[str, str]:
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         return json.loads(out)
 

@@ -3,11 +3,13 @@
 import os
 import pathlib
 
+import drive
 import pytest
 
 from zoo.errors import UserError
 from zoo.scheduling import driver, host, jobs, on_ray
 from zoo.scheduling.progress import Progress
+from zoo.scheduling.tries import Tries
 
 # Before Ray is imported: a lost node is noticed soon, a slow machine is given time.
 os.environ.update(
@@ -21,44 +23,75 @@ os.environ.update(
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
-LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without cores, on the loopback interface alone, and what a node of it is given."""
+    from ray.cluster_utils import Cluster
+
+    common = {"object_store_memory": 80 << 20, "node_ip_address": drive.LOOPBACK}
+    head = {"num_cpus": 0, "include_dashboard": False, **common}
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PYTHONPATH", f"{FIXTURES}{os.pathsep}{FIXTURES.parents[1]}")
+        drive.keep_ray_to_loopback(monkeypatch.setattr)
+        made = Cluster(initialize_head=True, head_node_args=head)
+        yield made, common
+        made.shutdown()
 
 
 @pytest.fixture
-def cluster(monkeypatch):
-    """A head without cores and two nodes of one core, on the loopback interface alone."""
-    from ray._private import services
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setenv("PYTHONPATH", f"{FIXTURES}{os.pathsep}{FIXTURES.parents[1]}")
-    monkeypatch.setattr(services, "resolve_ip_for_localhost", lambda address: address)
-    for module in (services, ray.util):
-        monkeypatch.setattr(module, "get_node_ip_address", lambda *_, **__: LOOPBACK)
-    common = {"object_store_memory": 80 << 20, "node_ip_address": LOOPBACK}
-    head = {"num_cpus": 0, "include_dashboard": False, **common}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    nodes = [made.add_node(num_cpus=1, **common) for _ in range(2)]
-    yield made, nodes
-    made.shutdown()
+def nodes(cluster):
+    """Two nodes of one core."""
+    made, common = cluster
+    while len(made.worker_nodes) < 2:
+        made.add_node(num_cpus=1, **common)
+    return sorted(made.worker_nodes, key=id)
 
 
-def test_every_run_is_done_once_though_a_node_is_lost(
-    stub, cluster, calls, wait_until, monkeypatch
+def _steps(job: jobs.Job) -> pathlib.Path:
+    return job.folder / "checkpoints" / "steps"
+
+
+@pytest.mark.usefixtures("nodes")
+def test_two_drivers_on_one_table_share_it(stub, cluster, driver_process, printed_states, calls):
+    table = [stub(f"run{k}", "sleep=0.5") for k in range(8)]
+    ray_there = {"engine": "ray", "where": cluster[0].address}
+    pair = [driver_process(t, **ray_there) for t in (table, table[::-1])]
+    assert all(set(printed_states(process).values()) == {"done"} for process in pair)
+    assert [len(calls(job)) for job in table] == [1] * len(table)
+
+
+@pytest.mark.usefixtures("nodes")
+def test_another_driver_goes_on_where_one_was_killed(
+    stub, cluster, driver_process, printed_states, calls, wait_until
 ):
-    made, nodes = cluster
+    table = [stub(f"run{k}", "sleep=3") for k in range(4)]
+    ray_there = {"workers": 2, "engine": "ray", "where": cluster[0].address}
+    killed = driver_process(table, **ray_there)
+    # The first two are done, the other two have begun.
+    wait_until(lambda: all(_steps(job).exists() for job in table), 120)
+    killed.kill()
+    assert set(printed_states(driver_process(table, **ray_there)).values()) == {"done"}
+    done = [len(calls(job)) for job in table]
+    assert done[:2] == [1, 1] and max(done) == 2
+    assert not any((job.folder / Tries.FILE).exists() for job in table)
+
+
+def test_every_run_is_done_once_though_a_node_is_lost(stub, cluster, nodes, calls, monkeypatch):
+    made, _ = cluster
     table = [stub(f"run{k}", "sleep=1") for k in range(4)] + [stub("killed", "once", "kill")]
     lost = []
 
     def lose(states) -> None:
-        steps = [job.folder / "checkpoints" / "steps" for job in table[:2]]
-        if not lost and all(step.exists() for step in steps):
+        if not lost and all(_steps(job).exists() for job in table[:2]):
             lost.append(nodes[1])
             made.remove_node(nodes[1], allow_graceful=False)
 
     progress = Progress()
     monkeypatch.setattr(progress, "show", lose)
     work = host.Work(jobs.dump(table), lease=60.0, threads=1)
-    engine = on_ray.Ray(made.address, 2, len(table), 1, {"_node_ip_address": LOOPBACK})
+    engine = on_ray.Ray(made.address, 2, len(table), 1, {"_node_ip_address": drive.LOOPBACK})
     assert set(driver.drive(table, engine, work, progress).values()) == {"done"}
     assert lost
     done = [len(calls(job)) for job in table]

@@ -22,11 +22,13 @@ def _stubs_are_found(monkeypatch):
 
 
 @pytest.fixture
-def engine(tmp_path):
+def engine(tmp_path, wait_until):
     """Two jobs, cancelled at the end."""
     made = on_slurm.Slurm(tmp_path / "slurm", 2, {"timeout_min": 30}, cluster="local")
     yield made
     made.stop(finished=True)
+    # Processes that nobody waited for would be complained of in the next test.
+    wait_until(lambda: not made.alive(), 60)
 
 
 def _work(table) -> host.Work:
@@ -52,6 +54,18 @@ def test_a_preempted_job_saves_and_goes_on(stub, engine, calls, wait_until):
     wait_until(lambda: job.state() == jobs.DONE and not (job.folder / CLAIM).exists(), 60)
     assert len(calls(job)) == 2 and saved < 300
     assert not (job.folder / "tries.json").exists()
+
+
+def test_jobs_outlive_a_killed_driver_and_another_watches_on(
+    stub, tmp_path, driver_process, printed_states, calls, wait_until
+):
+    table = [stub(f"run{k}", "sleep=1") for k in range(6)]
+    by_jobs = {"workers": 2, "engine": "slurm", "where": str(tmp_path / "slurm")}
+    killed = driver_process(table, **by_jobs)
+    wait_until(lambda: any(job.state() == jobs.DONE for job in table), 60)
+    killed.kill()
+    assert set(printed_states(driver_process(table, **by_jobs)).values()) == {"done"}
+    assert [len(calls(job)) for job in table] == [1] * len(table)
 
 
 def test_no_slurm_and_unknown_parameters_are_a_line(stub, tmp_path):

@@ -9,6 +9,8 @@ from zoo.papers import departures, kept
 from zoo.papers.kept import Facts, Result
 from zoo.papers.spec import BUDGETS, PAPER, Column, Row, Run, Table
 from zoo.papers.tasks import Task
+from zoo.scheduling.jobs import Job
+from zoo.sweeps import comparisons
 
 
 def of_table(
@@ -79,6 +81,28 @@ def outside(mean: float, published, column: Column) -> bool:
     return abs(mean - published[0]) > 2 * (published[1] + half) + half
 
 
+def comparisons_of(table: Table, rows: Sequence[Row], budget: str, out: pathlib.Path) -> list[Job]:
+    """The comparisons of the finished seeds of rows, which columns of a table take numbers from."""
+    found = []
+    if any(column.compared for column in table.columns):
+        for name, run in {row.run.name: row.run for row in rows if row.run}.items():
+            effective = run.effective(budget)
+            left = [t for t in _finished(run, effective, out) if not _is_discarded(table, t)]
+            gin_file, _ = run.config(effective, 0)
+            folders = [task.folder for task in left]
+            found.append(comparisons.job(f"{effective}/{name} UDR", folders, [gin_file]))
+    return list(filter(None, found))
+
+
+def _numbers(column: Column, tasks: Sequence[Task]) -> dict[int, float | None]:
+    """A column's number of each seed."""
+    if not column.compared:
+        return {task.seed: number(task.folder, column) for task in tasks}
+    udr = comparisons.udr([task.folder for task in tasks])
+    scaled = {name: column.scale * value for name, value in udr.items()}
+    return {task.seed: scaled.get(task.folder.name) for task in tasks}
+
+
 def _united(fresh: list[Result], earlier: list[Result]) -> list[Result]:
     """Fresh results with the earlier ones of the same budgets, which lend their further seeds."""
     found = {result.budget: result for result in earlier}
@@ -92,11 +116,11 @@ def _of_row(table: Table, row: Row, out: pathlib.Path) -> list[Result]:
         return []
     found = []
     for budget in dict.fromkeys(row.run.effective(name) for name in BUDGETS):
-        tasks = _finished(row, budget, out)
+        tasks = _finished(row.run, budget, out)
         if tasks:
             left = [task for task in tasks if not _is_discarded(table, task)]
             manifests = [files.read_json(t.folder / "manifest.json") for t in tasks]
-            numbers = {c.name: {t.seed: number(t.folder, c) for t in left} for c in table.columns}
+            numbers = {column.name: _numbers(column, left) for column in table.columns}
             found.append(
                 Result(
                     row,
@@ -143,10 +167,10 @@ def _is_discarded(table: Table, task: Task) -> bool:
     return found is not None and found < table.discard.below
 
 
-def _finished(row: Row, budget: str, out: pathlib.Path) -> list[Task]:
-    folder = out / budget / row.run.name
+def _finished(run: Run, budget: str, out: pathlib.Path) -> list[Task]:
+    folder = out / budget / run.name
     seeds = sorted(int(p.name) for p in folder.glob("*") if p.name.isdecimal())
-    tasks = [Task(row.run, seed, budget, out) for seed in seeds]
+    tasks = [Task(run, seed, budget, out) for seed in seeds]
     return [task for task in tasks if task.state() == "done"]
 
 

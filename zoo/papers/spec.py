@@ -85,6 +85,8 @@ class Column:
         reduce: makes one number of the records' values and steps, for a `.jsonl`.
         scale: what the number is multiplied by, 100 for per cent.
         decimals: as the paper rounds.
+        compared: whether it is the UDR of the run among the finished seeds of its row, which has no
+            `path`.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Column:
     reduce: Callable[[Sequence[float], Sequence[int]], float] | None = None
     scale: float = 1.0
     decimals: int = 2
+    compared: bool = False
 
 
 Published = tuple[float, float | None]

@@ -63,6 +63,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for", dest="time", type=duration, metavar="2h30m", help="stop and save after this time"
     )
+    # Whatever a command has done in several parts ends at one time.
+    parser.set_defaults(begun=time.time())
     parser.add_argument("--retry", action="store_true", help=f"try again what failed {LIMIT} times")
     parser.add_argument("--json", action="store_true", help="progress as lines of JSON")
     parser.add_argument("--status", action="store_true", help="only say how far the runs are")
@@ -84,6 +86,10 @@ class Outcome:
 
     code: int
     lines: tuple[str, ...] = ()
+
+    def then(self, next_: "Outcome") -> "Outcome":
+        """What to say of both; the first that is not all done decides the code."""
+        return Outcome(self.code or next_.code, (*self.lines, *next_.lines))
 
     def end(self) -> None:
         """Says it on standard error and ends the process, unless all is done."""
@@ -118,7 +124,7 @@ def run(
             if job.state() == jobs.FAILED:
                 Tries.of(job.folder).forget()
     engine, threads = _engine(options, table)
-    deadline = None if options.time is None else time.time() + options.time
+    deadline = None if options.time is None else options.begun + options.time
     work = Work(jobs.dump(table), deadline, threads=threads)
     progress = Progress(options.json, noun)
     try:

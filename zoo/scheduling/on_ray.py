@@ -12,7 +12,7 @@ from zoo.scheduling.extras import imported
 from zoo.scheduling.host import Host, Work
 from zoo.scheduling.worker import GRACE
 
-_ANSWER = 10.0
+_ANSWER = 30.0
 
 
 class Ray:
@@ -40,7 +40,7 @@ class Ray:
         self._ray = imported("ray")
         self._address, self._workers, self._limit = address, workers, limit
         self._threads, self._options = threads, options or {}
-        self._actors, self._runs, self._ready = [], [], []
+        self._actors, self._runs = [], []
 
     def start(self, work: Work) -> None:
         """Starts the actors.
@@ -65,7 +65,6 @@ class Ray:
             **{"max_concurrency": 4, "max_restarts": -1, "max_task_retries": -1, **needs}
         )
         self._actors = [actor.remote() for _ in range(max(1, min(count, self._limit)))]
-        self._ready = [actor.ready.remote() for actor in self._actors]
         self._runs = [actor.run.remote(work) for actor in self._actors]
 
     def alive(self) -> bool:
@@ -75,12 +74,11 @@ class Ray:
 
     def stop(self, finished: bool) -> None:
         """Ends the workers, with their runs saved, and leaves the cluster."""
-        del finished
-        if self._actors:
-            # Actors that have not found a place have nothing to save.
-            placed, _ = self._ray.wait(self._ready, num_returns=len(self._ready), timeout=0)
-            pairs = zip(self._actors, self._ready, strict=True)
-            stopped = [actor.stop.remote() for actor, ready in pairs if ready in placed]
+        if self._actors and not finished:
+            # Actors that wait for a place, or lost theirs with a node, have nothing to save.
+            asked = {actor.ready.remote(): actor for actor in self._actors}
+            placed, _ = self._ray.wait([*asked], num_returns=len(asked), timeout=_ANSWER)
+            stopped = [asked[answer].stop.remote() for answer in placed]
             if stopped:
                 self._ray.wait(stopped, num_returns=len(stopped), timeout=GRACE)
         for actor in self._actors:

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import io
-import json
 import math
 import pathlib
 from collections.abc import Sequence
@@ -14,10 +13,11 @@ import scipy.stats
 from zoo import runs
 from zoo.drawing import charts, strengths
 from zoo.report import contents, page
-from zoo.scheduling.jobs import Job, Step
+from zoo.scheduling.jobs import Job
+from zoo.sweeps import comparisons
+from zoo.sweeps.comparisons import UDR
 from zoo.sweeps.grid import Axis, Point, Sweep
 
-UDR = "udr"
 _COVERAGE = 0.95
 
 
@@ -35,19 +35,8 @@ def agreements(sweep: Sweep) -> list[Job]:
     found = []
     for point in sweep.points():
         folders = [sweep.folder(point, seed) for seed in range(sweep.seeds)]
-        done = [folder for folder in folders if (folder / "DONE").exists()]
-        models = [folder for folder in done if (folder / "saved_model").is_dir()]
-        if len(models) > 1:
-            folder = sweep.out / point.name / UDR
-            product = _agreement(models)
-            arguments = (
-                *(f"--gin_file={file}" for file in sweep.gin_files),
-                *(f"--run={model}" for model in models),
-                f"--out={folder / product}",
-            )
-            step = Step(product, "zoo.sweeps.agreement", arguments)
-            found.append(Job(f"{point.name} UDR", folder, (step,)))
-    return found
+        found.append(comparisons.job(f"{point.name} UDR", folders, sweep.gin_files))
+    return list(filter(None, found))
 
 
 def read(sweep: Sweep) -> list[Row]:
@@ -56,10 +45,10 @@ def read(sweep: Sweep) -> list[Row]:
     for point in sweep.points():
         folders = {seed: sweep.folder(point, seed) for seed in range(sweep.seeds)}
         done = {seed: folder for seed, folder in folders.items() if (folder / "DONE").exists()}
-        product = _agreement([f for f in done.values() if (f / "saved_model").is_dir()])
-        udr = _json(sweep.out / point.name / UDR / product).get("udr") or {}
+        udr = comparisons.udr(list(done.values()))
         for seed, folder in done.items():
-            scores = {name: row.get("score") for name, row in _json(folder / "scores.json").items()}
+            table = comparisons.read(folder / "scores.json")
+            scores = {name: row.get("score") for name, row in table.items()}
             scores[UDR] = udr.get(folder.name)
             known = {n: float(s) for n, s in scores.items() if isinstance(s, int | float)}
             rows.append(Row(point, seed, known))
@@ -201,20 +190,6 @@ def _by_value(axis: Axis, rows: Sequence[Row], name: str) -> list[list[float]]:
     """A score of all runs, a list for each value of an axis."""
     known = [(row.point.values[axis.name], row.scores[name]) for row in rows if name in row.scores]
     return [[score for value, score in known if value == wanted] for wanted in axis.values]
-
-
-def _agreement(models: Sequence[pathlib.Path]) -> str:
-    """The file of the comparison of just these runs."""
-    return "_".join([UDR, *(model.name.removeprefix("seed") for model in models)][:40]) + ".json"
-
-
-def _json(path: pathlib.Path) -> dict:
-    """A run's file; a damaged one counts as missing here."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _line(cells) -> str:

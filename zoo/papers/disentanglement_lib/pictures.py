@@ -6,7 +6,6 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from zoo.drawing.palette import LIGHT
-from zoo.papers import results
 
 
 def rank_correlations(found: dict, columns) -> Figure:
@@ -15,9 +14,9 @@ def rank_correlations(found: dict, columns) -> Figure:
     Runs that lack one of two scores are left out of that pair; a dash stands where fewer than
     three have both, or one of the scores is constant.
     """
-    folders = [folder for rows in found.values() for row in rows[:1] for folder in row.folders]
+    drawn = [(row, int(f.name)) for rows in found.values() for row in rows[:1] for f in row.folders]
     values = np.array(
-        [[_number(folder, column) for column in columns] for folder in folders], float
+        [[row.numbers[c.name].get(seed, np.nan) for c in columns] for row, seed in drawn], float
     ).reshape(-1, len(columns))
     names = [column.name for column in columns]
     figure = Figure(figsize=(5.2, 4.4), layout="constrained")
@@ -44,8 +43,3 @@ def correlations(values: np.ndarray) -> np.ndarray:
         if len(known) > 2 and (np.ptp(known, axis=0) > 0).all():
             matrix[i, j] = 100 * scipy.stats.spearmanr(known[:, 0], known[:, 1]).statistic
     return matrix
-
-
-def _number(folder, column) -> float:
-    value = results.number(folder, column)
-    return float("nan") if value is None else value

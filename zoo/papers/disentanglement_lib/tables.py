@@ -33,7 +33,10 @@ DATASETS = {
     "noisy_dsprites": ('train.dataset = "zoo_dsprites/noisy_background"',),
     "shapes3d": ('train.dataset = "zoo_shapes3d/rendered"',),
 }
-_COLUMNS = tuple(Column(heading, (name, "score")) for heading, name in SCORES.items())
+_COLUMNS = (
+    *(Column(heading, (name, "score")) for heading, name in SCORES.items()),
+    Column("UDR", (), compared=True),
+)
 _CPU_STEPS = 3000
 
 
@@ -73,6 +76,7 @@ def _table(dataset: str) -> Table:
             "cent, as the paper draws them.",
             "The paper averages scores over samples of 10,000 (its DCI is of boosted trees, ours "
             "of LightGBM).",
+            "UDR (Duan et al. 2020) compares a run with the other seeds of its row.",
         ),
         figure=pictures.rank_correlations,
     )

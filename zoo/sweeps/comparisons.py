@@ -1,0 +1,63 @@
+"""Comparisons of finished runs that differ by their seeds alone: what is due, what was found."""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Sequence
+
+from zoo.scheduling.jobs import Job, Step
+
+UDR = "udr"
+
+
+def job(name: str, folders: Sequence[pathlib.Path], gin_files: Sequence[str]) -> Job | None:
+    """The comparison of some runs of one folder; None where fewer than two of them have a model.
+
+    Args:
+        name: of the job.
+        folders: of the runs.
+        gin_files: what they were trained by.
+    """
+    models = _models(folders)
+    if len(models) < 2:
+        return None
+    product = _product(models)
+    arguments = (
+        *(f"--gin_file={file}" for file in gin_files),
+        *(f"--run={model}" for model in models),
+        f"--out={product}",
+    )
+    step = Step(product.name, "zoo.sweeps.agreement", arguments)
+    return Job(name, product.parent, (step,))
+
+
+def udr(folders: Sequence[pathlib.Path]) -> dict[str, float]:
+    """The UDR of each of some runs among them, by the names of their folders.
+
+    It is empty before they have been compared, and lacks those without a model.
+    """
+    models = _models(folders)
+    return read(_product(models)).get(UDR) or {} if models else {}
+
+
+def read(path: pathlib.Path) -> dict:
+    """A file of JSON; a damaged one is as good as none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _models(folders: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    return [f for f in folders if (f / "DONE").exists() and (f / "saved_model").is_dir()]
+
+
+def _product(models: Sequence[pathlib.Path]) -> pathlib.Path:
+    """The file of the comparison of just these: another where a run was added or made anew."""
+    digest = hashlib.sha256()
+    for model in models:
+        manifest = model / "manifest.json"
+        digest.update(f"{model.name}\n".encode())
+        digest.update(manifest.read_bytes() if manifest.exists() else b"")
+    return models[0].parent / UDR / f"{UDR}_{digest.hexdigest()[:12]}.json"
