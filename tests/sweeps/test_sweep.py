@@ -166,7 +166,22 @@ def test_tables_and_page_have_every_run(finished):
     assert "with probability 0.75" in text
     page = paths[2].read_text()
     assert "<h2>Scores against BetaVAE.beta</h2>" in page and "<h2>UDR against MIG</h2>" in page
-    assert "0.21 [0.2, 0.22]" in page and "beta=16" in page
+    assert "<td>0.21<small>[0.2, 0.22]</small></td>" in page and "beta=16" in page
+
+
+@pytest.mark.parametrize(
+    "axes, told",
+    [
+        (["A.b=1,2", "C.d=1,2"], "b=1,d=1"),
+        (["A.b=1,2,3", "C.d=1,2,3,4"], "C.d = 1"),
+        (["A.b=1,2,3,4,5,6,7,8,9"], ""),
+    ],
+)
+def test_each_colour_of_a_chart_has_one_meaning(sweep, axes, told):
+    found = sweep(*axes)
+    rows = [summary.Row(point, 0, {}) for point in found.points()]
+    groups = summary._groups(found, rows)
+    assert groups[0] == told and len(groups) == len(rows) and len(set(groups)) <= 8
 
 
 def test_a_damaged_run_is_left_out_of_the_tables(finished):

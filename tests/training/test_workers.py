@@ -1,5 +1,6 @@
 """Training by several processes: equal to one, its noise, signals, losses, and TF_CONFIG."""
 
+import functools
 import json
 import multiprocessing
 import os
@@ -200,6 +201,77 @@ def test_noise_differs_by_replica_and_what_the_chief_tells_arrives(context):
     told, greatest, integers, _, spread = one
     assert told == {"text": "é", "number": 0.1} and greatest == -1.5
     assert integers == [2**53 - 1, -3] and spread > 1e-4
+
+
+def _trained(config: str | None, queue) -> None:
+    """Trains two models that draw noise; sends what their losses were, and their weights.
+
+    Args:
+        config: of a worker; None for two replicas in this process.
+        queue: where to.
+    """
+    if config:
+        os.environ["TF_CONFIG"] = config
+    else:
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+    from zoo.training.loop import Loop, strategy_for
+
+    strategy = strategy_for("workers" if config else "auto")
+    assert strategy.num_replicas_in_sync == 2
+    import families
+    import keras
+
+    from zoo.data import sampling
+    from zoo.models.vae import VAE
+    from zoo.networks.convolutional import conv_decoder, conv_encoder
+
+    layers = {"layers": ((4, 4, 2), (4, 4, 2)), "units": (8,)}
+    makes = {
+        "convolutional": lambda: VAE(
+            families.SHAPE,
+            latent_dim=3,
+            objective=families.BetaVAE,
+            encoder=functools.partial(conv_encoder, **layers),
+            decoder=functools.partial(conv_decoder, **layers, grid_filters=4),
+        ),
+        "slots": families.FAMILIES["slots"],
+    }
+    sampler, tensors = sampling.Independent(families.DATASET, 8), sampling.tensors(families.DATASET)
+    found = {}
+    for name, make in makes.items():
+        keras.utils.set_random_seed(0)
+        with strategy.scope():
+            model = make()
+            model.bind(families.adam())
+        means = Loop(model, sampler, tensors, 5, strategy).run(0, 4)
+        found[name] = (float(means["loss"]), [np.asarray(v) for v in model.variables])
+    queue.put((config is None, found))
+    if config:
+        # Both are there until both have finished.
+        workers.team("workers").told()
+
+
+def test_workers_train_as_the_replicas_of_one_process(context):
+    queue, addresses = context.Queue(), _addresses()
+    configs = [None, *(_cluster(addresses, k) for k in range(2))]
+    started = [context.Process(target=_trained, args=(config, queue)) for config in configs]
+    for process in started:
+        process.start()
+    # The replicas' come first.
+    results = sorted((queue.get(timeout=900) for _ in started), key=lambda result: not result[0])
+    for process in started:
+        process.join(100)
+        assert process.exitcode == 0
+    (_, replicas), *pair = results
+    for _, found in pair:
+        for name, (loss, weights) in replicas.items():
+            np.testing.assert_allclose(found[name][0], loss, rtol=1e-6, err_msg=name)
+            assert len(found[name][1]) == len(weights) > 5
+            for got, expected in zip(found[name][1], weights, strict=True):
+                np.testing.assert_allclose(got, expected, atol=1e-6, err_msg=name)
 
 
 def _config(cluster, kind="worker", index=0) -> str:

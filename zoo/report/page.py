@@ -60,7 +60,10 @@ class Section(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of texts: a heading, a caption, the heads of its columns, its rows."""
+    """A table of texts: a heading, a caption, the heads of its columns, its rows.
+
+    What follows a line break in a cell is set small below it.
+    """
 
     title: str
     caption: str

@@ -12,6 +12,7 @@ import scipy.stats
 
 from zoo import runs
 from zoo.drawing import charts, strengths
+from zoo.drawing.palette import SERIES
 from zoo.report import contents, page
 from zoo.scheduling.jobs import Job
 from zoo.sweeps import comparisons
@@ -172,18 +173,37 @@ def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None
                 title="One point per run",
                 x_label="MIG",
                 y_label="UDR",
-                groups=[row.point.name for row in pairs],
+                groups=_groups(sweep, pairs),
             )
         ]
     heads = [*(axis.short for axis in sweep.axes), "seeds", *map(contents.title, names)]
+    cells = [[cell.replace(" [", "\n[") for cell in line] for line in _cells(sweep, rows, names)]
     summary = {"runs": f"{len(rows)} of {len(sweep.points()) * sweep.seeds}"}
     page.write(
         sweep.out,
         title=f"Sweep of {', '.join(axis.name for axis in sweep.axes)}",
         summary={**summary, "gin_files": list(sweep.gin_files), "bindings": list(sweep.bindings)},
         charts_by_title=drawn,
+<<<<<<< HEAD
         tables=[page.Table("Scores", legend(sweep), heads, _cells(sweep, rows, names))],
+=======
+        tables=[page.Table("Medians over seeds", legend(sweep), heads, cells)],
+>>>>>>> 33d19b656d139abfa5e55425fed0b678070cad0d
     )
+
+
+def _groups(sweep: Sweep, rows: Sequence[Row]) -> list[str]:
+    """What the colours of points tell: all values of a run, or those of one axis if they are many.
+
+    It is the axis of most values that there are colours for; with none there is one colour.
+    """
+    if len(sweep.points()) <= len(SERIES):
+        return [row.point.name for row in rows]
+    told = [axis for axis in sweep.axes if len(axis.values) <= len(SERIES)]
+    if not told:
+        return [""] * len(rows)
+    axis = max(told, key=lambda axis: len(axis.values))
+    return [f"{axis.name} = {row.point.values[axis.name]}" for row in rows]
 
 
 def _by_value(axis: Axis, rows: Sequence[Row], name: str) -> list[list[float]]:
