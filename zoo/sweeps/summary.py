@@ -184,11 +184,7 @@ def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None
         title=f"Sweep of {', '.join(axis.name for axis in sweep.axes)}",
         summary={**summary, "gin_files": list(sweep.gin_files), "bindings": list(sweep.bindings)},
         charts_by_title=drawn,
-<<<<<<< HEAD
-        tables=[page.Table("Scores", legend(sweep), heads, _cells(sweep, rows, names))],
-=======
-        tables=[page.Table("Medians over seeds", legend(sweep), heads, cells)],
->>>>>>> 33d19b656d139abfa5e55425fed0b678070cad0d
+        tables=[page.Table("Scores", legend(sweep), heads, cells)],
     )
 
 
