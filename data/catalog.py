@@ -28,6 +28,7 @@ FAMILIES = {
     "zoo_sprites": "zoo.data.zoo_sprites.memory",
     "zoo_clevr6": "zoo.data.zoo_clevr6.memory",
     "zoo_balls": "zoo.data.zoo_balls.memory",
+    "zoo_sprite_pairs": "zoo.data.zoo_sprite_pairs.memory",
     "zoo_synthetic": "zoo.data.zoo_synthetic.memory",
     "zoo_domains": "zoo.data.zoo_domains.memory",
 }
