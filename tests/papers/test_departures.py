@@ -102,7 +102,7 @@ def test_all_rates_of_a_run_are_scaled_alike():
             assert before.keys() == after.keys()
             found = {round(float(after[n]) / float(before[n]), 6) for n in after}
             factors.setdefault(run.name.split("/")[0], set()).update(found)
-    assert factors == {"factor_vae": {10}, "study": {10}, "weak_gan": {1}}
+    assert factors == {"factor_vae": {10}, "slice": {10}, "study": {10}, "weak_gan": {1}}
 
 
 @pytest.mark.parametrize(

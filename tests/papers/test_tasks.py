@@ -216,6 +216,13 @@ def test_texts_that_differ_by_their_seed_alone(text, seed):
     assert gin_text.of_text(text)["a.b"] != "changed"
 
 
+def test_the_order_of_keys_is_no_difference():
+    wanted, found = map(
+        gin_text.of_text, ("a.b = {'x': {'q': 1, 'p': 2}}", "a.b={'x':{'p':2,'q':1}}")
+    )
+    assert not gin_text.differences(wanted, found)
+
+
 def test_an_included_seed_is_overridden_in_the_order_of_the_text(tmp_path):
     (tmp_path / "other.gin").write_text("train.seed = 7\n")
     line = f"include '{tmp_path / 'other.gin'}'"

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import pprint
 import re
 from collections.abc import Sequence
 
@@ -28,7 +29,9 @@ def _parsed(text: str) -> dict[str, str]:
             found.update(of_file(config.find(statement.filename)))
         elif isinstance(statement, config_parser.BindingStatement) and statement.arg_name:
             scope = f"{statement.scope}/" if statement.scope else ""
-            found[f"{scope}{statement.selector}.{statement.arg_name}"] = repr(statement.value)
+            # Sorts the keys of dictionaries, as gin's own record of a config does.
+            value = pprint.saferepr(statement.value)
+            found[f"{scope}{statement.selector}.{statement.arg_name}"] = value
     return found
 
 
