@@ -111,7 +111,7 @@ PLAIN = {
 
 
 def compare_plain(arrays: dict, names=tuple(PLAIN)) -> None:
-    """Prints a line a score: ours and the plain formula on the same arrays."""
+    """Prints one line per score: ours and the plain formula on the same arrays."""
     for name in names:
         plain, needs = PLAIN[name]
         needed = [arrays[need] for need in needs]

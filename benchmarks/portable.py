@@ -23,7 +23,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "fix
 
 
 def main() -> None:
-    """Prints a row a family."""
+    """Prints one row per family."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("families", nargs="*", metavar="FAMILY", help="all by default")
     parser.add_argument("--steps", type=int, default=100)

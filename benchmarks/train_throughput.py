@@ -2,7 +2,7 @@
 
 Both train on the same number of threads and batch size with their data path: ours samples rendered
 dSprites inside the loop; PyTorch gets its batches from a loader that picks images of an array in
-memory. Runs alternate in one process a framework; medians of the rounds are compared. Prints the
+memory. Runs alternate in one process per framework; medians of the rounds are compared. Prints the
 share of this machine's matrix-product peak (measured here), and of sampling in our step.
 
     pip install -e '.[benchmark]'

@@ -33,7 +33,7 @@ def write(
         The number of bytes of all examples.
     """
     pipeline = beam.Pipeline(runner=config.beam_runner, options=config.beam_options)
-    # Spread anew, or a runner may hand all files to one worker.
+    # Redistributed, or a runner may hand all files to one worker.
     files = pipeline | beam.Create(parts) | beam.Reshuffle()
     _ = files | beam.ParDo(_Shards(builder, dataset.name))
     result = pipeline.run()

@@ -28,10 +28,11 @@ FAMILIES = {
     "zoo_sprites": "zoo.data.zoo_sprites.memory",
     "zoo_clevr6": "zoo.data.zoo_clevr6.memory",
     "zoo_balls": "zoo.data.zoo_balls.memory",
+    "zoo_sprite_pairs": "zoo.data.zoo_sprite_pairs.memory",
     "zoo_synthetic": "zoo.data.zoo_synthetic.memory",
     "zoo_domains": "zoo.data.zoo_domains.memory",
 }
-# The same contract, one config a data set, but no builder: these are TFDS's own, by TFDS's names.
+# The same contract, one config per data set, but no builder: these are TFDS's own, by TFDS's names.
 WRAPPED = "zoo.data.tfds_wrapped"
 # What users register: what makes it, and the module that did.
 _OWN: dict[str, tuple[Callable[[], Dataset], str]] = {}

@@ -57,7 +57,7 @@ class Dataset:
         images: the observations, `N` of them.
         space: the factor grid whose numbering is that of the ids, or None.
         latents: `[N, K]` float32 continuous ground-truth latents, or None.
-        extras: further arrays with one entry an image (masks, domain labels, object counts).
+        extras: further arrays with one entry per image (masks, domain labels, object counts).
         of: the whole data set that this is a part of; None if it is whole.
     """
 

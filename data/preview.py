@@ -1,6 +1,6 @@
 """Contact sheets: `python -m zoo.data.preview NAME [--out FILE.png] [--seed N]`.
 
-A data set with a factor space gets one row a factor: that factor over its range, the others fixed
+A data set with a factor space gets one row per factor: that factor over its range, the others fixed
 at a random combination. Others get a random grid, with the masks beside the images where there are
 any; data sets of vectors get scatter plots of their latents and their observations.
 """

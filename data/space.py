@@ -118,7 +118,7 @@ class ListedFactors(FactorSpace):
     """The factors of images that do not fill their grid: some combinations lack, or are repeated.
 
     An id is the number of an image and no combination, so that factors can be looked up, but not
-    set: scores and samplers that hold factors fixed cannot be had.
+    set: scores and samplers that hold factors fixed are not available.
 
     Attributes:
         rows: `[N, F]` integers, the factor indices of every image.

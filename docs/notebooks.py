@@ -4,6 +4,7 @@ Each is run in an empty folder. What libraries write to stderr is left out: it i
 """
 
 import importlib.util
+import os
 import pathlib
 import sys
 import tempfile
@@ -16,6 +17,8 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
 
 def main() -> None:
     """Runs those that are named, or all whose libraries are installed."""
+    # The `python` of their shell commands is this one.
+    os.environ["PATH"] = os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))
     paths = [EXAMPLES / f"{name}.ipynb" for name in sys.argv[1:]]
     for path in paths or sorted(EXAMPLES.glob("*.ipynb")):
         if "import torch" in path.read_text() and importlib.util.find_spec("torch") is None:

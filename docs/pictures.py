@@ -1,7 +1,8 @@
 """Draws the pictures of the site that are made of data and models: `make pictures`.
 
-A sheet of a config of each data set, and the traversals of each pretrained model whose code is a
-vector, into `docs/sheets/`. They are kept in the repository: the site builds in seconds.
+A sheet of a config of each data set, and of each pretrained model its traversals or, with slots,
+each slot's part of an image, into `docs/sheets/`. They are kept in the repository: the site builds
+in seconds.
 """
 
 import pathlib
@@ -12,8 +13,9 @@ import site_pages
 
 import zoo
 from zoo.data import catalog, preview
-from zoo.drawing import sheets
+from zoo.drawing import sheets, slots
 from zoo.errors import UserError
+from zoo.evaluation import slot_jacobian
 from zoo.evaluation.regime import dead_latents, kl_per_latent
 
 SHEETS = pathlib.Path(__file__).with_name("sheets")
@@ -46,8 +48,9 @@ def _model(name: str) -> np.ndarray | None:
     dataset = catalog.load(model.card["dataset"])
     images = dataset.images[dataset.some(256)]
     codes = np.asarray(model.encode(images))
-    if codes.ndim != 2:
-        return None
+    if codes.ndim == 3:
+        # The first picture is that of the slots' parts.
+        return next(slots.pictures(model, zoo.prepare(images, model), jacobian=slot_jacobian))[1]
     if not hasattr(model.model, "posterior"):
         # The code of a latent that is off hardly varies over the data.
         return sheets.traversals(model.decode, codes, dead=codes.var(0) < 0.1)

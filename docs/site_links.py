@@ -26,8 +26,8 @@ def relinked(text: str, source: str, page: str, places: Mapping[str, str], root)
         source: its file, relative to the repository; links are relative to it, but for those that
             begin with `site:`, which lead to a place on the site.
         page: where it stands on the site, for example `data/zoo_balls.md`.
-        places: where files of the repository stand on the site. A link to any other file becomes
-            plain text.
+        places: where files of the repository stand on the site, and headings of them that stand
+            elsewhere (`README.md#score`). A link to any other file becomes plain text.
         root: the folder of the repository.
 
     Raises:
@@ -38,10 +38,15 @@ def relinked(text: str, source: str, page: str, places: Mapping[str, str], root)
         picture, label, target = match.groups()
         if target.startswith("site:"):
             return f"{picture}[{label}]({relative(page, target.removeprefix('site:'))})"
-        if re.match(r"[a-z]+:|#", target):
+        if re.match(r"[a-z]+:", target):
             return match[0]
         path, _, anchor = target.partition("#")
-        file = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+        there = posixpath.join(posixpath.dirname(source), path) if path else source
+        file = posixpath.normpath(there)
+        if heading := places.get(f"{file}#{anchor}"):
+            return f"[{label}]({relative(page, heading)})"
+        if not path:
+            return match[0]
         if not (pathlib.Path(root) / file).exists():
             raise DeadLinkError(f"{source} links to {target}, which does not exist")
         if file not in places:
@@ -87,6 +92,23 @@ def relative(page: str, place: str) -> str:
     """The link from one page of the site to another, `place` with or without an anchor."""
     path, mark, anchor = place.partition("#")
     return posixpath.relpath(path, posixpath.dirname(page) or ".") + mark + anchor
+
+
+def plain_pipes(text: str) -> str:
+    r"""A text in whose tables code has its pipes as they are.
+
+    GitHub needs `\|` there; Python-Markdown would show the backslash.
+    """
+
+    def line_by_line(prose: str) -> str:
+        return "\n".join(
+            re.sub(r"`[^`]+`", lambda code: code[0].replace(r"\|", "|"), line)
+            if line.startswith("|")
+            else line
+            for line in prose.split("\n")
+        )
+
+    return _outside_code(text, line_by_line)
 
 
 def _outside_code(text: str, change: Callable[[str], str]) -> str:

@@ -26,7 +26,7 @@ from zoo.papers import catalog as papers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Sections of the README that are pages of the guide; the first screen is the home page.
-GUIDE = ("Install", "Train", "Score", "Reproduce", "Your own parts", "Pretrained models")
+GUIDE = ("Terms", "Install", "Train", "Score", "Reproduce", "Your own parts", "Pretrained models")
 # Texts that are pages as they are, if the repository has them.
 ABOUT = {
     "docs/mission.md": "mission.md",
@@ -107,12 +107,14 @@ def site(explorers: Mapping[str, pathlib.Path] | None = None) -> Site:
     pictures = _pictures()
     places = {file: place for place, file in pictures.items()}
     places |= {page.source: page.place for page in pages if page.source != "README.md"}
+    places |= _headings()
     places |= {"README.md": "index.md", "data": "data/index.md", "evaluation": "scores/index.md"}
     names = _names(pages)
     made = {}
     for page in pages:
         text = site_links.relinked(page.text, page.source, page.place, places, ROOT)
-        made[page.place] = site_links.named(text, page.place, names)
+        text = site_links.named(text, page.place, names)
+        made[page.place] = site_links.plain_pipes(text)
     nav: list[Any] = [{"Start": "index.md"}, {"Questions": "questions.md"}]
     nav += [{part: [_entry(page) for page in pages]} for part, pages in parts.items() if pages]
     embedded = {_explorer_place(name): path for name, path in explorers.items()}
@@ -171,6 +173,22 @@ def _guide() -> Iterator[Page]:
         yield Page("guide/explorer.md", _read("docs/explorer.md"), "docs/explorer.md")
 
 
+def _headings() -> dict[str, str]:
+    """Where the headings of the README stand that the guide has: `README.md#score` -> its page."""
+    found = {}
+    for title, text in _sections(_read("README.md")).items():
+        if title in GUIDE:
+            page = f"guide/{_slug(title)}.md"
+            found[f"README.md#{_anchor(title)}"] = page
+            below = [_anchor(heading) for heading in re.findall(r"^###+ (.+)", text, re.M)]
+            found |= {f"README.md#{anchor}": f"{page}#{anchor}" for anchor in below}
+    return found
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
+
+
 # Papers
 
 
@@ -189,10 +207,10 @@ def _questions() -> Page:
     for work in _works():
         text = _read(f"zoo/papers/{work}/README.md")
         rows = [row[1].strip("* ") for row in verdicts.get(work, ())]
-        counts = [f"{rows.count(verdict)} {verdict}" for verdict in dict.fromkeys(rows)]
-        fare = (
-            f"Claims tested here: {', '.join(counts)}." if rows else "No claim is tested here yet."
-        )
+        # Those that were not run come last.
+        verdicts_here = sorted(dict.fromkeys(rows), key=lambda verdict: verdict == "not run")
+        counts = [f"{rows.count(verdict)} {verdict}" for verdict in verdicts_here]
+        fare = f"Its headline claims here: {', '.join(counts)}." if rows else "No claim was tested."
         lines += [
             f"## {_title(text)}",
             "",
@@ -222,7 +240,7 @@ def _papers() -> Iterator[Page]:
         text = _read(file)
         if work in verdicts:
             text += (
-                "\n## Claims, and whether they are seen\n\n"
+                "\n## Claims and verdicts\n\n"
                 "| claim | verdict | p (corrected) | seeds a side | budget |\n"
                 "| --- | --- | --- | --- | --- |\n"
             )
@@ -346,9 +364,7 @@ def _models() -> Iterator[Page]:
             lines += ["## Settings", "", *(f"- `{file}`" for file in files)]
         pages.append(Page(f"models/{stem}.md", "\n".join(lines)))
         rows.append((f"[{about}](site:models/{stem}.md)", ", ".join(f"`{n}`" for n in names)))
-    text = (
-        "# Models\n\nA file of `zoo/models` is a family; its parts are combined in gin files.\n\n"
-    )
+    text = "# Models\n\nEach family is a file in `zoo/models`; gin files combine the parts.\n\n"
     yield Page("models/index.md", text + _table(("family", "names in gin files"), rows))
     yield from pages
 
@@ -372,11 +388,12 @@ def _scores() -> Iterator[Page]:
             "Needs": ", ".join(f"`{need}`" for need in known.needs),
             "Range": f"{low} to {high}; {better[known.higher_is_better]}",
             "Value by chance": chance,
-            "Suites": ", ".join(known.suites) or "none; named in `--metrics`, or called by hand",
-            "Interval over images": f"no: {known.no_interval}" if known.no_interval else "yes",
+            "Suites": ", ".join(known.suites) or "none: name it in `--metrics`, or call it",
+            "Interval by `--bootstrap`": f"no: {known.no_interval}" if known.no_interval else "yes",
             "Source": citations.link(known.source),
         }
-        lines = [f"# {name}", "", *(f"- **{key}:** {value}" for key, value in rows.items()), ""]
+        lines = [f"# {name}", "", *(f"- **{key}:** {value}" for key, value in rows.items())]
+        lines += ["", "[Needs, suites, chance and intervals explained](evaluation/README.md)", ""]
         text = "\n".join([*lines, *_documented(f"{module}.{name}")])
         yield Page(f"scores/{name}.md", text)
 
@@ -385,15 +402,24 @@ def _scores() -> Iterator[Page]:
 
 
 def _hub(explorers: Mapping[str, pathlib.Path]) -> Iterator[Page]:
-    rows = []
+    lines = [
+        "# Pretrained models",
+        "",
+        '`zoo.load("beta_vae/dsprites")` loads a model by its name, after its files were checked '
+        "against their sha256. A model that draws images runs on its page, in an "
+        "[explorer](docs/explorer.md). [Finding, downloading and publishing models](docs/hub.md)",
+    ]
     pages = []
     for name in registry.names():
         entry = registry.find(name)
         place = f"hub/{name.replace('/', '_')}.md"
-        rows.append((f"[`{name}`](site:{place})", entry.description, entry.licence))
+        # After a semicolon the description says how a version differs from the one before.
+        about, shown = entry.description.partition("; as ")[0], _traversals(name)
+        parts = f"{'Explorer, scores' if name in explorers else 'Scores'}, files and settings"
+        lines += ["", f"## [{name}](site:{place})", "", f"{about}. Licence: {entry.licence}.", ""]
+        lines += [*shown, f"[{parts}](site:{place})"]
         pages.append(Page(place, _card(name, explorers.get(name))))
-    text = "# Pretrained models\n\n" + _table(("name", "what", "licence"), rows)
-    yield Page("hub/index.md", text)
+    yield Page("hub/index.md", "\n".join(lines))
     if (ROOT / "docs/hub.md").exists():
         yield Page("hub/publishing.md", _read("docs/hub.md"), "docs/hub.md")
     yield from pages
@@ -420,12 +446,20 @@ def _explorer(name: str, page: pathlib.Path) -> list[str]:
     ]
 
 
+def _traversals(name: str) -> list[str]:
+    """The picture of a pretrained model, if it has one."""
+    picture = f"docs/sheets/{name.replace('/', '_')}.png"
+    if not (ROOT / picture).exists():
+        return []
+    if name.startswith("slots_"):
+        return [f"![Images, reconstructions by {name}, and the part of each slot]({picture})", ""]
+    return [f"![Traversals of {name}: each row varies one latent]({picture})", ""]
+
+
 def _card(name: str, explorer: pathlib.Path | None) -> str:
     entry = registry.find(name)
     lines = [f"# {name}", "", f"{entry.description}.", ""]
-    picture = f"docs/sheets/{name.replace('/', '_')}.png"
-    if (ROOT / picture).exists():
-        lines += [f"![Traversals of {name}: each row varies one latent]({picture})", ""]
+    lines += _traversals(name)
     if not name.startswith("perturbations/"):
         lines += ["```python", "import zoo", "", f'model = zoo.load("{name}")', "```", ""]
     rows = {
@@ -468,9 +502,13 @@ def _cell(cell: Mapping[str, Any], notebook: str) -> Iterator[str]:
         if "image/png" in data:
             yield f"<img alt='what the cell draws' src='data:image/png;base64,{_png(data)}'>"
         elif "text/plain" in data:
-            yield f"```text\n{''.join(data['text/plain']).rstrip()}\n```"
+            yield _output("".join(data["text/plain"]))
         elif output.get("name") == "stdout":
-            yield f"```text\n{''.join(output['text']).rstrip()}\n```"
+            yield _output("".join(output["text"]))
+
+
+def _output(text: str) -> str:
+    return f"``` {{ .text .output }}\n{text.rstrip()}\n```"
 
 
 def _png(data: Mapping[str, Any]) -> str:
@@ -496,8 +534,8 @@ def _reference() -> Iterator[Page]:
 
 def _commands() -> Page:
     """What every command says of itself."""
-    lines = ["# Commands", ""]
-    lines += ["Each is `zoo NAME`, and the same as `python -m` with its module.", ""]
+    same = "`zoo train` and `python -m zoo.train` are the same command, and so on for all of them."
+    lines = ["# Commands", "", same, ""]
     for name, (module, about) in COMMANDS.items():
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
@@ -556,4 +594,5 @@ def _names(pages: Sequence[Page]) -> dict[str, str]:
         configs = importlib.import_module(module).CONFIGS
         names |= dict.fromkeys((family, *(f"{family}/{config}" for config in configs)), place)
     names |= {name: f"hub/{name.replace('/', '_')}.md" for name in registry.names()}
+    names |= {page.source: page.place for page in pages if page.source != "README.md"}
     return names

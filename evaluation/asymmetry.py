@@ -50,7 +50,7 @@ def sufficient_independence(
 
     Args:
         decoder: a TensorFlow callable from `[n, *latent_shape]` to `[n, *output_shape]`; its own
-            interaction across slots is to be of at most `order` (see `interaction_order`).
+            interaction across slots should be of at most `order` (see `interaction_order`).
         latents: `[N, *latent_shape]`.
         blocks: a partition of the positions 0, 1, ... of the flattened latents; without it, the
             first axis of `latent_shape`: each latent, or each slot, is a block.

@@ -43,7 +43,7 @@ def fid(real, generated, features: Features | None = None, batch_size: int = 64)
 
     Raises:
         InputError: wrong shapes or types, NaN, images out of range, fewer than 2 images.
-        RuntimeError: the weights of InceptionV3 cannot be had.
+        RuntimeError: the weights of InceptionV3 are not available.
     """
     checks.whole(1, batch_size=batch_size)
     if features is None and not (_is_matrix(real) and _is_matrix(generated)):

@@ -27,7 +27,7 @@ LEVEL = 0.95
 LABEL = "95 % over images, not over training seeds"
 # Fewer subsamples give a standard error that is hardly known.
 LEAST = 10
-# What has an entry an image; with `_test` for the test half, which is resampled apart.
+# What has one entry per image; with `_test` for the test half, which is resampled apart.
 _ROWS = {
     "codes", "factors", "latents", "targets", "domains", "means", "variances", "slots",
     "true_slots", "points", "posterior_means", "posterior_variances", "observations", "data",

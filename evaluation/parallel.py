@@ -26,7 +26,7 @@ def one_thread() -> Iterator[None]:
 
 
 def over_factors(work: Callable[[int], T], factors: np.ndarray) -> list[T]:
-    """`[work(0), ..., work(F - 1)]` for the columns of `[N, F]` factors, one thread a core.
+    """`[work(0), ..., work(F - 1)]` for the columns of `[N, F]` factors, one thread per core.
 
     The factors with most values, which take longest, are begun first.
     """

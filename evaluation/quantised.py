@@ -86,7 +86,7 @@ def info_c(
     least_range: float | None = None,
     seed: int = 0,
 ) -> dict[str, float | np.ndarray]:
-    """InfoC: compactness, the share of what is told of a factor that one code tells.
+    """InfoC: compactness, the share of the information about a factor that is in a single code.
 
     Defined in Hsu et al. 2023.
 

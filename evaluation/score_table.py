@@ -2,7 +2,7 @@
 
     python -m zoo.evaluation.score_table README.md evaluation/README.md
 
-writes them anew between the markers `<!-- scores: NAME -->` and `<!-- end -->` of these files.
+rewrites them between the markers `<!-- scores: NAME -->` and `<!-- end -->` of these files.
 """
 
 import itertools
@@ -18,14 +18,14 @@ _BETTER = {True: "higher", False: "lower", None: "neither"}
 
 
 def families() -> str:
-    """A Markdown table of the names alone, a row a module."""
+    """A Markdown table of the names alone, one row per module."""
     rows = itertools.groupby(facts.names(), index.MODULE_OF_SCORE.get)
     cells = [(module, ", ".join(f"`{name}`" for name in names)) for module, names in rows]
     return _markdown(("family", "scores"), cells)
 
 
 def every() -> str:
-    """A Markdown table of all facts, a row a score."""
+    """A Markdown table of all facts, one row per score."""
     header = ("score", "what it measures", "needs", "range", "better", "suites", "source")
     return _markdown(header, [_row(facts.of(name)) for name in facts.names()])
 
@@ -34,7 +34,7 @@ TABLES = {"families": families, "every": every}
 
 
 def updated(text: str) -> str:
-    """A Markdown text with its marked tables written anew."""
+    """A Markdown text with its marked tables rewritten."""
     return _MARKED.sub(lambda found: found[1] + TABLES[found[2]]() + "\n" + found[3], text)
 
 

@@ -221,6 +221,6 @@ def _pair(masks, predicted):
 
 def _index(true, predicted) -> float:
     with warnings.catch_warnings():
-        # Tiny images with a label a pixel are taken for a regression target.
+        # Tiny images with one label per pixel are taken for a regression target.
         warnings.filterwarnings("ignore", "The number of unique classes")
         return float(adjusted_rand_score(true, predicted))

@@ -4,7 +4,7 @@ A distance of features compares only by the same network: these are the same for
 
     from zoo import data
     from zoo.evaluation import shipped_readers
-    shipped_readers.make("dsprites", data.load("zoo_dsprites/rendered"))  # Trains anew.
+    shipped_readers.make("dsprites", data.load("zoo_dsprites/rendered"))  # Trains it again.
 """
 
 import dataclasses

@@ -76,7 +76,7 @@ def evaluate(
         others: further models, trained alike but for their seeds, that `udr` compares it with.
 
     Returns:
-        The table, one row a score in the order asked for: `score` (None where left out), `reason`
+        The table, one row per score in the order asked for: `score` (None where left out), `reason`
         (None where scored), `seconds` of the score, `encoding_seconds` spent on images it was the
         first to ask for, and `parts`, everything else the score returned. With `chance` also that,
         the mean of the five, None where there is none. With `bootstrap` also `interval`, its two

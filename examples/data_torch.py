@@ -13,7 +13,7 @@ import zoo
 def main() -> None:
     """Draws batches from one data set in both ways."""
     dataset = zoo.data.load("zoo_balls/l_shape[train[:2000]]")
-    # Workers started anew ("spawn") take more time to start than forked ones, but forking a process
+    # New processes ("spawn") take more time to start than forked ones, but forking a process
     # in which TensorFlow runs may hang.
     options = {"batch_size": 64, "num_workers": 2, "multiprocessing_context": "spawn"}
     batch = next(iter(torch.utils.data.DataLoader(dataset, shuffle=True, **options)))

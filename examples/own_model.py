@@ -1,6 +1,6 @@
 """Trains an objective and an encoder of one's own in the package's VAE, and a model of one's own.
 
-Run in any folder: python own_model.py. The runs are in runs/; to go on with one from the command
+Run in any folder: python own_model.py. The runs are in runs/; to resume one from the command
 line, `python -m zoo.train --gin_file=runs/own_objective/config.gin --run_dir=runs/own_objective`.
 """
 

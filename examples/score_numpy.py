@@ -25,7 +25,7 @@ def encode(factors: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    """Prints one score a line."""
+    """Prints one score per line."""
     rng = np.random.default_rng(0)
     factors = rng.integers(SIZES, size=(3000, 3))
     codes = encode(factors) + 0.1 * rng.normal(size=(3000, 4)) * [1, 1, 1, 0]

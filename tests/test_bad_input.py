@@ -47,7 +47,7 @@ def original(tmp_path_factory):
 
 @pytest.fixture
 def finished(original, tmp_path):
-    """A copy of that folder, and the arguments that go on with it."""
+    """A copy of that folder, and the arguments that resume it."""
     shutil.copytree(original, tmp_path / "run")
     return tmp_path / "run", [*SHORT, f"--run_dir={tmp_path / 'run'}"]
 

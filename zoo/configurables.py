@@ -1,4 +1,4 @@
-"""Imports everything that gin files can name; one line a module. Commands import it."""
+"""Imports everything that gin files can name; one line per module. Commands import it."""
 
 # ruff: noqa: F401
 

@@ -20,7 +20,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.export",
         description="Export a run's newest checkpoint as a SavedModel or as ONNX files, finished "
-        "or not; with --half, its exported model anew with weights in half precision; or, with "
+        "or not; with --half, its exported model again with weights in half precision; or, with "
         "--loop, what is left to train of it as a program that JAX runs without TensorFlow.",
     )
     what = parser.add_mutually_exclusive_group(required=True)

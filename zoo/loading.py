@@ -24,8 +24,8 @@ class Trained(Pretrained):
     def trainable(self) -> Any:
         """The Keras model with these weights, in float32, to be trained further.
 
-        It is made anew at every call, of the config in the card, and belongs to no run. A model of
-        one's own needs its module to be imported first.
+        Every call builds a new one from the config in the card; it belongs to no run. For a model
+        of your own, import its module first.
 
             model = zoo.load("beta_vae/dsprites").trainable()
             model.bind(keras.optimizers.Adam(1e-4))
@@ -74,9 +74,9 @@ def load(
 def halve(
     path: str | os.PathLike, out: str | os.PathLike | None = None, trust: bool = False
 ) -> tuple[Mapping[str, Any], pathlib.Path]:
-    """Exports a trained model anew with its weights in half precision, and scores it again.
+    """Exports a trained model again, with its weights in half precision, and scores it.
 
-    The scores on its card are computed anew, and become those of what is written. Nothing is
+    The scores on its card become those of the model that is written. Nothing is
     written where rounding changes one by more than `TOLERANCE`.
 
     Args:

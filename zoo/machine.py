@@ -200,7 +200,7 @@ def _speedup() -> float:
 
 
 def _read(path: pathlib.Path) -> dict:
-    """What was measured before; a file that cannot be read is measured anew."""
+    """What was measured before; a file that cannot be read is ignored, and measured again."""
     try:
         known = json.loads(path.read_text())
     except (OSError, ValueError):

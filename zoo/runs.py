@@ -92,7 +92,7 @@ class RunFolder:
         return self.config
 
     def scored(self) -> dict[str, dict]:
-        """What `scores.json` holds, a row a score; nothing where there is none.
+        """What `scores.json` holds, one row per score; nothing where there is none.
 
         Raises:
             RunError: a row is no row.

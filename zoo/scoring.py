@@ -71,13 +71,13 @@ def flat(table: Mapping[str, Mapping]) -> dict[str, dict]:
 
 
 def text(table: Mapping[str, Mapping]) -> str:
-    """A flat table as JSON, a line a score."""
+    """A flat table as JSON, one line per score."""
     lines = (f"{json.dumps(name)}: {json.dumps(row)}" for name, row in table.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def csv_text(table: Mapping[str, Mapping]) -> str:
-    """The headline numbers as comma-separated values, a row a score; empty where left out."""
+    """The headline numbers as comma-separated values, one row per score; empty where left out."""
     columns = ["score", "reason", "seconds", "encoding_seconds"]
     columns += [key for key in ("chance", "seed_std") if _has(key, table)]
     with_interval = _has("interval", table)

@@ -64,7 +64,7 @@ def read(path: pathlib.Path, most: int = clevr.MOST) -> Iterator[tuple[np.ndarra
     except (tf.errors.OpError, ValueError) as error:
         reason = str(getattr(error, "message", error)).splitlines()[0]
         raise SettingError(
-            f"{path} is damaged or no file of CLEVR with masks: {reason}; get it anew"
+            f"{path} is damaged or no file of CLEVR with masks: {reason}; download it again"
         ) from error
 
 

@@ -1,11 +1,11 @@
 """dSprites as Locatello et al. 2019 vary them: sprites in a random colour, or on random noise.
 
-    Color-dSprites: x[h, w, c] = s[h, w] u[c], u uniform on [0.5, 1]^3, one colour an image
+    Color-dSprites: x[h, w, c] = s[h, w] u[c], u uniform on [0.5, 1]^3, one colour per image
     Noisy-dSprites: x[h, w, c] = min(1, s[h, w] + n[h, w, c]), n uniform on [0, 1]
 
 with s the sprite, 1 inside and 0 outside ("Challenging Common Assumptions in the Unsupervised
 Learning of Disentangled Representations", ICML 2019; `ColorDSprites` and `NoisyDSprites` of
-google-research/disentanglement_lib at 86a644d). Theirs draw anew whenever an image is
+google-research/disentanglement_lib at 86a644d). Theirs draw again whenever an image is
 asked for; here colour and noise are fixed functions of the image's number, so that a data set is
 the same bytes everywhere. Neither is a factor of the grid.
 """

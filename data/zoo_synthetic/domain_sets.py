@@ -12,7 +12,7 @@ from zoo.errors import SettingError
 DOMAIN_COUNTS = (1, 2, 3, 4, 5, 7, 9)
 TOTAL = 40_000
 # What a drawn set must keep: the least ratio of singular values of its Jacobian, unless it is
-# injective by construction, and the most that raw observations may score where they are to be no
+# injective by construction, and the most that raw observations may score where they must be no
 # solution.
 LEAST_RATIO, MOST_RAW = 0.1, 0.85
 DRAWS = 200

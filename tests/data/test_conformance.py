@@ -26,6 +26,7 @@ SMALL = {
     "zoo_sprites": "small",
     "zoo_clevr6": "rendered",
     "zoo_balls": "l_shape",
+    "zoo_sprite_pairs": "apart",
     "zoo_synthetic": "linear",
     "zoo_domains": "dsprites_two",
 }

@@ -467,7 +467,7 @@ def test_fid_compares_with_draws_from_the_prior():
 def test_domains_of_the_data_set_are_those_of_the_scored_rows():
     dataset = _dataset(extras={"domain": np.arange(60) // 20})
     table = evaluation.evaluate(Counting(), dataset, "within_domain_mcc", **SMALL)
-    # The first factor has one value a domain: it varies in none.
+    # The first factor has one value per domain: it varies in none.
     assert "constant in every domain" in table["within_domain_mcc"]["reason"]
     dataset = _dataset(extras={"domain": np.arange(60) % 2})
     table = evaluation.evaluate(Counting(), dataset, "within_domain_mcc", **SMALL)

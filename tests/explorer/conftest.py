@@ -23,7 +23,7 @@ def browser():
     if not found:
         pytest.skip("no Chromium: install it (Debian: chromium) or name one in ZOO_BROWSER")
     with driver.sync_playwright() as playwright:
-        # As root, and in containers, its sandbox cannot be had.
+        # As root, and in containers, its sandbox is not available.
         started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield started
         started.close()

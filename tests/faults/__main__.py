@@ -61,7 +61,8 @@ def main(names: list[str], results: pathlib.Path) -> int:
                     print(f"{name}, trial {seed}: {wrong}", file=sys.stderr, flush=True)
                 if time.monotonic() > enough:
                     break
-    print("| promise | trials | tried | held | seconds |", "| --- |" + " --- |" * 4, sep="\n")
+    print("| fault: what should happen | trials planned | made | promise kept | seconds |")
+    print("| --- | --- | --- | --- | --- |")
     broken = 0
     for name in promises:
         tried = read(results, name)

@@ -1,6 +1,6 @@
-"""Runs that are ended before their end, killed or told to; they go on bit for bit.
+"""Runs that are killed or told to stop before their end; they resume bit for bit.
 
-A run is ended in a process of its own and goes on in this one, which has done others before.
+A run is ended in a process of its own and resumed in this one, which has run others before.
 """
 
 import functools
@@ -77,7 +77,7 @@ TERMS = (None,) * 5
 
 
 class Whole(NamedTuple):
-    """A run that nothing disturbed: what became of it, and its processor time."""
+    """A run that nothing disturbed: its results, and its processor time."""
 
     result: dict
     seconds: float
@@ -166,7 +166,7 @@ def differences(place: pathlib.Path, whole: Whole) -> list[str]:
 
 
 def result(place: pathlib.Path) -> dict:
-    """What a run has come to: its files, hashes of its weights, its losses and scores."""
+    """The results of a run: its files, hashes of its weights, its losses and scores."""
     weights = tf.train.load_checkpoint(str(place / "saved_model" / "variables" / "variables"))
     # The graph of objects holds names that count the models of a process.
     kept = sorted(name for name in weights.get_variable_to_shape_map() if name[0] != "_")
@@ -179,7 +179,7 @@ def result(place: pathlib.Path) -> dict:
     losses = [{k: v for k, v in record.items() if k not in timed} for record in log]
     scores = json.loads((place / "scores.json").read_text())
     return {
-        # Each process has a file of events of its own, and whoever is killed leaves a lock.
+        # Each process has its own file of events, and one that is killed leaves a lock.
         "files": [n for n in names if not n.startswith(("tensorboard", ".lock"))],
         "weights": digest.hexdigest(),
         "losses": losses,

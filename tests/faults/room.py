@@ -1,6 +1,6 @@
 """No room: disks that are full and files that must not grow, from any moment of a run on.
 
-The command ends with one line and exit code 2; with room again it goes on to the same end.
+The command ends with one line and exit code 2; with room again it resumes to the same end.
 """
 
 import contextlib

@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def on_a_run(folder: pathlib.Path, seeds: Iterable[int], run: pathlib.Path) -> Trials:
-    """Two trainings in one folder: one trains, the other says so, or finds it finished."""
+    """Two training runs in one folder: one trains, the other says so, or finds it finished."""
     arguments, whole = endings.arguments_of(run, "BetaVAE"), endings.whole_of(run, "BetaVAE")
     for seed in seeds:
         place, random_ = folder / f"shared{seed}", random.Random(seed)
@@ -118,7 +118,7 @@ def _suite(file: str, chosen: str, count: int) -> tuple[Callable, int, int]:
 
 _DOWNLOAD, _DRIVERS = "tests/hub/test_hub_download.py", "tests/scheduling/test_local.py"
 PROMISES: dict[str, tuple[Callable, int, int]] = {
-    "two trainings in one folder: one trains, one says so": (on_a_run, 6, 0),
+    "two training runs in one folder: one trains, one says so": (on_a_run, 6, 0),
     "several processes on a table of the cache: made once": (on_a_table, 60, 6),
     "two commands on a table of a paper: each run once": _suite(
         _DRIVERS, "two_drivers or end_with_their_driver or taken_over or waited_for", 7

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from zoo.models.annealed_vae import AnnealedVAE
 from zoo.models.dip_vae import DIPVAE
+from zoo.models.domain_priors import FlowPrior
 from zoo.models.factor_vae import FactorVAE
 from zoo.models.jacobian_penalty import JacobianOrthogonality
 from zoo.models.objectives import BetaVAE
@@ -90,6 +91,17 @@ def test_a_combination(posterior, prior, objective):
         assert np.isfinite(new).all(), new.path
         # A latent's mean posterior, the last bias of a discriminator: all else moves.
         assert np.abs(old - new).max() > 0 or "bias" in new.path, new.path
+
+
+def test_the_kl_of_a_full_covariance_to_a_prior_of_the_domain():
+    """`-log p(z|u) - H(q)` of the same draws, with the entropy of the whole posterior."""
+    model = _vae(posterior=FullCovariance, prior=functools.partial(FlowPrior, 2))
+    posterior = model.posterior(_batch()["image"])
+    draws, domain = model.draw(posterior, SEED), tf.constant([0, 1] * 3)
+    kl, each = model.posterior_family.divergence(posterior, draws, domain)
+    density = tf.reduce_sum(model.prior.log_density(draws, domain), axis=1)
+    np.testing.assert_allclose(kl, -density - posterior.entropy(), rtol=1e-4)
+    assert each.shape == (6, 3)
 
 
 @pytest.mark.parametrize("prior", [NormalPrior, LaplacePrior])

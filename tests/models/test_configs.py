@@ -16,6 +16,7 @@ SHAPES = {
     "zoo_dsprites": (64, 64, 1),
     "zoo_shapes3d": (64, 64, 3),
     "zoo_balls": (64, 64, 3),
+    "zoo_sprite_pairs": (64, 64, 3),
     "zoo_sprites": (64, 64, 3),
     "zoo_clevr6": (128, 128, 3),
     "mnist": (28, 28, 1),

@@ -21,11 +21,11 @@ from zoo.papers.spec import BUDGETS, CPU, PAPER, Row
 from zoo.training.settings import Settings
 
 FIGURES = [table for table in tables.TABLES if table.figure]
-# Of images, with scores.
+# Of balls, with scores.
 TABLES = {
     table.name.split("/")[1]: table
     for table in tables.TABLES
-    if not table.figure and "nonlinearity" not in table.name
+    if not table.figure and "nonlinearity" not in table.name and "pairs" not in table.name
 }
 MAIN = [(name, row.name) for name in TABLES for row in TABLES[name].rows if not row.note]
 # Row of untrained weights -> the row that trains them.
@@ -79,6 +79,20 @@ def test_runs_are_what_their_rows_say(table, row, budget):
         assert evaluation.dataset == f"zoo_balls/{expected if inside else 'extrapolation'}[test]"
     best = settings.score_options.get("lms_tree", {}).get("best_partition", False)
     assert best == (table == "table_1_blocks" and len(blocks) == 1)
+
+
+def test_rows_of_pairs_are_what_they_say():
+    (table,) = (table for table in tables.TABLES if "pairs" in table.name)
+    for row in table.rows:
+        kind, decoder = row.name.split("/")
+        settings = _settings(row.run, CPU)
+        assert settings.dataset == f"zoo_sprite_pairs/{kind}_l[train]"
+        assert settings.test_dataset == f"zoo_sprite_pairs/{kind}_l[test]"
+        assert row.run.evaluations[0].dataset == f"zoo_sprite_pairs/{kind}_corner[test]"
+        blocks = gin.query_parameter("AdditiveAutoencoder.blocks")
+        assert sorted(sum(blocks, [])) == [*range(6)]
+        assert len(blocks) == (1 if decoder == "nonadditive" else 2)
+        assert bool(_bound("masked", False)) == (decoder == "masked")
 
 
 def test_rows_of_a_table_differ_by_the_decoder_alone():

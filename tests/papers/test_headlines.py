@@ -32,7 +32,8 @@ def outcome(low, high, headline=HEADLINE, **facts):
         (np.arange(5), np.arange(5, 10), "seen"),
         (np.arange(5, 10), np.arange(5), "opposite seen"),
         # Two hundredths between values that differ by a thousandth: an order, and a small one.
-        (0.30 + np.arange(5) * 1e-3, 0.32 + np.arange(5) * 1e-3, "seen"),
+        (0.30 + np.arange(5) * 1e-3, 0.32 + np.arange(5) * 1e-3, "seen, within the margin"),
+        (0.30 + np.arange(5) * 1e-3, 0.40 + np.arange(5) * 1e-3, "seen"),
         ([0.30, 0.31, 0.32, 0.33, 0.34], [0.31, 0.30, 0.33, 0.32, 0.34], "no difference"),
         ([0.1, 0.2, 0.3, 0.4, 0.5], [0.2, 0.3, 0.1, 0.5, 0.6], "undecided"),
         (np.arange(4), np.arange(5, 10), "undecided"),

@@ -65,7 +65,7 @@ def test_the_figure_has_a_panel_a_graph_and_a_line_a_kind():
     figure = pictures.against_domains(found, table.columns)
     assert [axis.get_title() for axis in figure.axes] == ["shared pair", "banded", "dense turned"]
     lines = [axis.containers for axis in figure.axes]
-    assert [len(each) for each in lines] == [7, 7, 7]
+    assert [len(each) for each in lines] == [8, 8, 8]
     drawn = {
         (at, tuple(line[0].get_xdata())): line for at, each in enumerate(lines) for line in each
     }

@@ -52,7 +52,7 @@ def test_runs_stand_side_by_side(runs, tmp_path, capsys):
         "BetaVAE.beta 1.0 4.0",
         # Beside the values those of chance, which the score itself knows.
         "a b Chance Explicitness 0.125 [0.100 to 0.150] 0.500 ± 0.010 0.500",
-        "Reconstructions Images above what the model makes of them. a b",
+        "Reconstructions Images, and below each its reconstruction. a b",
     ):
         assert expected in text, expected
     assert "train.steps" not in text

@@ -14,7 +14,12 @@ from zoo.evaluation import index
 from zoo.hub import registry
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PLACES = {"data/README.md": "data/index.md", "docs/a.png": "pictures/a.png"}
+PLACES = {
+    "data/README.md": "data/index.md",
+    "docs/a.png": "pictures/a.png",
+    "README.md": "index.md",
+    "README.md#score": "guide/score.md",
+}
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +108,7 @@ def test_links_lead_to_the_pages_of_files():
     assert _relinked("[a `b`](catalog.py), c") == "a `b`, c"
     assert _relinked("[a](https://x.org/(y))") == "[a](https://x.org/(y))"
     assert _relinked("[a](site:hub/x.md)") == "[a](../hub/x.md)"
+    assert _relinked("[a](../README.md#score)") == "[a](../guide/score.md)"
     kept = "```\n[a](nowhere.md)\n```\n"
     assert _relinked(kept) == kept
 
@@ -120,3 +126,14 @@ def test_names_in_backticks_lead_to_their_pages():
         "[`zoo.models.vae`](../models/vae.md#zoo.models.vae), `other`\n\n```\n`mig`\n```"
     )
     assert site_links.named("`mig`", "scores/mig.md", names) == "`mig`"
+
+
+def test_code_in_tables_has_no_backslashes():
+    assert site_links.plain_pipes("| `\\|a\\|` | b \\| c |") == "| `|a|` | b \\| c |"
+    assert site_links.plain_pipes("`\\|`") == "`\\|`"
+
+
+def test_headings_of_the_readme_have_their_pages(site):
+    assert "[Terms](guide/terms.md)" in site.pages["index.md"]
+    link = "(train.md#train-on-a-borrowed-accelerator)"
+    assert link in site.pages["guide/install.md"]

@@ -1,4 +1,4 @@
-"""What is missing of a run's log is said; the training goes on."""
+"""A gap in a run's log is reported; the training continues."""
 
 import contextlib
 import json

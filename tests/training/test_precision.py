@@ -1,4 +1,4 @@
-"""The precision of a run is decided once, written into its config, and kept wherever it goes on."""
+"""The precision of a run is decided once, written into its config, and kept wherever it resumes."""
 
 import json
 import pathlib
@@ -37,7 +37,7 @@ def test_auto_is_settled_in_the_config_and_kept_elsewhere(best, fails, tmp_path,
     card = json.loads((run / "saved_model" / "card.json").read_text())
     assert card["precision"] == "mixed_bfloat16" and card["machine"]["processor"]
 
-    # On another machine the same command goes on in it, and says what that costs.
+    # On another machine the same command keeps it, and says what that costs.
     best("float32")
     train_command.main([*AUTO, f"--run_dir={run}"])
     said = capsys.readouterr().err

@@ -11,7 +11,7 @@ from zoo.training import programs
 
 
 def arguments(toy_gin, folder, *bindings):
-    """The command line of a training of 4 steps."""
+    """The command line of a training run of 4 steps."""
     bound = [f"--gin_bindings={b}" for b in ("train.steps = 4", "train.log_every = 1", *bindings)]
     return [f"--gin_file={toy_gin}", f"--run_dir={folder}", *bound]
 

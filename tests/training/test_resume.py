@@ -1,4 +1,4 @@
-"""A run that is killed at any moment goes on exactly: same weights, same curve, to the bit."""
+"""A run killed at any moment resumes exactly: same weights, same curve, to the bit."""
 
 import json
 import multiprocessing

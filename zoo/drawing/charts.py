@@ -13,7 +13,7 @@ from zoo.drawing.palette import LIGHT, SERIES
 from zoo.drawing.style import LETTER, TITLE_LETTER
 
 POINTS = 400
-# What is drawn of a training run, by the keys of its rows.
+# The curves of a training run, by the keys of its rows.
 _LOSSES = {
     "loss": "Loss",
     "reconstruction": "Reconstruction loss",
@@ -52,7 +52,7 @@ def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
 
 
 def compared(metrics: Mapping[str, Sequence[Mapping]]) -> dict[str, str]:
-    """The loss and its parts in the course of several training runs, a line a run.
+    """The loss and its parts in the course of several training runs, one line per run.
 
     Args:
         metrics: the rows of each run, as `curves` takes them, by its name.
@@ -162,7 +162,7 @@ def scatter(
     y_label: str = "DS",
     groups: Sequence[str] | None = None,
 ) -> str:
-    """Two scores against each other, a point a run.
+    """Two scores against each other, one point per run.
 
     Args:
         x: `[N]`, such as the distance to orthogonality (DtO) of each run.
@@ -170,7 +170,7 @@ def scatter(
         title: what the points are.
         x_label: what `x` is.
         y_label: what `y` is.
-        groups: `[N]` names; one colour a group, named in a legend.
+        groups: `[N]` names; one colour per group, named in a legend.
 
     Returns:
         SVG text.
@@ -286,7 +286,7 @@ def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, log: bool) -> None
 
 
 def _latent_curves(axes: Axes, steps: np.ndarray, values: np.ndarray) -> None:
-    """A line a latent: the eight largest at the end in colour with their names, the others grey.
+    """One line per latent: the eight largest at the end in colour with names, the others grey.
 
     What is below 2 % of the largest stays grey too.
     """

@@ -100,7 +100,7 @@ def reconstructions(
     columns: int = 8,
     scale: int | None = None,
 ) -> np.ndarray:
-    """Images above what the model makes of them, in pairs of rows.
+    """Images above their reconstructions, in pairs of rows.
 
     Args:
         images: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, floats in [0, 1] or uint8.
@@ -146,7 +146,7 @@ def traversals(
     limit: int = 32,
     scale: int | None = None,
 ) -> np.ndarray:
-    """One code with each of its latents varied in turn: a row a latent, most informative first.
+    """One code with each of its latents varied in turn: one row per latent, most informative first.
 
     Args:
         decode: `[B, D]` float32 codes to `[B, H, W]` or `[B, H, W, 1 or 3]` images in [0, 1],

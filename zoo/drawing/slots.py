@@ -51,7 +51,7 @@ def panels(
     names: Sequence[str] | None = None,
     scale: int | None = None,
 ) -> np.ndarray:
-    """Images with what each slot does to them: a row an image, a column a slot.
+    """Images with what each slot does to them: one row per image, one column per slot.
 
     The slots of an image share one colour scale, from 0 to the largest value in that image.
 

@@ -1,4 +1,4 @@
-"""The chart of a sweep: a score against the strength of a term, a point a run."""
+"""The chart of a sweep: a score against the strength of a term, one point per run."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def chart(
     title: str,
     x_label: str,
 ) -> str:
-    """A point a run above the value it was made with, and a line through the medians.
+    """One point per run above the value it was made with, and a line through the medians.
 
     Args:
         places: P values: numbers, which decide where they stand, or names, which stand side by

@@ -107,7 +107,7 @@ class Builder:
     def __init__(self, constants: Constants):
         self.constants, self.steps = constants, []
         self._sizes: list[int] = []
-        # Results that a later step has taken over, and the steps that make them anew.
+        # Results that a later step has taken over, and the steps that recompute them.
         self._absorbed: dict[int, Step] = {}
 
     def buffer(self, shape: Sequence[int]) -> Value:

@@ -1,7 +1,7 @@
 """From a model's name to a verified directory: its hub if that is a folder, else the cache.
 
 A model is assembled in a hidden folder of the cache and renamed when all its files have the
-registry's hashes. The hidden folder outlives a killed process, and the next one goes on from it.
+registry's hashes. The hidden folder outlives a killed process, and the next one resumes from it.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from zoo.hub.transfer import Unavailable
 
 
 class FetchError(UserError):
-    """A pretrained model cannot be had from its hub, the cache or any mirror."""
+    """A pretrained model is not available from its hub, the cache or any mirror."""
 
 
 def fetch(name: str, version: str | None = None, hub: str | None = None) -> pathlib.Path:

@@ -91,7 +91,7 @@ class Pretrained(Endpoints):
         return tfp.distributions.Normal(found["mean"], found["stddev"])
 
     def traversals(self, images: Any = None, **how: Any) -> np.ndarray:
-        """A picture of each latent varied in turn, a row a latent.
+        """A picture of each latent varied in turn, one row per latent.
 
         Args:
             images: `[B, H, W, C]`: the code of the first is varied, and rows are ordered by the

@@ -28,7 +28,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class PackageError(UserError):
-    """An exported model is incomplete, altered, or cannot be had."""
+    """An exported model is incomplete, altered, or not available."""
 
 
 def inside(directory: str | os.PathLike, relative: str) -> pathlib.Path:

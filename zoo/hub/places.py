@@ -63,7 +63,7 @@ class Place(Protocol):
         """Gets files of `folder`, a table as an entry's, to `stage`.
 
         Raises:
-            Unavailable: one is not to be had as the table says.
+            Unavailable: one is not available as the table says.
             OSError: `stage` cannot be written.
         """
 

@@ -21,7 +21,7 @@ from zoo.hub.submission import PublishError
 from zoo.hub.transfer import Unavailable
 
 README = "README.md"
-# By which a README in a repository is known to be written here, and may be written anew.
+# Marks a README of a repository as written here, so that it may be overwritten.
 _MARK = "<!-- written by python -m zoo.hub publish -->"
 # Names the hidden folder that a model is put together in.
 _STAGE = "publishing"

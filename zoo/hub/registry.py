@@ -4,7 +4,7 @@
                                               "licence", "command", "config", "scores"}}}}
 
 A published version never changes; a better model is a new version. The registry of a hub elsewhere
-is read anew whenever a model of it is sought, and kept in the cache for the time without network.
+is read again whenever one of its models is looked up, and cached for use without a network.
 """
 
 import dataclasses

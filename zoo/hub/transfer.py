@@ -1,9 +1,9 @@
 """One file from a folder or a web server: all of it as recorded, or the reason why not.
 
-`pooch` was weighed for this. It has no ranges to go on from after a break, no limit for a server
-that sends without end or a byte now and then, and gives up a file at its first mirror; what it has
-besides, hashes and a cache, is needed here for a whole folder at once. `hf://` is another matter:
-there `huggingface_hub` does all of it (`zoo.hub.hugging_face`).
+The library `pooch` was considered for this. It cannot resume an interrupted download, has no limit
+for a server that never stops sending or sends a byte now and then, and gives up a file at its first
+mirror; its hashes and cache are needed here for a whole folder at once. For `hf://`,
+`huggingface_hub` does all of this (`zoo.hub.hugging_face`).
 """
 
 import os
@@ -77,7 +77,7 @@ def text(address: str, limit: int) -> bytes:
 
 
 def download(session: Any, address: str, target: pathlib.Path, expected: Mapping[str, Any]) -> None:
-    """Downloads one file, going on from what `target` already holds where the server can.
+    """Downloads one file, resuming from what `target` already holds where the server can.
 
     Raises:
         Unavailable: the server does not give it as expected.
@@ -148,7 +148,7 @@ def _get(session: Any, address: str, **headers: str) -> Any:
 
 
 def _receive(session: Any, address: str, target: pathlib.Path, size: int) -> None:
-    """One request; appends to `target` if the server honours the range, else starts it anew."""
+    """One request; appends to `target` if the server honours the range, else starts it again."""
     import requests
     from tqdm import tqdm
 

@@ -1,1 +1,1 @@
-"""Models: what each computes and its losses, one file a family."""
+"""Models: what each computes and its losses, one file per family."""

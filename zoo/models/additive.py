@@ -188,7 +188,7 @@ class AdditiveAutoencoder(Autoencoder):
         error = tf.math.squared_difference(images, self._image(decoded, training))
         losses = {"loss": _mean(error), "squared_error": _mean(self.scale**2 * error)}
         if self.penalty:
-            # The sum alone: it is what a decoder is to be additive in, whatever sigma.
+            # Without sigma: the sum is what must be additive, whatever sigma.
             hessian = self.penalty(
                 lambda z: tf.reduce_sum(self.block_images(z), axis=1), tf.stop_gradient(codes), seed
             )

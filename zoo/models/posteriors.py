@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 
 from zoo.errors import SettingError
 from zoo.models.noise import standard_normal
-from zoo.models.priors import NormalPrior, Prior
+from zoo.models.priors import Prior
 
 tfd = tfp.distributions
 
@@ -17,7 +17,8 @@ tfd = tfp.distributions
 def marginals(posterior: tfd.Distribution) -> tfd.Distribution:
     """The distributions of single latents, a batch `[B, D]`, of B posteriors over `[D]`."""
     if isinstance(posterior, tfd.MultivariateNormalTriL):
-        return tfd.Normal(posterior.loc, posterior.stddev())
+        # The rows of L: TFP's own takes the product L L^T for it.
+        return tfd.Normal(posterior.loc, tf.norm(posterior.scale.to_dense(), axis=-1))
     return posterior
 
 
@@ -116,10 +117,12 @@ class FullCovariance(keras.layers.Layer):
                 f"VAE.latent_dim is {latent_dim}; a full covariance takes at least 2 latents, use "
                 "VAE.posterior = @DiagonalPosterior"
             )
-        if not isinstance(prior, NormalPrior):
+        heads = tf.zeros([1, latent_dim])
+        if not isinstance(prior.posterior(heads, heads), tfd.Normal):
             raise SettingError(
                 f"VAE.prior is {type(prior).__name__}, whose posteriors are not normal; with "
-                "VAE.posterior = @FullCovariance give NormalPrior, LaplacePrior or LogisticPrior"
+                "VAE.posterior = @FullCovariance give NormalPrior, LaplacePrior, LogisticPrior or "
+                "FlowPrior"
             )
         self._prior = prior
         self.off_diagonal_head = keras.layers.Dense(
@@ -140,7 +143,8 @@ class FullCovariance(keras.layers.Layer):
     def draw(self, posterior: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
         """`m + L e` with standard normal e, `[B, D]`."""
         noise = standard_normal(tf.shape(posterior.loc), seed)
-        return posterior.loc + posterior.scale.matvec(noise)
+        # A product and a sum, which fuse; a matrix product of small matrices does not.
+        return posterior.loc + tf.reduce_sum(posterior.scale.to_dense() * noise[:, None], axis=-1)
 
     def divergence(
         self, posterior: tfd.Distribution, latents: tf.Tensor, domain: tf.Tensor | None = None
@@ -150,7 +154,8 @@ class FullCovariance(keras.layers.Layer):
         The marginals' KL add up to less than the whole: what lacks is the posterior's own total
         correlation, `(sum_l log S_ll - log det S) / 2`.
         """
-        per_latent = self._prior.divergence(marginals(posterior), latents, domain)
-        log_det = 2 * posterior.scale.log_abs_determinant()
-        correlation = tf.reduce_sum(tf.math.log(posterior.variance()), axis=-1) - log_det
-        return tf.reduce_sum(per_latent, axis=-1) + 0.5 * correlation, per_latent
+        single = marginals(posterior)
+        per_latent = self._prior.divergence(single, latents, domain)
+        correlation = tf.reduce_sum(tf.math.log(single.scale), axis=-1)
+        correlation -= posterior.scale.log_abs_determinant()
+        return tf.reduce_sum(per_latent, axis=-1) + correlation, per_latent

@@ -80,7 +80,7 @@ class VAE(Autoencoder):
 
     @property
     def kind(self) -> str:
-        """The objective, which gives such models their name, and what else is not usual."""
+        """The name of the objective, and of any parts other than the defaults."""
         unusual = [
             type(part).__name__
             for part, usual in (

@@ -23,7 +23,7 @@ _FILTERS = 3
 
 @contextlib.contextmanager
 def in_training() -> Iterator[None]:
-    """Lets layers take kernels that only the gradients of a training step know, where faster."""
+    """Lets layers use kernels that only the gradients of a training step have, where faster."""
     token = _IN_TRAINING.set(not tf.config.list_logical_devices("GPU"))
     try:
         yield

@@ -11,7 +11,7 @@ from zoo import config
 from zoo.papers import gin_text
 from zoo.papers.spec import PAPER, Run
 
-# Bindings that leave a training run what it is: what it is called, and what is kept of it.
+# Bindings that do not change the training: the name of the run, and what is kept of it.
 UNTOLD = ("name", "seed", "log_every", "checkpoint_every", "pictures_every", "publish")
 # What an optimiser's cell says of a schedule; others are written out.
 _SCHEDULES = {

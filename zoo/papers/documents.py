@@ -182,7 +182,7 @@ def _optimisers(row: Row, result: Result | None) -> str:
 
 
 def _superseded(told: Sequence[tuple[str, Result]]) -> list[str]:
-    """What is told of runs that the definitions of today do not make, each line once."""
+    """Notes on runs that the present definitions do not make, each line once."""
     rows: dict[str, list[str]] = {}
     for name, result in told:
         if result.facts.superseded:

@@ -8,7 +8,7 @@ from zoo.papers.results import series
 
 
 def line_search(found: dict, columns) -> Figure:
-    """Every column against the rows' abscissas, a panel a group and column: mean and deviation.
+    """Every column against the rows' abscissas, one panel per group and column: mean and deviation.
 
     Single runs are grey.
     """
@@ -37,7 +37,7 @@ def line_search(found: dict, columns) -> Figure:
 
 
 def scatter(found: dict, columns) -> Figure:
-    """The second column against the first, a point a run, a colour a group."""
+    """The second column against the first, one point per run, one colour per group."""
     figure = Figure(figsize=(4.6, 3.6), layout="constrained")
     axis = figure.subplots()
     for at, (group, results) in enumerate(_groups(found).items()):
@@ -50,7 +50,7 @@ def scatter(found: dict, columns) -> Figure:
 
 
 def violins(found: dict, columns) -> Figure:
-    """Every column against the rows' abscissas, a panel a group and column: a violin a row."""
+    """Every column against the rows' abscissas, one panel per group and column: violins."""
     groups = _groups(found)
     figure = Figure(figsize=(3.4 * len(groups), 2.4 * len(columns)), layout="constrained")
     axes = figure.subplots(len(columns), len(groups), squeeze=False, sharex="col", sharey="row")
@@ -83,7 +83,7 @@ def histogram(found: dict, columns) -> Figure:
 
 
 def bars(found: dict, columns) -> Figure:
-    """A group of bars for every column, a colour a group of rows: mean and deviation over runs."""
+    """Bars for every column, one colour per group of rows: mean and deviation over runs."""
     groups = _groups(found)
     figure = Figure(figsize=(0.95 * len(columns) + 0.9, 3.2), layout="constrained")
     axis = figure.subplots()
@@ -108,7 +108,7 @@ def bars(found: dict, columns) -> Figure:
 
 
 def curves(found: dict, columns) -> Figure:
-    """Logged columns through training, a panel a column and a line a row: mean and deviation.
+    """Logged columns during training, one panel per column, one line per row: mean, deviation.
 
     Of the runs of a row only the steps that all of them logged are drawn.
     """
@@ -139,7 +139,7 @@ def _common(folders, column) -> tuple[list[int], np.ndarray]:
 
 
 def _violin(axis, x: float, values: np.ndarray, colour: str) -> None:
-    """A violin with a point a run; the points alone where there are fewer than three."""
+    """A violin with one point per run; the points alone where there are fewer than three."""
     axis.plot(np.full(len(values), x), values, ".", color=colour, markersize=4)
     if len(values) > 2 and np.ptp(values) > 0:
         drawn = axis.violinplot([values], [x], widths=0.2, showextrema=False, showmedians=True)

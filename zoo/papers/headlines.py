@@ -10,8 +10,9 @@ from zoo.papers.kept import Result
 from zoo.papers.spec import BUDGETS, Claim, Headline
 
 LEVEL, SEEDS = 0.05, 5
-SEEN, OPPOSITE, EQUAL, UNDECIDED, NOT_RUN = (
+SEEN, SMALL, OPPOSITE, EQUAL, UNDECIDED, NOT_RUN = (
     "seen",
+    "seen, within the margin",
     "opposite seen",
     "no difference",
     "undecided",
@@ -23,6 +24,8 @@ LEGEND = (
     f"*{SEEN}*: p <= {LEVEL} after Holm's correction over the headline claims of the work, with at "
     f"least {SEEDS} seeds a side. *{OPPOSITE}*: the same of the opposite order. *{EQUAL}*: the "
     "90 % interval (Welch) of the difference of means is within the margin named before the runs. "
+    f"*{SMALL}*: both hold of an order, which is there and is no larger than what was to count as "
+    "no difference. "
     f"*{UNDECIDED}*: none of these, or fewer seeds. *{NOT_RUN}*: no runs of the table's "
     "definition of today; what earlier ones gave is in the tables. Budgets are shares of the "
     "published images."
@@ -39,8 +42,9 @@ class Outcome:
         p: the largest one-sided p of its orders; None without runs.
         p_opposite: the same of the opposite orders.
         corrected: p after Holm's correction.
-        verdict: one of the five.
+        verdict: one of the six.
         budget: the least share of the published images that one of its rows has seen.
+        small: whether the difference of one of its orders is within the margin.
     """
 
     headline: Headline
@@ -50,6 +54,7 @@ class Outcome:
     corrected: float | None
     verdict: str
     budget: str
+    small: bool = False
 
 
 def markdown(
@@ -141,19 +146,19 @@ def _outcome(headline: Headline, rows: Mapping[str, Sequence[Result]]) -> Outcom
         seeds += map(len, both)
     share = min(shares)
     budget = "full" if share >= 0.995 else f"{100 * share:.2g} %"
-    equal = min(seeds) >= SEEDS and all(
-        within(*both, headline.margin, claim.paired)
+    small = [
+        min(seeds) >= SEEDS and within(*both, headline.margin, claim.paired)
         for claim, both in zip(headline.orders, compared, strict=True)
-    )
-    verdict = EQUAL if equal else UNDECIDED
-    return Outcome(headline, min(seeds), max(p), max(opposite), None, verdict, budget)
+    ]
+    verdict = EQUAL if all(small) else UNDECIDED
+    return Outcome(headline, min(seeds), max(p), max(opposite), None, verdict, budget, any(small))
 
 
 def _verdict(outcome: Outcome, forward: float, backward: float) -> str:
     if outcome.seeds < SEEDS:
         return UNDECIDED
     if forward <= LEVEL:
-        return SEEN
+        return SMALL if outcome.small else SEEN
     if backward <= LEVEL:
         return OPPOSITE
     return outcome.verdict

@@ -16,7 +16,7 @@ def opened(folder: pathlib.Path):
     """The exported model of a finished run and the data set that it is scored on.
 
     Raises:
-        UserError: the data set cannot be had here.
+        UserError: the data set is not available here.
     """
     model = hub.load(folder)
     name = model.card.get("test_dataset") or model.card["dataset"]

@@ -214,7 +214,7 @@ def choose(restarts: Sequence[Restart], ensemble: int, min_active: int = 0) -> C
 
 
 def kept(path: pathlib.Path, restarts: Sequence[Restart], ensemble: int) -> Choice:
-    """The choice that a training run has begun with, which stays whatever would be chosen today.
+    """The choice that a training run began with, which stays even if others would now be chosen.
 
     Args:
         path: the file that `Choice.facts` are in, relative to its folder.

@@ -115,7 +115,7 @@ def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) 
             )
         logging.info("restart of seed %d", seed)
         run.train(restart, folder / f"seed{seed}", start_over=start_over)
-        # The graphs of a training run hold themselves in a circle.
+        # The graphs of a training run refer to themselves in a circle.
         gc.collect()
 
 

@@ -149,7 +149,7 @@ def unfinished(job, record):
 
 
 def pack(state, records, losses):
-    """The arrays of a result: `state/<name>`, `record/<what>` and `sum/<loss>`, a row a record."""
+    """The arrays of a result: `state/<name>`, and by record `record/<what>` and `sum/<loss>`."""
     import numpy as np
 
     return {
@@ -377,7 +377,7 @@ def main(argv=None):
     begun = time.monotonic()
     parser = argparse.ArgumentParser(prog="run_loop.py", description=__doc__.split("\n\n")[0])
     parser.add_argument("jobs", nargs="+", type=pathlib.Path, help="folders of exported loops")
-    parser.add_argument("--out", type=pathlib.Path, help="where results go, a folder a job")
+    parser.add_argument("--out", type=pathlib.Path, help="where results go, one folder per job")
     parser.add_argument("--minutes", type=float, help="save and stop within so many minutes")
     options = parser.parse_args(argv)
     deadline = begun + 60 * options.minutes if options.minutes else float("inf")

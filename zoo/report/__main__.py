@@ -1,4 +1,4 @@
-"""Writes the page of one run anew, or of several side by side: `python -m zoo.report RUN...`."""
+"""Rewrites the page of one run, or writes one of several: `python -m zoo.report RUN...`."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.report",
         description="Write one HTML page of several runs side by side: the settings that differ, "
-        "scores, curves and pictures. Of a single run, write its report anew.",
+        "scores, curves and pictures. For a single run, rewrite its report.",
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folders of runs")
     parser.add_argument(

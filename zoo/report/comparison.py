@@ -12,7 +12,7 @@ from zoo.drawing import charts
 from zoo.errors import UserError
 from zoo.report import contents, page
 
-# What is said of a score beside its value.
+# What is shown of a score beside its value.
 _BESIDE = ("interval", "seed_std", "chance")
 
 
@@ -96,7 +96,7 @@ def _settings(configs: Mapping[str, str]) -> page.Table | None:
 
 
 def _scores(scores: Mapping[str, Mapping[str, Mapping]]) -> page.Table | None:
-    """A row a score, a column a run; the value by chance and, of three runs, the median and range.
+    """One row per score, one column per run; chance and, from three runs on, median and range.
 
     The best run is not marked: without a test over seeds, the larger of two numbers says little.
     """

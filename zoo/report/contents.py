@@ -1,8 +1,8 @@
-"""What a report says of a run: facts, key figures, tables and heat maps of its scores.
+"""The contents of a run's report: facts, key figures, tables and heat maps of its scores.
 
-Scores say of their parts which axes they have (`zoo.evaluation.facts`): matrices over latents and
-factors become heat maps, lists with an entry a factor or latent become tables. Numbers stand beside
-the score, whatever it is.
+Scores declare the axes of their parts (`zoo.evaluation.facts`): matrices over latents and factors
+become heat maps, lists with one entry per factor or latent become tables. Numbers are shown beside
+their score.
 """
 
 import math
@@ -45,7 +45,7 @@ class Score(NamedTuple):
 
 
 class Detail(NamedTuple):
-    """A table with a row a score part and a column a factor or latent."""
+    """A table with one row per score part and one column per factor or latent."""
 
     title: str
     columns: list[str]

@@ -33,13 +33,13 @@ _EXPLORE = "Explore the model: sliders for its latents, your own pictures"
 # What a figure is given as: a PNG file, pixels, or SVG text.
 Figure: TypeAlias = bytes | np.ndarray | str
 CAPTIONS = {
-    "reconstructions": "Images above what the model makes of them.",
+    "reconstructions": "Images, and below each its reconstruction.",
     "traversals": "One code with each latent varied in turn, the most informative latent first.",
     "traversals_by_variance": "The same, the latent of the smallest posterior variance first.",
-    "dto_against_ds": "The runs beside this one that have both scores, the newest 50 at most.",
-    "slot_images": "Images, what the model makes of them, and each slot's part of it.",
-    "slot_attention": "Which slot each pixel is made of.",
-    "slot_jacobian": "How strongly each slot moves each pixel, on one scale for an image.",
+    "dto_against_ds": "Runs beside this one that have both scores, at most the newest 50.",
+    "slot_images": "Images, their reconstructions, and the part that each slot draws.",
+    "slot_attention": "Which slot draws each pixel.",
+    "slot_jacobian": "How strongly each slot changes each pixel, on one scale per image.",
 }
 
 
@@ -178,7 +178,7 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
 
 
 def _dto_against_ds(folder: pathlib.Path) -> str | None:
-    """DtO against DS, a point a run of a folder; None where fewer than two have both.
+    """DtO against DS, one point per run of a folder; None where fewer than two have both.
 
     Of many runs only the newest are read: each of hundreds of seeds would read all others.
     """

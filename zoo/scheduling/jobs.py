@@ -34,7 +34,7 @@ class Job:
     """A run: commands, one after another, until all their products are in its folder.
 
     Attributes:
-        name: what it is called where it is told of.
+        name: what messages call it.
         folder: of the run, in which nothing else is run.
         steps: the commands.
     """

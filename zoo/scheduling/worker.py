@@ -162,7 +162,7 @@ def _clear() -> None:
         sys.modules["gin"].clear_config()
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
-        # The graphs of a training run hold themselves in a circle.
+        # The graphs of a training run refer to themselves in a circle.
         gc.collect()
 
 

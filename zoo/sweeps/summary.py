@@ -69,7 +69,7 @@ def write(sweep: Sweep) -> list[pathlib.Path]:
 
 
 def as_csv(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
-    """A line a run: its values, its seed, its scores."""
+    """One line per run: its values, its seed, its scores."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*(axis.name for axis in sweep.axes), "seed", *names])
@@ -80,7 +80,7 @@ def as_csv(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
 
 
 def markdown(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
-    """A line a point: the median over its seeds of each score, with its interval."""
+    """One line per point: the median over its seeds of each score, with its interval."""
     heads = [*(axis.name for axis in sweep.axes), "seeds", *names]
     lines = [_line(heads), _line("---" for _ in heads)]
     lines += [_line(cells) for cells in _cells(sweep, rows, names)]
@@ -88,7 +88,7 @@ def markdown(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
     return "\n".join(
         [
             f"# Sweep of {', '.join(axis.name for axis in sweep.axes)}\n",
-            f"{files}{f' with {bound}' if bound else ''}, {sweep.seeds} seeds a point.\n",
+            f"{files}{f' with {bound}' if bound else ''}; seeds per point: {sweep.seeds}.\n",
             *lines,
             "",
             legend(sweep),
@@ -99,11 +99,13 @@ def markdown(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
 
 def legend(sweep: Sweep) -> str:
     """What the numbers of the table are."""
-    coverage = median_interval(np.arange(float(sweep.seeds)))[2] if sweep.seeds > 1 else 0.0
+    if sweep.seeds == 1:
+        return "Scores of one seed each; more seeds give medians and their intervals."
+    coverage = median_interval(np.arange(float(sweep.seeds)))[2]
     return (
-        "Median over seeds [interval of the median from order statistics, without assumptions on "
-        f"the distribution; with {sweep.seeds} seeds it covers the median with probability "
-        f"{coverage:.3g}]."
+        "Median over seeds; in brackets an interval for it from order statistics, which assumes "
+        f"nothing about the distribution. With {sweep.seeds} seeds it covers the true median with "
+        f"probability {coverage:.3g}."
     )
 
 
@@ -168,7 +170,7 @@ def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None
             charts.scatter(
                 np.array([row.scores["mig"] for row in pairs]),
                 np.array([row.scores[UDR] for row in pairs]),
-                title="A point a run",
+                title="One point per run",
                 x_label="MIG",
                 y_label="UDR",
                 groups=_groups(sweep, pairs),
@@ -182,7 +184,7 @@ def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None
         title=f"Sweep of {', '.join(axis.name for axis in sweep.axes)}",
         summary={**summary, "gin_files": list(sweep.gin_files), "bindings": list(sweep.bindings)},
         charts_by_title=drawn,
-        tables=[page.Table("Medians over seeds", legend(sweep), heads, cells)],
+        tables=[page.Table("Scores", legend(sweep), heads, cells)],
     )
 
 

@@ -1,4 +1,4 @@
-"""Makes everything that a training run works with, before its run's folder is claimed.
+"""Makes everything that a training run needs, before its run's folder is claimed.
 
 Gin knows of a setting once what it configures has been called. All that a run calls must therefore
 be called here, also what only the graph of a step calls: then the run's `config.gin` holds it.
@@ -25,7 +25,7 @@ from zoo.training.settings import Settings
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What a training run works with.
+    """Everything that a training run needs.
 
     Attributes:
         dataset: what it trains on.

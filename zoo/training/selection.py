@@ -167,7 +167,7 @@ def _value(record: pathlib.Path) -> float:
     value = files.read_json(record, missing={"value": -np.inf}).get("value")
     if not isinstance(value, int | float):
         raise files.FileError(
-            f"{record} is damaged: it holds no value; delete its folder, and the run selects anew"
+            f"{record} is damaged: it holds no value; delete its folder, and the run selects again"
         )
     return value
 

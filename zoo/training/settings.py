@@ -1,4 +1,4 @@
-"""What a gin file says of a training run."""
+"""The settings of a training run that a gin file has."""
 
 import dataclasses
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class Settings:
             variable `TF_CONFIG` names, all started with the same command.
         compiled: what XLA compiles: `auto` (the loop, on a GPU), `always`, `update` (each update by
             itself) or `never`.
-        scores: the suite of `zoo.evaluation.evaluate` run at the end, or scores with commas.
+        scores: the suite of `zoo.evaluation.evaluate` run at the end, or comma-separated scores.
         score_options: keyword arguments of single scores, `{"dto": {"solver": "milp"}}`.
         publish: what a finished run leaves: `all` (scores, SavedModel, report) or `scores`, for
             experiments of many short runs; `python -m zoo.export` exports such a run later.

@@ -17,7 +17,7 @@ _NEAREST = 25
 
 
 def extrapolation(found: dict, columns, beyond: str) -> Figure:
-    """Every latent over its range, 7x7, decoded, beside true images: a row a row, first seed.
+    """Every latent over its range, 7x7, decoded, beside true images; for each row its first seed.
 
     Ball 1 rises to the right and ball 2 upwards: a ball goes with the latent that `lms_spearman`
     matches with it. Framed positions have no image of the data set with its code in the cell

@@ -107,6 +107,36 @@ def block(support: str, additive: bool, masked: bool = False) -> Run:
     )
 
 
+def pair(kind: str, decoder: str) -> Run:
+    """Two sprites seen on an L, apart or occluding, with scores on the corner that it lacks.
+
+    Args:
+        kind: `apart` or `occluding`.
+        decoder: `additive`, `masked`, or `nonadditive`.
+    """
+    named = f"zoo_sprite_pairs/{kind}"
+    options = {"blocks": 2, "batch_size": 1024}
+    if decoder == "nonadditive":
+        options["best_partition"] = True
+    bindings = [
+        f'train.dataset = "{named}_l[train]"',
+        f'train.test_dataset = "{named}_l[test]"',
+        f'train.score_options = {{"lms_tree": {options}}}',
+        blocks(6, decoder != "nonadditive"),
+    ]
+    if decoder == "masked":
+        bindings.append("AdditiveAutoencoder.masked = True")
+    corner = f"{named}_corner[test]"
+    return Run(
+        f"additive_decoders/pairs_{kind}_{decoder}",
+        "gin/additive_decoder_pairs.gin",
+        tuple(bindings),
+        cpu=Budget(seeds=SEEDS),
+        seeds=SEEDS,
+        evaluations=(Evaluation("out_of_support", corner, "reconstruction_rmse"),),
+    )
+
+
 def smooth(name: str, additive: bool, penalised: bool) -> Run:
     """The decoders of the penalty on second derivatives, which need smooth activations."""
     bindings = () if penalised else ("AdditiveAutoencoder.penalty = None",)

@@ -1,6 +1,7 @@
 """Brady et al. 2025, "Interaction Asymmetry": Table 1, and the interaction through training."""
 
 from zoo.papers import figures
+from zoo.papers.interaction_asymmetry import exact
 from zoo.papers.results import last
 from zoo.papers.spec import Budget, Claim, Column, Headline, Row, Run, Table
 
@@ -159,6 +160,7 @@ TABLES = (
             "The mean squared error is that of the last 100 steps.",
         ),
     ),
+    *exact.TABLES,
 )
 
 HEADLINES = (

@@ -4,31 +4,20 @@ The paper's own numbers were not available. Where there is a closed form runs ar
 (`zoo.training.decoder_probes.linear_optimum_probe`): errors should be zero.
 """
 
-from zoo.papers import figures
-from zoo.papers.results import last
-from zoo.papers.spec import Budget, Claim, Column, Headline, Row, Run, Table
+from zoo.papers.seams import images, nonlinear
+from zoo.papers.seams.nonlinear import ACTIVE, DS, DTO, GIN, KL, RMSE, logged
+from zoo.papers.spec import Claim, Column, Headline, Row, Run, Table
 
-GIN = "gin/papers/seams/"
 # beta and the likelihood's variance; their product is the same.
 LINEAR = ((0.25, 1.4), (1.0, 0.35), (4.0, 0.0875))
 NONLINEAR = ((0.1, 1e-2), (1.0, 1e-3), (10.0, 1e-4))
 PRIORS = ("laplace", "logistic", "uniform")
-# Activations of the decoder: with kinks, and without.
-PIECEWISE, SMOOTH = ("relu", "leaky_relu"), ("elu", "softplus", "tanh")
-SEEDS = 5
 
-
-def _logged(heading: str, name: str, decimals: int = 3) -> Column:
-    return Column(heading, (name,), "metrics.jsonl", reduce=last, decimals=decimals)
-
-
-SPECTRUM = _logged("spectrum error", "spectrum_error")
-NORM = _logged("norm error", "norm_error")
-VARIANCE = _logged("posterior variance error", "variance_error")
-ANGLE = _logged("angle, degrees", "angle", decimals=2)
-ACTIVE = _logged("active latents", "active_latents", decimals=1)
+SPECTRUM = logged("spectrum error", "spectrum_error")
+NORM = logged("norm error", "norm_error")
+VARIANCE = logged("posterior variance error", "variance_error")
+ANGLE = logged("angle, degrees", "angle", decimals=2)
 MCC = Column("MCC", ("mcc", "score"))
-DTO = Column("DtO", ("dto", "score"))
 
 
 def _linear(name: str, *bindings: str, file: str = "linear.gin") -> Run:
@@ -59,43 +48,8 @@ def _nonlinear(beta: float, variance: float) -> Run:
     )
 
 
-def _through_training(name: str, *bindings: str) -> Run:
-    """A non-linear VAE whose J^T J and curvature are logged, at a third of the steps."""
-    scores = "singular_values,dto,disentanglement_score"
-    return Run(
-        f"seams/nonlinear_{name}",
-        f"{GIN}nonlinear.gin",
-        (
-            f'train.name = "seams/nonlinear_{name}"',
-            "train.steps = 10000",
-            "train.probe = @joint_probe",
-            "joint_probe.probes = [@jacobian_probe, @expansion_probe]",
-            f'train.scores = "{scores}"',
-            *bindings,
-        ),
-        Budget(seeds=SEEDS),
-        SEEDS,
-    )
-
-
-def _activation(name: str) -> Row:
-    run = _through_training(f"of_{name}", f'mlp_decoder.activation = "{name}"')
-    return Row(name, run, group=name)
-
-
-def _prior(name: str) -> Row:
-    binding = f"VAE.prior = @{name.capitalize()}Prior"
-    return Row(name, _through_training(f"{name}_prior", binding), group=f"{name} prior")
-
-
 _DIAGONAL = Row("diagonal", _at(1.0, 0.35))
 _FULL = Row("full", _linear("gaussian_full", file="linear_full.gin"))
-EXPANSION = _logged("expansion error", "expansion_error", 4)
-GRAM = _logged("diagonality of J^T J", "gram_diagonality")
-CURVATURE = _logged("diagonality of the curvature", "curvature_diagonality")
-GAP = Column("least gap of singular values", ("singular_values", "score"), decimals=3)
-DS = Column("DS", ("disentanglement_score", "score"))
-_JACOBIANS = (EXPANSION, GRAM, CURVATURE, GAP, DTO, DS)
 _ERRORS = (SPECTRUM, NORM, VARIANCE, ANGLE)
 
 TABLES = (
@@ -145,43 +99,17 @@ TABLES = (
         "seams/beta_is_variance_nonlinear",
         "VAE on Synth. Non-Lin.: beta times the likelihood's variance constant",
         (
-            Column("RMSE", ("reconstruction_rmse", "score"), decimals=4),
+            RMSE,
             DTO,
             DS,
-            _logged("KL, nats", "kl", decimals=2),
+            KL,
             ACTIVE,
         ),
         tuple(Row(f"beta_{beta:g}_variance_{s:g}", _nonlinear(beta, s)) for beta, s in NONLINEAR),
         notes=("The rows have one optimum: they are to agree up to what seeds make.",),
     ),
-    Table(
-        "seams/activations",
-        "VAE on Synth. Non-Lin.: decoders with kinks (ReLU, leaky ReLU) and without",
-        _JACOBIANS,
-        tuple(_activation(name) for name in (*PIECEWISE, *SMOOTH)),
-        tuple(Claim(EXPANSION.name, "tanh", name) for name in PIECEWISE),
-        notes=(
-            "Ours, of the summary's open question; written before any run: the deterministic ELBO "
-            "expands the decoder to second order, so it is nearer to the sampled one where the "
-            "decoder has no kinks. Of piecewise linear decoders the curvature is 0 and counts as "
-            "diagonal.",
-            "The encoder's activation is tanh in all rows. The expansion error is of the square "
-            "error that the posterior's noise adds; columns of diagonality are of the last record.",
-        ),
-        figure=figures.curves,
-    ),
-    Table(
-        "seams/nonlinear_priors",
-        "VAE on Synth. Non-Lin.: priors of variance 1",
-        _JACOBIANS,
-        tuple(_prior(name) for name in ("normal", *PRIORS)),
-        notes=(
-            "Ours, of the summary's next check; written before any run: what makes J^T J diagonal "
-            "is the posterior, which is diagonal with every prior, so its diagonality grows "
-            "through training in all rows and ends alike.",
-        ),
-        figure=figures.curves,
-    ),
+    *nonlinear.TABLES,
+    *images.TABLES,
 )
 
 HEADLINES = (

@@ -16,7 +16,9 @@ def against_domains(found: dict, columns) -> Figure:
             graph, _, kind = name.split("/")
             graphs.setdefault(graph, {}).setdefault(kind, []).append(results[0])
     kinds = list(dict.fromkeys(kind for lines in graphs.values() for kind in lines))
-    figure = Figure(figsize=(3.6 * max(1, len(graphs)), 3.6), layout="constrained")
+    # Three names of kinds abreast take 5.4 inches.
+    size = (max(5.4, 3.6 * len(graphs)), 4.0)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(1, max(1, len(graphs)), squeeze=False, sharey=True)[0]
     drawn = {}
     for axis, (graph, lines) in zip(axes, graphs.items(), strict=False):

@@ -9,23 +9,30 @@ SEEDS = 5
 OTHER_DATA = "1000"
 
 _NO_SPARSITY = "VAE.jacobian_penalty = None"
+_DIAGONAL = "VAE.posterior = @DiagonalPosterior"
+_ORACLE = (
+    "FlowPrior.flow = @KnownSources",
+    'KnownSources.dataset = "{data}"',
+    _NO_SPARSITY,
+)
 # Row -> what it binds. `domains` is bound before, and the last binding of a name holds.
 KINDS = {
-    "beta_vae": ("VAE.prior = @NormalPrior", _NO_SPARSITY),
+    # With a full covariance and this prior every turn of the code would do as well.
+    "beta_vae": ("VAE.prior = @NormalPrior", _DIAGONAL, _NO_SPARSITY),
     "ivae": ('DomainFlow.kind = "affine"', _NO_SPARSITY),
     "sparsity_only": ("FlowPrior.domains = 1",),
     "domains_only": (_NO_SPARSITY,),
     "cg_vae": (),
+    "cg_vae_0.1": ("alpha/linear_ramp.end = 0.1",),
     "l2": ('JacobianSparsity.penalty = "l2"',),
     "mcp": ('JacobianSparsity.penalty = "mcp"',),
     "scad": ('JacobianSparsity.penalty = "scad"',),
     "as_written": ("JacobianSparsity.as_written = True",),
     "untrained": ("train.steps = 1", "Adam.learning_rate = 0.0", "train.compiled = 'never'"),
-    "oracle": (
-        "FlowPrior.flow = @KnownSources",
-        'KnownSources.dataset = "{data}"',
-        _NO_SPARSITY,
-    ),
+    "oracle": _ORACLE,
+    "domains_only_diagonal": (_DIAGONAL, _NO_SPARSITY),
+    "cg_vae_diagonal": (_DIAGONAL,),
+    "oracle_diagonal": (_DIAGONAL, *_ORACLE),
 }
 
 

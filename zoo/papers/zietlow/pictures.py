@@ -16,7 +16,7 @@ SHOWN, JUDGED = 4, 5000
 
 
 def eigenfaces(found: dict, columns=()) -> Figure:
-    """The mean code of 300 images, its latents varied one by one: a panel a row, first seed.
+    """The mean code of 300 images, its latents varied one by one: one panel per row, first seed.
 
     The latents are the five with the least mean posterior deviation, each over [-2.5, 2.5]
     (Zietlow 2022, Fig. 3.6).

@@ -22,7 +22,7 @@ def raised_beta(betas: Sequence[float], active: Sequence[float], latents: int) -
         latents: how many there are.
 
     Raises:
-        UserError: none has collapsed yet; higher betas are to be tried.
+        UserError: none has collapsed yet; try higher betas.
     """
     for beta, count in sorted(zip(betas, active, strict=True)):
         # A mean over seeds: at least half of them lack one.
