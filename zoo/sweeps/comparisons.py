@@ -1,10 +1,10 @@
 """Comparisons of finished runs that differ by their seeds alone: what is due, what was found."""
 
 import hashlib
-import json
 import pathlib
 from collections.abc import Sequence
 
+from zoo.files import FileError, read_json
 from zoo.scheduling.jobs import Job, Step
 
 UDR = "udr"
@@ -41,12 +41,11 @@ def udr(folders: Sequence[pathlib.Path]) -> dict[str, float]:
 
 
 def read(path: pathlib.Path) -> dict:
-    """A file of JSON; a damaged one is as good as none."""
+    """A file of JSON; a damaged one counts as missing."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path)
+    except FileError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _models(folders: Sequence[pathlib.Path]) -> list[pathlib.Path]:

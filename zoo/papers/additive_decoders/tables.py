@@ -11,6 +11,10 @@ SUPPORTS = ("l_shape", "disconnected", "u_shape", "bump_l_shape")
 NONLINEARITIES = (0.0, 0.1, 0.3, 1.0)
 _CORNER = "zoo_balls/extrapolation[test]"
 _UNKNOWN = "The paper's numbers were not available; the orders are those of its text."
+_OF_BLOCKS = (
+    Column("RMSE", ("reconstruction_rmse", "score"), decimals=3),
+    Column("LMS_Tree", ("lms_tree", "score"), scale=100.0, decimals=1),
+)
 _FIRST = "The runs are those of table_1, the first seed of each row."
 
 
@@ -97,10 +101,7 @@ def _blocks_table() -> Table:
     return Table(
         "additive_decoders/table_1_blocks",
         "Two balls in the plane, without and with dependence: blocks of two latents",
-        (
-            Column("RMSE", ("reconstruction_rmse", "score"), decimals=3),
-            Column("LMS_Tree", ("lms_tree", "score"), scale=100.0, decimals=1),
-        ),
+        _OF_BLOCKS,
         tuple(Row(f"{s}/{kind}", runs.block(s, KINDS[kind])) for s in supports for kind in KINDS),
         tuple(Claim("LMS_Tree", f"{s}/nonadditive", f"{s}/additive") for s in supports),
         notes=(
@@ -118,10 +119,7 @@ def _occlusion_table() -> Table:
         "additive_decoders/occlusion",
         "Two balls in the plane that never meet, and that may cover one another: the sum of blocks "
         "against a sum weighted by masks",
-        (
-            Column("RMSE", ("reconstruction_rmse", "score"), decimals=3),
-            Column("LMS_Tree", ("lms_tree", "score"), scale=100.0, decimals=1),
-        ),
+        _OF_BLOCKS,
         tuple(
             Row(f"{support}/{kind}", runs.block(support, True, masked))
             for support in ("independent", "overlapping")
@@ -147,11 +145,7 @@ def _pairs_table() -> Table:
         "additive_decoders/sprite_pairs",
         "Two sprites of dSprites, apart and one before the other, seen on an L and scored on the "
         "corner that it lacks",
-        (
-            Column("RMSE", ("reconstruction_rmse", "score"), decimals=3),
-            Column("LMS_Tree", ("lms_tree", "score"), scale=100.0, decimals=1),
-            outside,
-        ),
+        (*_OF_BLOCKS, outside),
         tuple(
             Row(f"{kind}/{decoder}", runs.pair(kind, decoder))
             for kind in ("apart", "occluding")
