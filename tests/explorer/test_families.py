@@ -144,6 +144,7 @@ class TestSlots:
         assert cells.all_inner_texts() == ["slot 1", "slot 2", "slot 3"]
         before = code(tab).reshape(SLOTS, 4)
         cells.nth(1).click()
+        settle(tab)
         assert cells.nth(1).get_attribute("aria-pressed") == "true"
         slider = tab.locator(".latent input").first
         number = int(slider.get_attribute("aria-label")[1:])
