@@ -18,6 +18,8 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 
+import psutil
+
 from zoo import runs
 from zoo.errors import UserError
 from zoo.scheduling import jobs
@@ -30,11 +32,14 @@ FINISHED, RENEW, UNFINISHED = 0, os.EX_SOFTWARE, os.EX_TEMPFAIL
 _STOPPED = {128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
 # Between looks at runs that others are at, and for saving before a worker is ended by force.
 _PAUSE, GRACE = 1.0, 600.0
+# Bytes that a worker may gain after its first run before it makes way for a new process:
+# TensorFlow keeps the XLA programs of finished runs, about 35 MB for each of a CG-VAE.
+GROWTH = 2 << 30
 _asked = threading.Event()
 
 
 class Spoilt(Exception):
-    """A run failed in a way that may have harmed its process, such as a lost GPU."""
+    """The process is to be replaced: a failure may have harmed it (a lost GPU), or it has grown."""
 
 
 def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> bool:
@@ -55,7 +60,7 @@ def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> b
         SystemExit: a signal asked to stop; the run is saved.
     """
     left = sorted(table, key=lambda job: len(Tries.of(job.folder).failures))
-    refused, others = [], {}
+    refused, others, first = [], {}, None
     while left:
         later, tried = [], False
         for job in left:
@@ -77,6 +82,11 @@ def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> b
                 others[job.folder] = claim
             if state in (RUNNING, LEFT):
                 later.append(job)
+            if state == DONE:
+                size = psutil.Process().memory_info().rss
+                first = first or size
+                if size - first > GROWTH:
+                    raise Spoilt(f"grown by {size - first:,} bytes")
         left = later
         if left and not tried:
             time.sleep(pause)
