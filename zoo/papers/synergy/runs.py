@@ -4,8 +4,8 @@ from zoo.papers.spec import Budget, Run
 
 GIN = "gin/papers/synergy/cg_vae.gin"
 SEEDS = 5
-# The settings of the sweep over alpha choose that of all other tables, so they are run on data of
-# other seeds: 10000, 10001, ...
+# The sweeps over alpha are run on data of other seeds, 10000, 10001, ..., than those of the tables
+# whose alpha they choose.
 OTHER_DATA = "1000"
 
 _NO_SPARSITY = "VAE.jacobian_penalty = None"
@@ -42,11 +42,15 @@ def run(kind: str, graph: str, domains: int, suffix: str = "") -> Run:
     return _on(f"synergy/{graph}_{domains}{suffix}/{kind}", data, "", domains, KINDS[kind])
 
 
-def at_alpha(alpha: float) -> Run:
-    """CG-VAE on the shared pair over five domains, at an alpha and on data of other seeds."""
-    bindings = (f"alpha/linear_ramp.end = {alpha!r}",)
-    name = f"synergy/shared_pair_5/alpha_{alpha:g}"
-    return _on(name, "zoo_synthetic/shared_pair_5", OTHER_DATA, 5, bindings)
+def at_alpha(
+    alpha: float, kind: str = "cg_vae", graph: str = "shared_pair", domains: int = 5
+) -> Run:
+    """A row of `KINDS` at an alpha, 0 for one without sparsity, on data of other seeds."""
+    weight = (f"alpha/linear_ramp.end = {alpha!r}",) if alpha else ()
+    at = "alpha" if kind == "cg_vae" else f"{kind}_alpha"
+    data = f"zoo_synthetic/{graph}_{domains}"
+    name = f"synergy/{graph}_{domains}/{at}_{alpha:g}"
+    return _on(name, data, OTHER_DATA, domains, (*KINDS[kind], *weight))
 
 
 def _on(name: str, data: str, prefix: str, domains: int, bindings: tuple[str, ...]) -> Run:
