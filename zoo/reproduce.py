@@ -14,7 +14,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         description="Rerun a table of a paper and write it beside the paper's numbers. The same "
         "command again passes over finished runs and resumes broken ones.",
     )
-    parser.add_argument("--list", action="store_true", help="print all tables and their rows")
+    parser.add_argument(
+        "--list", action="store_true", help="print all tables and their rows, or those of --table"
+    )
     parser.add_argument("--table", help="for example zietlow/3.3")
     parser.add_argument("--budget", default="cpu", help="paper, or cpu for two cores (cpu)")
     parser.add_argument("--rows", default="", metavar="GLOB[,GLOB]", help="only these rows")
@@ -43,7 +45,8 @@ def main(options: argparse.Namespace) -> None:
     for module in options.imports:
         catalog.add(module)
     if options.list:
-        status.show_tables(catalog.tables().values())
+        chosen = [catalog.table(options.table)] if options.table else catalog.tables().values()
+        status.show_tables(chosen)
         return
     out = pathlib.Path(options.out)
     outcome = command.Outcome(0)

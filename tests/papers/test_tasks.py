@@ -176,6 +176,9 @@ def test_list(toy_tables, capsys):
     assert "toy/first: Two models" in shown
     assert "paper: 3 seeds; cpu: 2 seeds, train.steps = 4" in shown
     assert "absent: no configuration yet" in shown
+    reproduce.main(["--list", f"--table={toy_tables[1].name}"])
+    shown = capsys.readouterr().out
+    assert toy_tables[1].title in shown and "toy/first: " not in shown
 
 
 @pytest.mark.parametrize(
