@@ -1,17 +1,19 @@
 """Verdicts, and what tables say."""
 
 import csv
+import dataclasses
 import io
 import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
 import toy_tables as toy
 
 from zoo.errors import UserError
 from zoo.papers import claims, documents, figures, kept, results, tasks
 from zoo.papers.kept import Result
-from zoo.papers.spec import Claim, Column, Row, Table
+from zoo.papers.spec import Claim, Column, Equal, Row, Table, Trend
 
 CLAIM = Claim("MIG", "a", "b")
 
@@ -57,6 +59,36 @@ def test_paired_rows_are_compared_by_sign_flips():
     assert claims.probability(claim, lower, higher, "greater") == 1.0
     # By hand: of +-1 +-2 +-3 five sums are no smaller than 1 + 2 - 3 = 0.
     assert claims.probability(claim, np.zeros(3), np.array([1.0, 2.0, -3.0])) == 5 / 8
+
+
+def test_rows_are_equal_where_the_interval_of_their_difference_is_within_the_margin():
+    claim = Equal("MIG", ("a", "b"), margin=0.05, paired=True)
+    first = np.array([0.1, 0.9, 0.5, 0.3])
+    close = first + [0.01, -0.01, 0.02, 0.0]
+    found = claims.verdict(claim, first, close)
+    assert found.text == "holds" and found.effect == pytest.approx(0.005)
+    # By hand: the mean .005 and the error sqrt(5 / 3) .01 / 2 of four differences.
+    expected = scipy.stats.t.sf((0.05 - 0.005) / (np.sqrt(5 / 3) * 0.01 / 2), 3)
+    assert found.p == pytest.approx(expected)
+    assert claims.verdict(claim, first, first + 0.06).text == "not seen"
+    assert claims.verdict(dataclasses.replace(claim, paired=False), first, close).p > 0.05
+    assert claims.verdict(claim, first[:2], close[:2]).text == "too few seeds"
+
+
+def test_a_trend_is_that_of_most_orders_of_the_values():
+    """Page's p, by going through all orders of three values for two seeds."""
+    claim = Trend("MIG", ("a", "b", "c"))
+    values = np.array([[0.1, 0.2, 0.3], [0.5, 0.4, 0.9]])
+    orders = list(itertools.permutations([1, 2, 3]))
+    sums = [np.dot(p, [1, 2, 3]) + np.dot(q, [1, 2, 3]) for p in orders for q in orders]
+    observed = 14 + 13
+    found = claims.verdict(claim, *values.T)
+    assert found.p == pytest.approx(np.mean(np.array(sums) >= observed))
+    # Spearman's correlations of the seeds are 1 and 1/2.
+    assert found.effect == pytest.approx(0.75) and found.text == "not seen"
+    assert claims.verdict(claim, *values[[0, 0]].T).text == "holds"  # p = 1/36
+    assert claims.verdict(claim, *values[:1].T).text == "too few seeds"
+    assert str(claim) == "MIG rises: a, b, c"
 
 
 def test_which_numbers_count():
@@ -121,7 +153,7 @@ def test_markdown(written):
         "- Differs from the paper, `small`: train.steps: 60 -> 4."
     )
     # The full run is also what the cpu budget makes of it, so that the two are compared there.
-    assert "| MIG: small < good | cpu | 2, 3 | 0.1 | too few seeds |" in lines
+    assert "| MIG: small < good | cpu | 2, 3 | 0.6 | 0.1 | too few seeds |" in lines
 
 
 def test_csv(written):
@@ -210,7 +242,7 @@ def test_runs_that_are_superseded_have_no_command(written, toy_tables, tmp_path)
     assert "- The runs of `good`: an old bug.\n" in text
     assert "--table=toy/first --budget=paper --rows=good" not in text
     assert "--table=toy/first --budget=cpu --rows=small" in text
-    assert "| MIG: small < good | cpu | 2, 3 | - | runs of two definitions |" in text
+    assert "| MIG: small < good | cpu | 2, 3 | - | - | runs of two definitions |" in text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import toy_tables as toy
 
-from zoo.papers import catalog, departures, documents, headlines, kept, results
+from zoo.papers import catalog, claims, departures, documents, headlines, kept, results
 from zoo.papers.spec import Claim, Headline, Row
 
 ORDER = Claim("MIG", "low", "high")
@@ -90,8 +90,8 @@ def test_interval_is_two_one_sided_tests():
         below = scipy.stats.ttest_ind(a + margin, b, equal_var=False, alternative="greater")
         above = scipy.stats.ttest_ind(a - margin, b, equal_var=False, alternative="less")
         both = max(below.pvalue, above.pvalue) <= 0.05
-        assert headlines.within(a, b, margin) == both
-    assert headlines.within(np.ones(3), np.ones(4), 0.0)
+        assert (claims.equivalence(a, b, margin) <= 0.05) == both
+    assert claims.equivalence(np.ones(3), np.ones(4), 0.0) == 0
 
 
 def test_results_open_with_the_claims(tmp_path, toy_tables, finish, monkeypatch):
@@ -136,10 +136,10 @@ def test_kept_results_are_those_of_their_tables():
 
 def test_a_paired_claim_is_seen_where_every_seed_has_it_and_seeds_differ_more():
     one = np.array([0.1, 0.9, 0.5, 0.3, 0.2])
-    assert headlines.within(one, one + [0.01, 0.02, 0.0, 0.01, 0.03], 0.05, paired=True)
-    assert not headlines.within(one, one + [0.01, 0.02, 0.0, 0.01, 0.03], 0.05)
-    assert headlines.within(one, one + 0.04, 0.05, paired=True)
-    assert not headlines.within(one, one + 0.06, 0.05, paired=True)
+    assert claims.equivalence(one, one + [0.01, 0.02, 0.0, 0.01, 0.03], 0.05, paired=True) <= 0.05
+    assert claims.equivalence(one, one + [0.01, 0.02, 0.0, 0.01, 0.03], 0.05) > 0.05
+    assert claims.equivalence(one, one + 0.04, 0.05, paired=True) <= 0.05
+    assert claims.equivalence(one, one + 0.06, 0.05, paired=True) > 0.05
 
 
 def test_a_work_without_results_is_no_link():

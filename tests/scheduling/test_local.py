@@ -68,7 +68,7 @@ def test_a_process_that_a_run_has_harmed_is_replaced(stub, drive, calls):
 
 
 def test_a_process_that_has_grown_is_replaced(stub, calls, monkeypatch):
-    # TensorFlow keeps the XLA programs of finished runs: two workers held 2.9 GB each after 50 runs.
+    # TensorFlow keeps the XLA programs of finished runs: a worker of 50 runs held 2.9 GB.
     table = [stub(f"run{k}") for k in range(4)]
     sizes = iter([4 * worker.GROWTH, 5 * worker.GROWTH, 5 * worker.GROWTH + 1])
     memory = types.SimpleNamespace(memory_info=lambda: types.SimpleNamespace(rss=next(sizes)))

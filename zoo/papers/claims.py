@@ -1,4 +1,4 @@
-"""Orders that papers state, tested on the runs of their rows."""
+"""What papers state and we predict of rows, tested on their runs."""
 
 import dataclasses
 import math
@@ -7,10 +7,12 @@ import numpy as np
 
 from zoo.papers import results
 from zoo.papers.kept import Result
-from zoo.papers.spec import BUDGETS, PAPER, Claim, Row, Table
+from zoo.papers.spec import BUDGETS, PAPER, Claim, Equal, Row, Table, Trend
 
-# Beyond this probability of a result by chance an order is not claimed to be seen.
+# Beyond this probability of a result by chance nothing is claimed to be seen.
 LEVEL = 0.05
+# A t test of fewer says next to nothing.
+_EQUAL_SEEDS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,47 +22,57 @@ class Verdict:
     Attributes:
         claim: what is claimed.
         budget: of the runs compared.
-        counts: how many seeds the lower and the higher row have; of a paired claim, those of both.
-        p: one-sided, see `probability`; None where a row has no seeds.
+        counts: how many seeds its rows have; of a paired claim, those that all have.
+        effect: the mean of the second row minus that of the first; of a trend the rank correlation
+            of values and rows, mean over seeds; None where a row has no seeds.
+        p: one-sided, see `probability`, `equivalence` and `trend`; None where nothing is tested.
         text: `holds`, `not seen`, `too few seeds`, or `runs of two definitions` where those of one
             row are of an earlier definition of the table.
     """
 
-    claim: Claim
+    claim: Claim | Equal | Trend
     budget: str
-    counts: tuple[int, int]
+    counts: tuple[int, ...]
+    effect: float | None
     p: float | None
     text: str
 
 
-def verdict(claim: Claim, lower: np.ndarray, higher: np.ndarray, budget: str = PAPER) -> Verdict:
-    """Tests whether `lower` is stochastically less than `higher`, over seeds.
+def verdict(claim: Claim | Equal | Trend, *found: np.ndarray, budget: str = PAPER) -> Verdict:
+    """Tests a claim on the numbers of its rows, over seeds.
 
     With so few seeds that even complete separation would not be significant at 5 %
-    (1 / C(n + m, n) above it; 1 / 2^n of a paired claim) nothing is said.
+    (1 / C(n + m, n) above it; 1 / 2^n of a paired order) nothing is said, nor of a trend with one
+    or of equality with fewer than three.
     """
-    n, m = len(lower), len(higher)
-    if not n or not m:
-        return Verdict(claim, budget, (n, m), None, "too few seeds")
-    p = probability(claim, lower, higher)
-    if p <= LEVEL:
-        text = "holds"
-    elif 1 / (2**n if claim.paired else math.comb(n + m, n)) > LEVEL:
-        text = "too few seeds"
+    counts = tuple(map(len, found))
+    if not all(counts):
+        return Verdict(claim, budget, counts, None, None, "too few seeds")
+    if isinstance(claim, Trend):
+        effect, enough = correlation(*found), counts[0] > 1
+        p = trend(*found) if enough else None
     else:
-        text = "not seen"
-    return Verdict(claim, budget, (n, m), p, text)
+        effect = float(found[1].mean() - found[0].mean())
+        if isinstance(claim, Equal):
+            enough = min(counts) >= _EQUAL_SEEDS
+            p = equivalence(*found, claim.margin, claim.paired) if enough else None
+        else:
+            n, m = counts
+            enough = 1 / (2**n if claim.paired else math.comb(n + m, n)) <= LEVEL
+            p = probability(claim, *found)
+    text = ("holds" if p <= LEVEL else "not seen") if enough else "too few seeds"
+    return Verdict(claim, budget, counts, effect, p, text)
 
 
-def numbers(claim: Claim, lower: Result, higher: Result) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of both rows that count; of a paired claim of the seeds of both, in one order."""
+def numbers(claim: Claim | Equal | Trend, *rows: Result) -> tuple[np.ndarray, ...]:
+    """The numbers of rows that count; of a paired claim of the seeds of all, in one order."""
     found = [
         {seed: n for seed, n in r.numbers[claim.column].items() if seed >= claim.first_seed}
-        for r in (lower, higher)
+        for r in rows
     ]
     if claim.paired:
-        both = found[0].keys() & found[1].keys()
-        found = [{seed: each[seed] for seed in both} for each in found]
+        shared = set.intersection(*map(set, found))
+        found = [{seed: each[seed] for seed in shared} for each in found]
     return tuple(np.array([each[seed] for seed in sorted(each)]) for each in found)
 
 
@@ -88,25 +100,74 @@ def probability(claim: Claim, lower: np.ndarray, higher: np.ndarray, order: str 
     return float(np.mean(sums >= differences.sum() - 1e-9 * np.abs(differences).sum()))
 
 
+def equivalence(
+    first: np.ndarray, second: np.ndarray, margin: float, paired: bool = False
+) -> float:
+    """The p of two one-sided t tests (Schuirmann 1987): small where means differ by under a margin.
+
+    At most 5 % exactly where the 90 % interval of the difference of means, Welch's or that of
+    paired differences, lies within the margin of zero.
+    """
+    import scipy.stats
+
+    first, second = np.asarray(first, float), np.asarray(second, float)
+    parts = [second - first] if paired else [first, second]
+    if all(np.ptp(part) == 0 for part in parts):
+        return float(abs(second[0] - first[0]) > margin)
+    variances = np.array([part.var(ddof=1) / len(part) for part in parts])
+    error = np.sqrt(variances.sum())
+    degrees = error**4 / sum(v**2 / (len(p) - 1) for v, p in zip(variances, parts, strict=True))
+    difference = abs(second.mean() - first.mean())
+    return float(scipy.stats.t.sf((margin - difference) / error, degrees))
+
+
+def trend(*rows: np.ndarray) -> float:
+    """The one-sided p of a rise along rows, seed by seed: Page's exact test (1963).
+
+    Of the k!^n orders of k values for n seeds it is the share in which the sum of ranks, weighted
+    by the numbers of their rows, is no smaller.
+
+    Args:
+        rows: of each of three rows or more, in the order in which they are to rise, the numbers of
+            the same seeds, two or more.
+    """
+    import scipy.stats
+
+    return float(scipy.stats.page_trend_test(np.column_stack(rows), method="exact").pvalue)
+
+
+def correlation(*rows: np.ndarray) -> float:
+    """Spearman's rank correlation of values and the numbers of rows, mean over seeds."""
+    import scipy.stats
+
+    ranks = scipy.stats.rankdata(np.column_stack(rows), axis=1)
+    order = np.arange(len(rows)) - (len(rows) - 1) / 2
+    centred = ranks - ranks.mean(1, keepdims=True)
+    spread = np.sqrt((order**2).sum() * (centred**2).sum(1))
+    # 0 where a seed's values are all the same.
+    return float(np.divide(centred @ order, spread, out=0 * spread, where=spread > 0).mean())
+
+
 def verdicts(table: Table, found: dict[str, list[Result]]) -> list[Verdict]:
-    """All claims of a table, each at every budget that both of its rows have runs of."""
+    """All claims of a table, each at every budget that all of its rows have runs of."""
     tested = []
     for claim in table.claims:
-        pairs, names = {}, (claim.lower, claim.higher)
+        groups = {}
         for budget in BUDGETS:
-            pair = [_at_budget(table.row(n), found[n], budget) for n in names]
-            if all(pair):
-                pairs[tuple(result.budget for result in pair)] = (budget, pair)
-        for budget, (a, b) in pairs.values():
-            found_in = numbers(claim, a, b)
-            if results.of_today(a) == results.of_today(b):
-                tested.append(verdict(claim, *found_in, budget))
+            group = [_at_budget(table.row(n), found[n], budget) for n in claim.rows]
+            if all(group):
+                groups[tuple(result.budget for result in group)] = (budget, group)
+        for budget, group in groups.values():
+            found_in = numbers(claim, *group)
+            if len(set(map(results.of_today, group))) == 1:
+                tested.append(verdict(claim, *found_in, budget=budget))
             else:
                 counts = tuple(map(len, found_in))
-                tested.append(Verdict(claim, budget, counts, None, "runs of two definitions"))
-        if not pairs:
-            counts = [sum(len(r.values[claim.column]) for r in found[n]) for n in names]
-            tested.append(Verdict(claim, "-", tuple(counts), None, "too few seeds"))
+                text = "runs of two definitions"
+                tested.append(Verdict(claim, budget, counts, None, None, text))
+        if not groups:
+            counts = [sum(len(r.values[claim.column]) for r in found[n]) for n in claim.rows]
+            tested.append(Verdict(claim, "-", tuple(counts), None, None, "too few seeds"))
     return tested
 
 

@@ -15,7 +15,9 @@ MARK = "(!)"
 LEGEND = (
     f"Mean ± standard deviation over seeds (n - 1). {MARK}: outside two of the paper's standard "
     "deviations, its rounding allowed for. Orders: one-sided Mann-Whitney U test over seeds, or, "
-    "marked as paired, exact test of sign flips where the runs of one seed share their data; "
+    "marked as paired, exact test of sign flips where the runs of one seed share their data. "
+    "Equalities: two one-sided t tests (the 90 % interval of the difference lies within the "
+    "margin). Trends: Page's exact test over seeds, their difference is the mean rank correlation. "
     f"*holds* means p <= {claims.LEVEL}. Optimisers have their rates; those of the paper's gin "
     "file are given, too, where they are others. All that reduced runs bind otherwise than that "
     "file, whose comments say what the paper leaves open, is below each table."
@@ -139,7 +141,7 @@ def markdown(
     if picture:
         parts.append(picture + "\n")
     if table.claims:
-        heads = ("order in the paper", "budget", "seeds", "p", "verdict")
+        heads = ("order, equality or trend", "budget", "seeds", "difference", "p", "verdict")
         lines = [_line(heads), _line("---" for _ in heads)]
         lines += [_line(_tested(v)) for v in claims.verdicts(table, found)]
         parts.append("\n".join(lines) + "\n")
@@ -217,10 +219,10 @@ def _ours(row: Row, column: Column, result: Result | None) -> str:
 
 
 def _tested(verdict: Verdict) -> list[str]:
-    p = "-" if verdict.p is None else f"{verdict.p:.2g}"
-    counts = f"{verdict.counts[0]}, {verdict.counts[1]}"
+    p, effect = ("-" if x is None else f"{x:.2g}" for x in (verdict.p, verdict.effect))
+    counts = ", ".join(map(str, verdict.counts))
     claim = f"{verdict.claim}{' (paired)' * verdict.claim.paired}"
-    return [claim, verdict.budget, counts, p, verdict.text]
+    return [claim, verdict.budget, counts, effect, p, verdict.text]
 
 
 def _line(cells) -> str:

@@ -112,25 +112,6 @@ def holm(values: Sequence[float]) -> list[float]:
     return found.tolist()
 
 
-def within(lower: np.ndarray, higher: np.ndarray, margin: float, paired: bool = False) -> bool:
-    """Whether the 90 % interval of the difference of two means lies within a margin of zero.
-
-    Welch's interval, or that of the mean of paired differences: two one-sided tests of equivalence
-    at 5 %.
-    """
-    import scipy.stats
-
-    if paired:
-        # By hand: SciPy warns of differences that are equal but for rounding.
-        found = np.asarray(higher) - lower
-        half = scipy.stats.t.ppf(0.95, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found))
-        return bool(abs(found.mean()) + half <= margin)
-    if np.ptp(lower) == 0 and np.ptp(higher) == 0:
-        return bool(abs(lower[0] - higher[0]) <= margin)
-    found = scipy.stats.ttest_ind(higher, lower, equal_var=False).confidence_interval(0.9)
-    return bool(-margin <= found.low and found.high <= margin)
-
-
 def _outcome(headline: Headline, rows: Mapping[str, Sequence[Result]]) -> Outcome:
     pairs = [_pair(claim, rows) for claim in headline.orders]
     if not all(pairs):
@@ -147,7 +128,8 @@ def _outcome(headline: Headline, rows: Mapping[str, Sequence[Result]]) -> Outcom
     share = min(shares)
     budget = "full" if share >= 0.995 else f"{100 * share:.2g} %"
     small = [
-        min(seeds) >= SEEDS and within(*both, headline.margin, claim.paired)
+        min(seeds) >= SEEDS
+        and claims.equivalence(*both, headline.margin, claim.paired) <= claims.LEVEL
         for claim, both in zip(headline.orders, compared, strict=True)
     ]
     verdict = EQUAL if all(small) else UNDECIDED

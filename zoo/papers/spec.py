@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 PAPER, CPU = "paper", "cpu"
 BUDGETS = (PAPER, CPU)
@@ -142,8 +143,54 @@ class Claim:
     paired: bool = False
     first_seed: int = 0
 
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The names of both."""
+        return self.lower, self.higher
+
     def __str__(self) -> str:
         return f"{self.column}: {self.lower} < {self.higher}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Equal:
+    """A prediction that `column` is about the same in two rows.
+
+    Attributes:
+        column: of both rows.
+        rows: their names.
+        margin: what counts as no difference, in units of the column; named before the runs.
+        paired: see `Claim`.
+        first_seed: see `Claim`.
+    """
+
+    column: str
+    rows: tuple[str, str]
+    margin: float = 0.05
+    paired: bool = False
+    first_seed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.column}: {self.rows[0]} = {self.rows[1]}, within {self.margin:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trend:
+    """A prediction that `column` rises along rows, seed by seed.
+
+    Attributes:
+        column: of all rows.
+        rows: their names, in the order in which it rises.
+        first_seed: see `Claim`.
+    """
+
+    column: str
+    rows: tuple[str, ...]
+    first_seed: int = 0
+    paired: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"{self.column} rises: {', '.join(self.rows)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +234,7 @@ class Table:
         title: one line.
         columns: the numbers of every row.
         rows: in the paper's order.
-        claims: orders that are tested.
+        claims: orders, equalities and trends that are tested.
         notes: what differs from the paper, one line each.
         figure: `(results by row, columns) -> matplotlib figure`, for figures.
         computed: whether the figure is computed and takes no runs; then there are no rows.
@@ -198,7 +245,7 @@ class Table:
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[Claim | Equal | Trend, ...] = ()
     notes: tuple[str, ...] = ()
     figure: Callable | None = None
     discard: Discard | None = None
