@@ -28,8 +28,9 @@ class DeterministicELBO(BetaVAE):
     expansion is exact. At the optimal S it is `zoo.evaluation.deterministic_elbo`.
 
     The full expansion is not bounded: a decoder can bend at the means so that noise seems to
-    lower the error. Without C, as in Kumar and Poole (2020), it is: H is then `J^T W J`, W the
-    second derivatives of `-log p(x|z)` by the decoder's outputs, which is not negative.
+    lower the error, and trainings diverge (table seams/deterministic_training). Without C, as in
+    Kumar and Poole (2020), it is: H is then `J^T W J`, W the second derivatives of `-log p(x|z)`
+    by the decoder's outputs, which is not negative. Neither sees the decoder away from the means.
 
     The reconstruction of one sample is logged as in other objectives, and its expansion as
     `expanded_reconstruction`. Costs second derivatives by D latents, of D gradients.
