@@ -197,7 +197,7 @@ class Inputs:
         from zoo.evaluation.interaction import slot_jacobian
 
         _ = self.masks  # Said before hours of derivatives.
-        return slot_jacobian(self.decoder, self._slots_of(self._masked_rows))
+        return slot_jacobian(self._slot_decoder, self._slots_of(self._masked_rows))
 
     @property
     def points(self) -> np.ndarray:
@@ -216,22 +216,53 @@ class Inputs:
 
     @property
     def slots(self) -> np.ndarray:
-        """Slots `[M, slots, slot_dim]` of the test images."""
+        """Slots `[M, slots, slot_dim]` of the test images, or blocks of latents of one size."""
         return self._slots_of(self._rows[1])
 
     @property
     def true_slots(self) -> np.ndarray:
         """Latents `[M, objects, k]` of the objects in the test images, in one order in all."""
-        extras = getattr(self._dataset, "extras", {})
+        extras, rows = getattr(self._dataset, "extras", {}), self._rows[1]
         # Of two balls the first is the same one in every image.
         name = "true_slots" if "true_slots" in extras else "positions"
-        return np.asarray(self._extra(name, "true slots")[self._rows[1]])
+        if self._blocks is None or name in extras:
+            return np.asarray(self._extra(name, "true slots")[rows])
+        # As in `lms_tree`: blocks of latents follow one another.
+        latents, count = self._latents_of(rows), len(self._blocks)
+        if latents.shape[1] % count:
+            raise InputError(f"{latents.shape[1]} latents do not divide into {count} slots")
+        return latents.reshape(len(rows), count, -1)
 
     def _slots_of(self, ids: np.ndarray) -> np.ndarray:
         points = self._latent_points(ids)
-        if points.ndim != 3:
+        if points.ndim == 3:
+            return points
+        if self._blocks is None or self._blocks.size != points.shape[1]:
             raise InputError("the model's codes are not slots [N, slots, slot_dim]")
-        return points
+        return points[:, self._blocks]
+
+    @functools.cached_property
+    def _blocks(self) -> np.ndarray | None:
+        """The latents of each block, `[slots, slot_dim]`, where there are several of one size."""
+        try:
+            blocks = np.array(getattr(self._model, "blocks", ()), np.int64)
+        except (TypeError, ValueError):
+            return None  # Of several sizes, or something else of that name.
+        partition = np.array_equal(np.sort(blocks, axis=None), np.arange(blocks.size))
+        return blocks if blocks.ndim == 2 and len(blocks) > 1 and partition else None
+
+    @property
+    def _slot_decoder(self) -> Callable:
+        """The decoder of slots `[n, slots, slot_dim]`."""
+        decoder, blocks = self.decoder, self._blocks
+        if blocks is None:
+            return decoder
+        import tensorflow as tf
+
+        places = np.argsort(blocks, axis=None)
+        return lambda slots: decoder(
+            tf.gather(tf.reshape(slots, [-1, len(places)]), places, axis=1)
+        )
 
     @property
     def _masked_rows(self) -> np.ndarray:

@@ -235,8 +235,9 @@ def slot_identifiability_score(
     each inferred slot holds all about one true slot and nothing about the others.
 
     Args:
-        codes: `[N, slots, d]` float, inferred slots.
-        latents: `[N, true slots, k]` float.
+        codes: `[N, slots, d]` float, inferred slots, or blocks of latents of one size.
+        latents: `[N, true slots, k]` float. `zoo.evaluation.evaluate` takes the latents of data
+            without true slots in as many equal parts as the model has blocks.
         alpha: the ridge penalty.
         train_share: the share of rows, taken from the start, that is fitted.
         max_rows: with more rows a random subset of this size is scored, in the given order: the

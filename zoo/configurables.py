@@ -9,6 +9,7 @@ import zoo.models.additive
 import zoo.models.annealed_vae
 import zoo.models.autoencoder
 import zoo.models.cg_gan
+import zoo.models.deterministic_elbo
 import zoo.models.dip_vae
 import zoo.models.domain_priors
 import zoo.models.factor_vae

@@ -7,6 +7,10 @@ import pytest
 import tensorflow as tf
 
 from zoo import evaluation
+from zoo.data.dataset import DenseImages
+from zoo.evaluation.inputs import Inputs
+from zoo.models.additive import AdditiveAutoencoder
+from zoo.networks.dense import mlp_decoder, mlp_encoder
 
 
 class _Images:
@@ -79,6 +83,64 @@ def test_slots_tell_the_objects_that_they_are(extra):
     table = evaluation.evaluate(_Halves(), dataset, "slot_identifiability_score")
     reason = table["slot_identifiability_score"]["reason"]
     assert reason == "the data set has no true slots"
+
+
+class _Blocks(_Halves):
+    """The same as flat codes, whose blocks say which is of which half: the second is the left's."""
+
+    blocks = ((1,), (0,))
+
+    def encode(self, images):
+        return super().encode(images)[..., 0]
+
+    def decode(self, codes):
+        return super().decode(codes[..., None])
+
+
+def test_blocks_of_latents_are_slots():
+    images = _Images(600)
+    dataset = _dataset(masks=np.tile(_masks()[:1], (600, 1, 1)))
+    dataset.images, dataset.latents = images, images.greys
+    names = ["slot_identifiability_score", "j_ari", "jis"]
+    table = evaluation.evaluate(_Blocks(), dataset, names, num_masked=5)
+    row = table["slot_identifiability_score"]
+    assert row["score"] > 0.9 and row["parts"]["slot_of_latent"].tolist() == [1, 0]
+    assert table["j_ari"]["score"] == 1 and table["jis"]["score"] == pytest.approx(1, abs=1e-6)
+    mixed = evaluation.evaluate(_Blocks(0.2), dataset, "jis", num_masked=5)
+    assert mixed["jis"]["score"] == pytest.approx(0.6, abs=1e-6)
+
+
+def test_blocks_of_an_additive_decoder_are_slots_of_the_latents_that_follow_one_another():
+    model = AdditiveAutoencoder(
+        (10,),
+        latent_dim=4,
+        blocks=[[2, 0], [1, 3]],
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda latents, shape: mlp_decoder(latents, shape, units=(8,)),
+    )
+    vectors = np.random.default_rng(0).normal(size=(300, 10)).astype(np.float32)
+    images = DenseImages(vectors, maximum=1.0)
+    dataset = types.SimpleNamespace(images=images, space=None, latents=vectors[:, :6], extras={})
+    inputs = Inputs(model, dataset, 0, (200, 100, 10, 10), 64)
+    codes = inputs.codes_test
+    np.testing.assert_array_equal(inputs.slots, codes[:, [[2, 0], [1, 3]]])
+    np.testing.assert_array_equal(inputs.true_slots, inputs.latents_test.reshape(-1, 2, 3))
+    decoded = inputs._slot_decoder(tf.constant(inputs.slots))
+    np.testing.assert_array_equal(decoded, model.decode(codes))
+    dataset.latents = vectors[:, :5]
+    table = evaluation.evaluate(model, dataset, "slot_identifiability_score")
+    reason = table["slot_identifiability_score"]["reason"]
+    assert reason == "5 latents do not divide into 2 slots"
+
+
+@pytest.mark.parametrize("blocks", [((0, 1),), ((0, 0), (1, 1)), ((0,), (1, 2)), ("a", "b"), 3])
+def test_what_is_no_partition_into_blocks_of_one_size_is_no_slots(blocks):
+    model, dataset = _Blocks(), _dataset(masks=_masks())
+    model.blocks = blocks
+    dataset.latents = dataset.images.greys
+    table = evaluation.evaluate(model, dataset, ["slot_identifiability_score", "j_ari"])
+    for row in table.values():
+        assert row["reason"] == "the model's codes are not slots [N, slots, slot_dim]"
 
 
 class _Mixing(_Halves):

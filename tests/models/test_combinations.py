@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from zoo.models.annealed_vae import AnnealedVAE
+from zoo.models.deterministic_elbo import DeterministicELBO
 from zoo.models.dip_vae import DIPVAE
 from zoo.models.domain_priors import FlowPrior
 from zoo.models.factor_vae import FactorVAE
@@ -33,6 +34,7 @@ OBJECTIVES = (
     TCVAE,
     functools.partial(DIPVAE, variant="II"),
     SlowVAE,
+    DeterministicELBO,
 )
 PRIORS = (NormalPrior, LaplacePrior, LogisticPrior, UniformPrior)
 POSTERIORS = (DiagonalPosterior, FullCovariance)

@@ -25,7 +25,7 @@ FIGURES = [table for table in tables.TABLES if table.figure]
 TABLES = {
     table.name.split("/")[1]: table
     for table in tables.TABLES
-    if not table.figure and "nonlinearity" not in table.name and "pairs" not in table.name
+    if not table.figure and not table.name.endswith(("nonlinearity", "pairs", "clevr6"))
 }
 MAIN = [(name, row.name) for name in TABLES for row in TABLES[name].rows if not row.note]
 # Row of untrained weights -> the row that trains them.
@@ -93,6 +93,20 @@ def test_rows_of_pairs_are_what_they_say():
         assert sorted(sum(blocks, [])) == [*range(6)]
         assert len(blocks) == (1 if decoder == "nonadditive" else 2)
         assert bool(_bound("masked", False)) == (decoder == "masked")
+
+
+def test_rows_of_clevr6_are_what_they_say():
+    (table,) = (table for table in tables.TABLES if "clevr6" in table.name)
+    for row in table.rows:
+        settings = _settings(row.run, PAPER)
+        assert settings.dataset == "zoo_clevr6/official[train]"
+        assert settings.validation_dataset == "zoo_clevr6/official[validation]"
+        assert settings.test_dataset == "zoo_clevr6/official[test]"
+        blocks = gin.query_parameter("AdditiveAutoencoder.blocks")
+        assert sum(blocks, []) == [*range(gin.query_parameter("AdditiveAutoencoder.latent_dim"))]
+        assert len(blocks) == (1 if row.name == "nonadditive" else 7)
+        assert bool(_bound("masked", False)) == (row.name == "masked")
+        assert row.run.budget(CPU).seeds == 0
 
 
 def test_rows_of_a_table_differ_by_the_decoder_alone():

@@ -199,6 +199,16 @@ def test_results_are_kept_without_their_runs(written, toy_tables, tmp_path):
     assert texts == [path.read_bytes() for path in sorted(written.glob("results/**/*.*"))]
 
 
+def test_a_column_that_came_later_has_no_numbers_of_what_is_kept(written, toy_tables):
+    documents.write_results(written / "RESULTS.md", written)
+    columns = *toy.SECOND.columns, Column("later", ("later",))
+    later = dataclasses.replace(toy.SECOND, columns=columns)
+    found = kept.read(later, written / "results")
+    assert found["again"][0].numbers["later"] == {}
+    assert "| again | - | 0.75 ± 0.23 | - | - |" in documents.markdown(later, found)
+    assert kept.as_csv(later, found).count("later") == 1
+
+
 def test_further_seeds_join_those_that_are_kept(written, toy_tables, tmp_path, finish):
     file, other = written / "RESULTS.md", tmp_path / "other"
     documents.write_results(file, written)

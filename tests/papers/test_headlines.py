@@ -117,6 +117,10 @@ def test_headlines_name_rows_and_columns_that_their_tables_have():
             assert table.row(claim.lower).run and table.row(claim.higher).run
 
 
+# Columns that a table got after the runs that are kept of it.
+LATER = {("interaction_asymmetry/polynomial", "slot identifiability")}
+
+
 def test_kept_results_are_those_of_their_tables():
     """Every file of numbers is read by a table, and every number of it comes back."""
     import pathlib
@@ -124,9 +128,10 @@ def test_kept_results_are_those_of_their_tables():
     folder = pathlib.Path(__file__).parents[2] / "results"
     read = 0
     for table in catalog.tables().values():
+        columns = [c.name for c in table.columns if (table.name, c.name) not in LATER]
         for rows in kept.read(table, folder).values():
             read += 1
-            assert all(len(found.values[c.name]) for found in rows for c in table.columns)
+            assert all(len(found.values[name]) for found in rows for name in columns)
     assert read > 40
     assert {p for p in folder.glob("*/*.csv")} <= {
         kept.path(table, folder) for table in catalog.tables().values()

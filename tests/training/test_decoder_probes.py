@@ -22,6 +22,7 @@ from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.optim.optimizers import Adam
 from zoo.training.decoder_probes import (
+    elbo_probe,
     expansion_probe,
     jacobian_probe,
     joint_probe,
@@ -193,3 +194,32 @@ def test_the_expansion_of_a_linear_decoder_misses_nothing():
         expansion_probe(
             PCL((4,), 2, encoder=lambda shape: mlp_encoder(shape, units=(8,))), _gaussian()
         )
+
+
+def test_both_elbos_of_a_linear_decoder_are_the_same():
+    dataset, model = _gaussian(), _linear()
+    found = elbo_probe(model, dataset, images=200, samples=100)()
+    assert found == elbo_probe(model, dataset, images=200, samples=100)()
+    # The noise of 100 draws at each of 200 vectors.
+    np.testing.assert_allclose(found["elbo"], found["expanded_elbo"], rtol=0.01)
+    posterior = model.posterior(sampling.observations(dataset, dataset.some(200)))
+    seed = tf.constant([0, 0])
+    _, _, terms = model.elbo(sampling.observations(dataset, dataset.some(200)), seed)
+    weights = model.decoder.get_weights()[0]
+    noise = posterior.variance().numpy() @ np.square(weights).sum(1) / (2 * 0.2)
+    means = model.decoder_outputs(posterior.mean())
+    missed = dataset.images[dataset.some(200)] - means.numpy()
+    centre = np.square(missed).sum(1) / (2 * 0.2) + 2 * np.log(2 * np.pi * 0.2)
+    expected = -np.mean(centre + noise + terms["kl"].numpy())
+    np.testing.assert_allclose(found["expanded_elbo"], expected, rtol=1e-4)
+
+
+def test_the_elbo_is_of_the_data_that_are_held_out():
+    import toy  # noqa: F401
+
+    dataset, model = catalog.load("toy"), _toy_model()
+    other = elbo_probe(model, Dataset("none", DenseImages(dataset.images[:1])), "toy", 8, 2)()
+    assert other == elbo_probe(model, dataset, images=8, samples=2)()
+    ours = PCL((16, 16, 1), 2, encoder=lambda shape: mlp_encoder(shape, units=(8,)))
+    with pytest.raises(UserError, match="PCL is no VAE; leave elbo_probe out"):
+        elbo_probe(ours, dataset)

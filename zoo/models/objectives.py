@@ -1,8 +1,8 @@
 """What a VAE minimises: the reconstruction and an objective's own terms.
 
-An objective is one file: `BetaVAE` is here, `AnnealedVAE`, `FactorVAE`, `TCVAE`, `DIPVAE` and
-`SlowVAE` are beside it. Each works with every encoder, decoder, likelihood, prior and family of
-posteriors, but for what it refuses when it is made.
+An objective is one file: `BetaVAE` is here, `AnnealedVAE`, `DeterministicELBO`, `DIPVAE`,
+`FactorVAE`, `SlowVAE` and `TCVAE` are beside it. Each works with every encoder, decoder,
+likelihood, prior and family of posteriors, but for what it refuses when it is made.
 """
 
 from collections.abc import Mapping
@@ -27,16 +27,21 @@ class Variational(Protocol):
     Attributes:
         latent_dim: the number D of latents.
         prior: of the latents.
+        likelihood: of observations, `zoo.models.likelihoods`.
     """
 
     latent_dim: int
     prior: Prior
+    likelihood: keras.layers.Layer
 
     def posterior(self, images: tf.Tensor) -> tfd.Distribution:
         """`q(z|x)`: `[B, ...]` images to B distributions over `[D]`."""
 
     def draw(self, posterior: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
         """One reparameterised sample of every posterior of a batch, `[B, D]`."""
+
+    def decoder_outputs(self, latents: tf.Tensor) -> tf.Tensor:
+        """What parameterises the likelihood: `[B, D]` to `[B, ...]`."""
 
 
 class Objective(keras.layers.Layer):
@@ -123,7 +128,9 @@ class BetaVAE(Objective):
     def __init__(self, vae: Variational, beta: float | Schedule = 1.0):
         super().__init__(vae)
         if not callable(beta) and beta < 0:
-            raise SettingError(f"BetaVAE.beta is {beta}; give a number that is not negative")
+            raise SettingError(
+                f"{type(self).__name__}.beta is {beta}; give a number that is not negative"
+            )
         self.beta = beta
 
     def regularizer(

@@ -90,7 +90,8 @@ def path(table: Table, folder: pathlib.Path) -> pathlib.Path:
 def read(table: Table, folder: pathlib.Path) -> dict[str, list[Result]]:
     """Row name -> what is kept of it at each budget.
 
-    Rows and columns that the table no longer has are passed over.
+    Rows and columns that the table no longer has are passed over; columns that it has since have
+    no numbers.
 
     Raises:
         UserError: the file is not one that `as_csv` wrote.
@@ -98,7 +99,7 @@ def read(table: Table, folder: pathlib.Path) -> dict[str, list[Result]]:
     file = path(table, folder)
     if not file.exists():
         return {}
-    rows, columns = {row.name: row for row in table.rows}, {c.name for c in table.columns}
+    rows, columns = {row.name: row for row in table.rows}, [c.name for c in table.columns]
     groups: dict[tuple[str, str], list[dict]] = {}
     try:
         for record in csv.DictReader(io.StringIO(file.read_text())):
@@ -108,7 +109,8 @@ def read(table: Table, folder: pathlib.Path) -> dict[str, list[Result]]:
         for (name, budget), records in groups.items():
             records = [record for record in records if record["column"] in columns]
             if records:
-                found.setdefault(name, []).append(_parsed(rows[name], budget, records))
+                parsed = _parsed(rows[name], budget, records, columns)
+                found.setdefault(name, []).append(parsed)
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(
             f"{file} is no file of results ({error!r}); restore it, or remove it and write it "
@@ -184,11 +186,11 @@ def _written(result: Result | None, column: Column, row: Row) -> list:
     ]
 
 
-def _parsed(row: Row, budget: str, records: Sequence[dict]) -> Result:
+def _parsed(row: Row, budget: str, records: Sequence[dict], columns: Sequence[str]) -> Result:
     first = records[0]
     seeds, discarded = ([int(s) for s in first[key].split()] for key in ("seeds", "discarded"))
     left = [seed for seed in seeds if seed not in set(discarded)]
-    numbers = {}
+    numbers = {column: {} for column in columns}
     for record in records:
         values = dict(zip(left, map(float, record["values"].split()), strict=True))
         numbers[record["column"]] = {s: v for s, v in values.items() if not math.isnan(v)}

@@ -11,12 +11,14 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from zoo import evaluation
+from zoo import data, evaluation
 from zoo.data import sampling
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
 from zoo.models.base import Model
+from zoo.models.deterministic_elbo import expanded_reconstruction, require_derivatives
 from zoo.models.likelihoods import Gaussian
+from zoo.models.noise import stream
 from zoo.models.objectives import BetaVAE
 from zoo.models.vae import VAE
 
@@ -105,6 +107,51 @@ def expansion_probe(model: Model, dataset: Dataset, images: int = 64, samples: i
                 "first_order_error": parts["first_order_error"],
             }
         return {}
+
+    return measure
+
+
+@gin.configurable
+def elbo_probe(
+    model: Model, dataset: Dataset, held_out: str = "", images: int = 1000, samples: int = 32
+) -> Probe:
+    """The evidence lower bound in nats an image: sampled, and expanded to second order.
+
+    `elbo`, the mean of `log p(x|z) - KL(q(z|x) || p(z))` with the same draws of z each time, and
+    `expanded_elbo` as in `DeterministicELBO`, whatever the objective. Beta is 1 in both.
+
+    Args:
+        model: a `VAE` whose likelihood has second derivatives.
+        dataset: what the images are drawn from, without replacement.
+        held_out: the name of another data set that they are drawn from instead.
+        images: how many.
+        samples: of z, an image.
+
+    Raises:
+        UserError: the model is another.
+    """
+    if not isinstance(model, VAE):
+        raise UserError(f"train.probe: {type(model).__name__} is no VAE; leave elbo_probe out")
+    require_derivatives(model)
+    dataset = data.load(held_out) if held_out else dataset
+    observations = sampling.observations(dataset, dataset.some(images))
+
+    def values(seed):
+        posterior, _, terms = model.elbo(observations, seed)
+        for number in range(1, samples):
+            latents = model.draw(posterior, stream(seed, number))
+            terms["reconstruction"] += model.likelihood.negative_log_likelihood(
+                observations, model.decoder_outputs(latents)
+            )
+        expanded = expanded_reconstruction(model, observations, posterior)
+        both = terms["reconstruction"] / samples, expanded
+        return [-tf.reduce_mean(reconstruction + terms["kl"]) for reconstruction in both]
+
+    compiled = tf.function(values, autograph=False)
+
+    def measure() -> dict[str, float]:
+        sampled, expanded = compiled(tf.constant([0, 0]))
+        return {"elbo": float(sampled), "expanded_elbo": float(expanded)}
 
     return measure
 

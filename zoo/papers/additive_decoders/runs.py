@@ -10,6 +10,7 @@ SEEDS = 5
 KINDS = {"additive": True, "nonadditive": False}
 OUTSIDE = "out_of_support.json"
 _SCALAR_SCORES = "reconstruction_rmse,lms_spearman"
+BLOCK_SCORES = "lms_tree,slot_identifiability_score,reconstruction_rmse"
 
 # What `variant` binds. One step of rate 0 is the least that the trainer makes.
 MOMENTS = ("AdditiveAutoencoder.encoder = @moment_encoder", "moment_encoder.order = 1")
@@ -17,15 +18,17 @@ UNTRAINED = ("train.steps = 1", "Adam.learning_rate = 0.0")
 PAPER_STEPS, CPU_STEPS = 1_878_000, 3_000
 # The image is a product over balls; in [0, 1], as the exponential is positive.
 PRODUCT = ('AdditiveAutoencoder.sigma = "exp"', 'AdditiveAutoencoder.normalization = "unit"')
+# Latents and blocks: one for each of up to six objects and one for the ground.
+CLEVR6 = 56, 7
 # The dense layers of decoders of less and of more capacity: the paper's number of them, and that
 # for two cores.
 WIDTHS = {"narrow": ((64,) * 5, (16, 16)), "wide": ((1024,) * 5, (256, 256))}
 
 
-def blocks(latents: int, additive: bool) -> str:
-    """The binding of one decoder for each half of the latents, or of one for all."""
-    each = latents // 2
-    parts = [[*range(each)], [*range(each, latents)]] if additive else [[*range(latents)]]
+def blocks(latents: int, additive: bool, count: int = 2) -> str:
+    """The binding of one decoder for each of `count` parts of the latents, or of one for all."""
+    each = latents // count if additive else latents
+    parts = [[*range(first, first + each)] for first in range(0, latents, each)]
     return f"AdditiveAutoencoder.blocks = {parts}"
 
 
@@ -87,7 +90,7 @@ def block(support: str, additive: bool, masked: bool = False) -> Run:
         options["best_partition"] = True
     bindings = [
         blocks(4, additive),
-        'train.scores = "lms_tree,reconstruction_rmse"',
+        f'train.scores = "{BLOCK_SCORES}"',
         f'train.score_options = {{"lms_tree": {options}}}',
     ]
     if masked:
@@ -121,6 +124,7 @@ def pair(kind: str, decoder: str) -> Run:
     bindings = [
         f'train.dataset = "{named}_l[train]"',
         f'train.test_dataset = "{named}_l[test]"',
+        f'train.scores = "{BLOCK_SCORES}"',
         f'train.score_options = {{"lms_tree": {options}}}',
         blocks(6, decoder != "nonadditive"),
     ]
@@ -134,6 +138,25 @@ def pair(kind: str, decoder: str) -> Run:
         cpu=Budget(seeds=SEEDS),
         seeds=SEEDS,
         evaluations=(Evaluation("out_of_support", corner, "reconstruction_rmse"),),
+    )
+
+
+def clevr6(decoder: str) -> Run:
+    """Scenes of CLEVR6; for two cores there is no budget.
+
+    Args:
+        decoder: `additive`, `masked`, or `nonadditive`.
+    """
+    latents, parts = CLEVR6
+    bindings = (blocks(latents, decoder != "nonadditive", parts),)
+    if decoder == "masked":
+        bindings += ("AdditiveAutoencoder.masked = True",)
+    return Run(
+        f"additive_decoders/clevr6_{decoder}",
+        "gin/additive_decoder_clevr6.gin",
+        (f'train.name = "additive_decoders/clevr6_{decoder}"', *bindings),
+        cpu=Budget(seeds=0),
+        seeds=SEEDS,
     )
 
 

@@ -63,6 +63,7 @@ def _both(*rows: str) -> tuple[tuple[Column, str], ...]:
 
 ERROR = Column("squared error", ("squared_error",), "metrics.jsonl", reduce=last, decimals=5)
 LMS = Column("LMS_Spear", ("lms_spearman", "score"), scale=100.0, decimals=1)
+SLOTS = Column("slot identifiability", ("slot_identifiability_score", "score"), decimals=3)
 VECTOR_SEEDS = 5
 
 
@@ -74,6 +75,7 @@ def _polynomial(truth: str, order: int) -> Row:
         f'train.dataset = "{name}[train]"',
         f'train.test_dataset = "{name}[test]"',
         f"AdditiveAutoencoder.interaction = {order}",
+        'train.scores = "lms_spearman,slot_identifiability_score"',
     )
     run = Run(
         f"interaction_asymmetry/{truth}_order_{order}",
@@ -141,7 +143,7 @@ TABLES = (
         "interaction_asymmetry/polynomial",
         "Decoders of first and of second order of interaction across latents (eq. 4.2), on vectors "
         "of which that is known",
-        (ERROR, LMS),
+        (ERROR, LMS, SLOTS),
         tuple(
             _polynomial(truth, order) for truth in ("squares", "interacting") for order in (1, 2)
         ),
@@ -157,7 +159,10 @@ TABLES = (
             "identified by one of second order, and one of first order cannot fit them.",
             "Data, networks and settings are ours; the paper has no such experiment, and reports "
             "that decoders of this form are hard to train (app. H.3).",
-            "The mean squared error is that of the last 100 steps.",
+            "The mean squared error is that of the last 100 steps. Slot identifiability, added "
+            "after the first runs, takes every latent for a slot: what it tells of its own true "
+            "latent beyond what the other tells. The true latents, which depend on one another, "
+            "have 0.87.",
         ),
     ),
     *exact.TABLES,

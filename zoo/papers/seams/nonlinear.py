@@ -28,10 +28,8 @@ GAP = Column("least gap of singular values", ("singular_values", "score"), decim
 SPEED = Column("images/s", ("images_per_s",), "manifest.json", decimals=0)
 DERIVATIVES = (EXPANSION, GRAM, CURVATURE)
 _JACOBIANS = (*DERIVATIVES, GAP, DTO, DS)
-PROBED = (
-    "train.probe = @joint_probe",
-    "joint_probe.probes = [@jacobian_probe, @expansion_probe]",
-)
+PROBES = "@jacobian_probe", "@expansion_probe"
+PROBED = ("train.probe = @joint_probe", f"joint_probe.probes = [{', '.join(PROBES)}]")
 PENALTY = (
     "VAE.jacobian_penalty = @JacobianOrthogonality()",
     "JacobianOrthogonality.weight = 1.0",
@@ -48,11 +46,11 @@ FAMILIES = {
 }
 
 
-def _followed(name: str, *bindings: str) -> Run:
+def followed(name: str, *bindings: str, file: str = "nonlinear.gin") -> Run:
     """A run of a third of the steps whose J^T J and curvature are logged."""
     return Run(
         f"seams/nonlinear_{name}",
-        f"{GIN}nonlinear.gin",
+        f"{GIN}{file}",
         (
             f'train.name = "seams/nonlinear_{name}"',
             "train.steps = 10000",
@@ -66,25 +64,25 @@ def _followed(name: str, *bindings: str) -> Run:
 
 
 def _activation(name: str) -> Row:
-    run = _followed(f"of_{name}", f'mlp_decoder.activation = "{name}"')
+    run = followed(f"of_{name}", f'mlp_decoder.activation = "{name}"')
     return Row(name, run, group=name)
 
 
 def _prior(name: str) -> Row:
     binding = f"VAE.prior = @{name.capitalize()}Prior"
-    return Row(name, _followed(f"{name}_prior", binding), group=f"{name} prior")
+    return Row(name, followed(f"{name}_prior", binding), group=f"{name} prior")
 
 
 def _family(name: str) -> Row:
     aligned = "zoo_synthetic/nonlinear_aligned"
     data = (f'train.dataset = "{aligned}[train]"', f'train.test_dataset = "{aligned}[test]"')
-    return Row(name, _followed(f"aligned_{name}", *data, *FAMILIES[name]), group=name)
+    return Row(name, followed(f"aligned_{name}", *data, *FAMILIES[name]), group=name)
 
 
 def _likelihood(family: str, scale: str, value: str) -> Row:
     bindings = f"VAE.likelihood = @{family}", f'{family}.{scale} = "{value}"'
     name = f"{family.lower()}_{value}"
-    return Row(name, _followed(name, *bindings), group=name)
+    return Row(name, followed(name, *bindings), group=name)
 
 
 TABLES = (

@@ -4,7 +4,7 @@ The paper's own numbers were not available. Where there is a closed form runs ar
 (`zoo.training.decoder_probes.linear_optimum_probe`): errors should be zero.
 """
 
-from zoo.papers.seams import images, nonlinear
+from zoo.papers.seams import deterministic, images, nonlinear
 from zoo.papers.seams.nonlinear import ACTIVE, DS, DTO, GIN, KL, RMSE, logged
 from zoo.papers.spec import Claim, Column, Headline, Row, Run, Table
 
@@ -109,6 +109,7 @@ TABLES = (
         notes=("The rows have one optimum: they are to agree up to what seeds make.",),
     ),
     *nonlinear.TABLES,
+    *deterministic.TABLES,
     *images.TABLES,
 )
 
