@@ -117,7 +117,7 @@ def test_headlines_name_rows_and_columns_that_their_tables_have():
             assert table.row(claim.lower).run and table.row(claim.higher).run
 
 
-# Columns that kept runs lack: one came after them, and generators without a mask have no size of it.
+# Columns that kept runs lack: one came after them; generators without a mask have no size of it.
 LACKING = {
     ("interaction_asymmetry/polynomial", "slot identifiability"),
     ("synergy/images", "mask size"),
