@@ -24,6 +24,7 @@ from zoo.networks.slot_decoders import transformer_slot_decoder
 from zoo.networks.slot_encoders import transformer_slot_encoder
 from zoo.networks.style_gan import style_discriminator, style_generator
 from zoo.optim.optimizers import Adam
+from zoo.optim.schedules import piecewise_linear
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -134,6 +135,18 @@ def test_mixed_precision_trains_to_finite_losses_in_float32(model):
     assert np.isfinite(last)
     # The loss of a GAN is on images that change as it learns.
     assert last < first or "GAN" in model.__name__
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_update_can_be_compiled_by_xla(model):
+    """As on a GPU; there XLA refused the gradients of `tf.tile` inside a `tf.cond` of the GANs."""
+    built = _small(model)
+    if isinstance(built, Generator):
+        built.image_sparsity = piecewise_linear(((0, 0.0), (2, 0.1)))
+    update = tf.function(built.update, autograph=False, jit_compile=True)
+    seed, step = tf.constant([3, 4]), tf.constant(0)
+    program = update.experimental_get_compiler_ir(_batch(8), seed, step, 1)
+    assert "HloModule" in program(stage="hlo")
 
 
 @pytest.mark.parametrize("model", [m for m in MODELS if issubclass(m, Encoder | Objective)])

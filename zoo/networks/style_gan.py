@@ -114,8 +114,10 @@ class StyleGenerator(keras.Model):
             styles: see the class.
             noise: N(0, 1) for every convolution, `[B or 1, h, w, 1]`; None for none.
         """
+        # Not `tf.tile`, nor `tf.repeat` below: XLA does not compile their gradients in a `tf.cond`.
         start = tf.cast(tf.convert_to_tensor(self.constant), self.compute_dtype)
-        images, colours, k = tf.tile(start, [tf.shape(styles)[0], 1, 1, 1]), None, 0
+        ones = tf.ones_like(styles[:, 0, :1], dtype=start.dtype)
+        images, colours, k = ones[..., None, None] * start, None, 0
         for i in range(len(self.sides)):
             for _ in range(2 if i else 1):
                 added = None
@@ -129,7 +131,7 @@ class StyleGenerator(keras.Model):
 
     def repeated(self, style: tf.Tensor) -> tf.Tensor:
         """One style an image `[B, W]` as the styles of all layers, `[B, L, W]`."""
-        return tf.repeat(style[:, None], self.layers_count, axis=1)
+        return tf.stack([style] * self.layers_count, axis=1)
 
     def call(self, latents: tf.Tensor) -> tf.Tensor:
         """Latents `[B, D]` to images without noise, `[B, H, H, C]`."""
