@@ -118,10 +118,7 @@ def test_headlines_name_rows_and_columns_that_their_tables_have():
 
 
 # Columns that kept runs lack: one came after them; generators without a mask have no size of it.
-LACKING = {
-    ("interaction_asymmetry/polynomial", "slot identifiability"),
-    ("synergy/images", "mask size"),
-}
+LACKING = {("synergy/images", "mask size")}
 
 
 def test_kept_results_are_those_of_their_tables():
