@@ -234,6 +234,10 @@ def slot_identifiability_score(
     of the matched entry minus the largest entry of the other inferred slots, at least 0: 1 when
     each inferred slot holds all about one true slot and nothing about the others.
 
+    One matching holds for all rows. Slots in another order in every image, as those of Slot
+    Attention, score low whatever they hold; matching them image by image was found unstable (Brady
+    et al. 2025, app. G.2). `j_ari` and `jis` are of the decoder and know no order.
+
     Args:
         codes: `[N, slots, d]` float, inferred slots, or blocks of latents of one size.
         latents: `[N, true slots, k]` float. `zoo.evaluation.evaluate` takes the latents of data
