@@ -145,6 +145,11 @@ def test_a_computed_figure_needs_no_runs(tmp_path, monkeypatch):
     assert documents.write_results(file, tmp_path) == ["toy/exact"]
     text = (tmp_path / "written/results/toy.md").read_text()
     assert "- Foreseen.\n" in text and "| row |" not in text
+    assert "![Exact](figures/toy_exact.png)\n\nRuns drawn: an earlier one.\n" in text
+    # It is computed anew where it was deleted.
+    picture.rename(picture.with_name("toy_unrun.png"))
+    assert documents.write_results(file, tmp_path) == ["toy/unrun", "toy/exact"]
+    text = (tmp_path / "written/results/toy.md").read_text()
     assert "![Exact](figures/toy_exact.png)\n\nRuns drawn: none, it is computed.\n" in text
 
 

@@ -50,7 +50,7 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
 
     Beside it is the folder `results`: a CSV file a table, to which the runs in `out` are added, a
     Markdown file a paper, and `figures`. A figure that cannot be drawn here, for want of its data
-    or its runs, stays as it was drawn before.
+    or its runs, stays as it was drawn before; so does one that is computed, until it is deleted.
 
     Args:
         file: what is written.
@@ -233,7 +233,8 @@ def _illustrate(table: Table, found: dict[str, list[Result]], folder: pathlib.Pa
     """Draws a table's figure below a folder of results: its Markdown, or nothing."""
     path = _figure(table.name)
     try:
-        drawn = _draw(table, found, folder / path, illustrations.LIMIT)
+        kept_one = table.computed and (folder / path).exists()
+        drawn = None if kept_one else _draw(table, found, folder / path, illustrations.LIMIT)
     except UserError as error:
         print(f"{table.name} is not drawn: {error}", file=sys.stderr)
         drawn = None
