@@ -1,6 +1,7 @@
 """What papers state and we predict of rows, tested on their runs."""
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -112,13 +113,18 @@ def equivalence(
 
     first, second = np.asarray(first, float), np.asarray(second, float)
     parts = [second - first] if paired else [first, second]
-    if all(np.ptp(part) == 0 for part in parts):
+    rounding = 1e-9 * max(np.abs(first).max(), np.abs(second).max())
+    if all(np.ptp(part) <= rounding for part in parts):
         return float(abs(second[0] - first[0]) > margin)
-    variances = np.array([part.var(ddof=1) / len(part) for part in parts])
-    error = np.sqrt(variances.sum())
-    degrees = error**4 / sum(v**2 / (len(p) - 1) for v, p in zip(variances, parts, strict=True))
-    difference = abs(second.mean() - first.mean())
-    return float(scipy.stats.t.sf((margin - difference) / error, degrees))
+    if paired:
+        (differences,) = parts
+        above = scipy.stats.ttest_1samp(differences, -margin, alternative="greater")
+        below = scipy.stats.ttest_1samp(differences, margin, alternative="less")
+    else:
+        welch = functools.partial(scipy.stats.ttest_ind, equal_var=False)
+        above = welch(second + margin, first, alternative="greater")
+        below = welch(second - margin, first, alternative="less")
+    return float(max(above.pvalue, below.pvalue))
 
 
 def trend(*rows: np.ndarray) -> float:
