@@ -146,8 +146,9 @@ FALLING_BETA = {
 }
 # Seeds 0 and 1 chose the recipe of m.
 _FIRST_SEED = 2
-MISLED = tuple(
-    Claim("MIG", "modified", other, first_seed=_FIRST_SEED) for other in ("original", "noise")
+MISLED, MISLED_BY_SECOND = (
+    tuple(Claim("MIG", row, other, first_seed=_FIRST_SEED) for other in ("original", "noise"))
+    for row in ("modified", "modified_by_second_m")
 )
 
 
@@ -167,13 +168,12 @@ def _falling_beta(row: str) -> Run:
 
 
 def _with_falling_beta() -> Table:
-    second = tuple(dataclasses.replace(claim, lower="modified_by_second_m") for claim in MISLED)
     return Table(
         "zietlow/4.2_falling_beta",
         "MIG of a beta-VAE whose beta falls from 200 to 4, on the three kinds of dSprites",
         (COLUMNS["4.2"],),
         tuple(Row(row, _falling_beta(row)) for row in FALLING_BETA),
-        (*MISLED, *second),
+        (*MISLED, *MISLED_BY_SECOND),
         (
             f"The modified images are those of the first m: ZOO_PERTURBATION={FIRST_M}.",
             "An experiment of ours, not the dissertation's: the recipe of gin/beta_vae.gin with "
@@ -183,9 +183,9 @@ def _with_falling_beta() -> Table:
             "claim at this budget: both orders hold.",
             "Several m were tried with seeds 0 and 1, and the recipe that made the first, which "
             "misled them, was repeated from new restarts. It had been laid down that this second "
-            "m decides; its first run showed no drop (MIG 0.330, the original 0.374, noise 0.311, "
-            "seed 2, float32), so the recipe does not always make an m that misleads. The claim "
-            "is tested for each m by itself, without seeds 0 and 1 "
+            "m decides, by seeds 2 to 9; stopped at seed 6, where it lowers the MIG of every seed, "
+            "and by no more than as much noise does. The claim is tested for each m by itself, "
+            "without seeds 0 and 1 "
             "(results/zietlow/perturbations/README.md).",
         ),
     )
