@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from zoo.hub import __main__ as command
-from zoo.hub import package, places, publish, registry
+from zoo.hub import model_card, package, places, publish, registry
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 TEXTS = {"licence": "x", "description": "x", "command": "x"}
@@ -81,6 +81,17 @@ def test_a_run_brings_its_pictures_and_the_scores_of_its_other_seeds(sealed, tmp
         assert part in text
     assert f"zoo.load('{NAME}', '1.0.0', hub='the address of this hub')" in text
     assert str(tmp_path) not in text
+
+
+def test_the_card_of_a_generator_says_that_it_makes_images():
+    huggingface_hub = pytest.importorskip("huggingface_hub", reason="writes the metadata")
+    card = {"name": "cg_gan/toy", "version": VERSION, "licence": "MIT", "scores": {"fid": 2.0}}
+    for taken, task in (
+        ({"shape": [8, 8, 1]}, "image-feature-extraction"),
+        ({"shape": [8, 8, 1], "domains": 2}, "unconditional-image-generation"),
+    ):
+        read = huggingface_hub.ModelCard(model_card.text(card | {"input": taken}, "", []))
+        assert [found.task_type for found in read.data.eval_results] == [task]
 
 
 def test_a_dry_run_says_what_would_go_up_and_writes_nothing(sealed, tmp_path, capsys):

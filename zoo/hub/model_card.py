@@ -8,7 +8,9 @@ from typing import Any
 from zoo import config
 
 PICTURES = "pictures"
-_TASK = {"task_type": "image-feature-extraction", "task_name": "Disentangled representation"}
+# Hugging Face's names of what models do.
+_CODES = {"task_type": "image-feature-extraction", "task_name": "Disentangled representation"}
+_IMAGES = {"task_type": "unconditional-image-generation", "task_name": "Images of domains"}
 
 
 def text(facts: Mapping[str, Any], address: str, files: Sequence[str], at: str = "") -> str:
@@ -25,10 +27,12 @@ def text(facts: Mapping[str, Any], address: str, files: Sequence[str], at: str =
     """
     from huggingface_hub import EvalResult, ModelCardData
 
+    taken = facts.get("input")
+    task = _IMAGES if isinstance(taken, Mapping) and "domains" in taken else _CODES
     dataset = _text(facts, "test_dataset") or _text(facts, "dataset") or "unknown"
     results = [
         EvalResult(
-            **_TASK,
+            **task,
             dataset_type=dataset,
             dataset_name=dataset,
             metric_type=name,
