@@ -9,6 +9,7 @@ import zoo.configurables
 from zoo import config, hub
 from zoo.errors import SettingError
 from zoo.hub import download, package, places, registry, weights
+from zoo.models.base import Generator
 
 
 def _version(entry: registry.Entry) -> list[int]:
@@ -60,12 +61,21 @@ def _images(loaded: hub.Pretrained) -> np.ndarray:
     return np.random.default_rng(0).random((2, *loaded.image_shape), np.float32)
 
 
+def _latents(loaded: hub.Pretrained) -> tuple[np.ndarray, np.ndarray]:
+    """Of two images, one of each domain."""
+    latents = np.random.default_rng(0).normal(size=(2, loaded.latent_size))
+    return latents.astype(np.float32), np.arange(2, dtype=np.int32)
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.folder)
 def test_every_version_is_loaded(entry):
     loaded = hub.load(entry.hub.folder / entry.folder)
     if hasattr(loaded.model, "encode"):
         codes = loaded.encode(_images(loaded))
         assert codes.shape[0] == 2 and np.isfinite(codes).all()
+    elif hasattr(loaded.model, "generate"):
+        images = np.asarray(loaded.generate(*_latents(loaded)))
+        assert images.shape == (2, *loaded.image_shape) and np.ptp(images) > 0.1
     else:
         assert hasattr(loaded.model, "perturb")
 
@@ -92,6 +102,14 @@ def test_the_config_of_the_newest_makes_the_model_that_takes_its_weights(entry):
     config.parse([folder / "config.gin"])
     assert (folder / "config.gin").read_text() == loaded.card["config"]
     model = gin.query_parameter("train.model").scoped_configurable_fn(loaded.image_shape)
+    if isinstance(model, Generator):
+        latents = _latents(loaded)
+        before = model.generate(*latents).numpy()
+        weights.assign(model, folder)
+        images = loaded.generate(*latents)
+        np.testing.assert_allclose(model.generate(*latents), images, atol=1e-5)
+        assert np.abs(before - images).max() > 1e-2
+        return
     images = _images(loaded)
     before = model.encode(images).numpy()
     weights.assign(model, folder)
