@@ -23,7 +23,7 @@ FULL = FAST[2:]
 SLOTS = ("slots",)
 
 # The names of axes that parts are given over; any other part is about samples, or a single number.
-AXES = ("latent", "factor", "slot", "block", "rank", "sample")
+AXES = ("latent", "factor", "output", "slot", "block", "rank", "sample")
 
 
 @dataclasses.dataclass(frozen=True)

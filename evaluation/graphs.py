@@ -14,7 +14,7 @@ _DEAD = 1e-6
     source="Lachapelle et al. 2022",
     higher_is_better=True,
     range=(0, 1),
-    axes={"matching": "factor"},
+    axes={"matching": "factor", "strengths": "output factor", "graph": "output factor"},
 )
 def mixing_graph_f1(jacobian, graph, threshold: float = 0.1) -> dict:
     """F1 of the edges from latents to outputs, of a decoder's mean absolute Jacobian.
@@ -39,7 +39,9 @@ def mixing_graph_f1(jacobian, graph, threshold: float = 0.1) -> dict:
     Returns:
         `score` in [0, 1], the F1; `precision`, 0 where nothing is learned; `recall`; `shd`, an
         integer; `matching` `[true latents]`, the learned latent of each, -1 where none; `learned`
-        `[outputs, latents]`, the graph of the decoder.
+        `[outputs, latents]`, the graph of the decoder; `graph` and, to be set beside it,
+        `strengths`, both `[outputs, true latents]`: of the matched latents the entries of the
+        Jacobian over the largest of their column, 0 where a true latent has none.
 
     Raises:
         InputError: wrong shapes, NaN, a graph without edges or with other numbers than 0 and 1,
@@ -62,6 +64,9 @@ def mixing_graph_f1(jacobian, graph, threshold: float = 0.1) -> dict:
     learned = (magnitudes > threshold * largest) & (largest > _DEAD * largest.max())
     # The numbers of edges do not depend on the matching: whichever agrees most is best for all.
     agreeing, matching = assignment.best_matching(learned.T.astype(float) @ truth)
+    found = np.flatnonzero(matching >= 0)
+    strengths = np.zeros(truth.shape)
+    strengths[:, found] = (magnitudes / np.where(largest > 0, largest, 1))[:, matching[found]]
     both, of_truth, of_learned = int(agreeing.sum()), int(truth.sum()), int(learned.sum())
     return {
         "score": 2 * both / (of_truth + of_learned),
@@ -70,4 +75,6 @@ def mixing_graph_f1(jacobian, graph, threshold: float = 0.1) -> dict:
         "shd": of_truth + of_learned - 2 * both,
         "matching": matching,
         "learned": learned,
+        "graph": truth.astype(int),
+        "strengths": strengths,
     }

@@ -22,6 +22,10 @@ def test_a_graph_by_hand():
     assert result["precision"] == pytest.approx(4 / 5)
     assert result["recall"] == pytest.approx(4 / 5)
     assert result["score"] == pytest.approx(4 / 5)
+    # The learned mixing beside the true one, whose latents it is in the order of.
+    strengths = [[7 / 8, 0.75], [1, 1], [0.1 / 8, 1], [0, 0.15]]
+    np.testing.assert_allclose(result["strengths"], strengths)
+    np.testing.assert_array_equal(result["graph"], graph)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -60,6 +64,7 @@ def test_dead_surplus_and_missing_latents():
     missing = evaluation.mixing_graph_f1(graph[:, :2] * 1.0, graph)
     assert missing["matching"].tolist() == [0, 1, -1]
     assert (missing["shd"], missing["precision"]) == (2, 1)
+    np.testing.assert_array_equal(missing["strengths"][:, 2], 0)
     assert missing["score"] == pytest.approx(2 * 4 / 10)
     nothing = evaluation.mixing_graph_f1(np.zeros((4, 3)), graph)
     assert (nothing["score"], nothing["precision"], nothing["shd"]) == (0, 0, 6)

@@ -285,7 +285,12 @@ def test_samples_are_of_all_domains_and_repeat():
 def test_rows_of_the_paper_have_their_names():
     model = _model()
     assert model.kind == "CG-GAN"
-    assert model.summarize({"loss": 1.0}) == {"loss": 1.0, "mask_size": 3}
+    model.average.importance.assign([0.5, 0.05, 1.0])
+    assert model.summarize({"loss": 1.0}) == {
+        "loss": 1.0,
+        "mask_size": 2,
+        "importance_per_latent": [0.5, 0.0, 1.0],
+    }
     model.image_sparsity_form = "released"
     assert model.kind == "CG-GAN as released"
     model.image_sparsity = 0.0

@@ -268,6 +268,16 @@ def test_parts_are_shown_by_their_axes_not_by_their_lengths(tmp_path):
     assert "per image" not in text and "mean" not in text and "live" not in text
 
 
+def test_the_learned_mixing_stands_beside_the_true_graph(tmp_path):
+    scores = {
+        "mixing_graph_f1": {"score": 1, "strengths": [[1, 0.05], [0, 1]], "graph": [[1, 0], [0, 1]]}
+    }
+    text = shown(read(page.write(tmp_path, title="t", summary={}, scores=scores)))
+    heading = "learned derivatives, over the largest of their latent"
+    for part in (heading, "Mixing graph F1: true graph", "factor 0 factor 1", "x0 x1"):
+        assert part in text
+
+
 @pytest.mark.parametrize(
     ("name", "share"),
     [("attention_ari", 0.25), ("mig", 0.25), ("udr", 0.25), ("reconstruction_rmse", None)],

@@ -20,10 +20,14 @@ _LOSSES = {
     "kl": "KL divergence",
     "interaction_share": "Interaction of slots, 1 where attention is uniform",
 }
+_PER_LATENT = {
+    "kl_per_latent": "KL divergence of each latent",
+    "importance_per_latent": "Mask of the style: importance of each latent, 0 where it is cut off",
+}
 
 
 def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
-    """The course of a training run: loss and its parts, and KL of every latent.
+    """The course of a training run: loss and its parts, KL of every latent, mask of the style.
 
     A curve of more than 400 points is thinned by averaging neighbours; missing and infinite
     values are gaps. The axis of a loss is logarithmic where all its values are positive and span a
@@ -31,7 +35,8 @@ def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
 
     Args:
         metrics: rows with `step` and any of `loss`, `reconstruction`, `kl`, `interaction_share`
-            and `kl_per_latent` (a list), as in a run's `metrics.jsonl`.
+            and the lists `kl_per_latent` and `importance_per_latent`, as in a run's
+            `metrics.jsonl`.
 
     Returns:
         SVG text by name, in the order above; what no row holds is left out.
@@ -43,11 +48,12 @@ def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
             charts[key] = style.svg(
                 title, lambda axes, x=steps, y=values, log=key != "kl": _curve(axes, x, y, log)
             )
-    steps, values = _series(metrics, "kl_per_latent")
-    if len(steps):
-        charts["kl_per_latent"] = style.svg(
-            "KL divergence of each latent", lambda axes: _latent_curves(axes, steps, values)
-        )
+    for key, title in _PER_LATENT.items():
+        steps, values = _series(metrics, key)
+        if len(steps):
+            charts[key] = style.svg(
+                title, lambda axes, x=steps, y=values: _latent_curves(axes, x, y)
+            )
     return charts
 
 

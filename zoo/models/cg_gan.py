@@ -245,10 +245,19 @@ class CGGAN(Generator):
         return losses
 
     def summarize(self, averages: Mapping) -> dict:
-        """Adds `mask_size`, how many latents of the style the mask of the average lets through."""
+        """Adds the mask of the average.
+
+        `importance_per_latent` has what the style's latents are multiplied by, 0 of those that are
+        cut off, and `mask_size` the number of the others.
+        """
         if not self.generator.masked:
             return dict(averages)
-        return {**averages, "mask_size": int(np.count_nonzero(self.average.mask()))}
+        mask = self.average.mask().numpy()
+        return {
+            **averages,
+            "mask_size": int(np.count_nonzero(mask)),
+            "importance_per_latent": mask.tolist(),
+        }
 
     def _critic(self, batch, seed, step):
         """The loss of the discriminator and its parts, `[B]` each."""

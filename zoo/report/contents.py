@@ -22,7 +22,7 @@ ACRONYMS = {"ari", "auc", "cca", "dci", "dcimig", "dto", "ds", "elbo", "es", "f1
 # The axes of what is drawn as a spectrum.
 _SPECTRA = (("rank",), ("sample", "rank"))
 # The axes of what is drawn as a heat map.
-_MATRICES = (("latent", "factor"), ("latent", "latent"))
+_MATRICES = (("latent", "factor"), ("latent", "latent"), ("output", "factor"))
 # What a row of `zoo.evaluation.evaluate` says about the scoring rather than the model.
 ABOUT = ("score", "reason", "seconds", "encoding_seconds", "chance", "seed_std")
 # What a row may say of the value, and is shown in columns beside it.
@@ -31,6 +31,8 @@ HEADINGS = {
     "mutual_information": "mutual information in nats",
     "normalised_information": "mutual information over the entropy of the factor",
     "importance": "importance for each factor",
+    "strengths": "learned derivatives, over the largest of their latent",
+    "graph": "true graph",
 }
 
 
@@ -127,7 +129,7 @@ def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> li
             maps.append(charts.spectrum(array, heading))
         elif axes in _MATRICES and max(array.shape) <= LARGEST:
             labels = [
-                _labels(names[axis], axis, length)
+                _labels(names.get(axis, ()), axis, length)
                 for axis, length in zip(axes, array.shape, strict=True)
             ]
             maps.append(charts.matrix(array, *labels, heading))
@@ -217,7 +219,8 @@ def _labels(names: Sequence[str], axis: str, length: int) -> Sequence[str]:
     """
     if len(names) == length:
         return names
-    return [f"z{i}" if axis == "latent" else f"factor {i}" for i in range(length)]
+    name = {"latent": "z", "output": "x"}.get(axis, "factor ")
+    return [f"{name}{i}" for i in range(length)]
 
 
 def _lengths(scores: Mapping[str, Mapping], axis: str) -> list[int]:
