@@ -222,6 +222,8 @@ def test_chance_levels_are_printed_beside_the_values(tmp_path, capsys):
     for row in rows:
         chance = expected[row["name"]]["chance"]
         assert float(row["chance"]) == chance and f"{chance:.4f}" in printed
+    # No column is kept for reasons that no score has.
+    assert "seconds ┃\n" in printed
 
 
 def test_value_interval_deviation_and_chance_stand_side_by_side_everywhere(tmp_path, capsys):
