@@ -158,13 +158,13 @@ def show(table: Mapping[str, Mapping]) -> None:
     if _has("chance", table):
         columns["chance"] = lambda row: _digits(row["chance"])
     columns["seconds"] = lambda row: f"{row['seconds']:.1f}"
-    notes = {name: row["reason"] or row.get("interval_reason") for name, row in table.items()}
-    shown = rich.table.Table("score", *columns, *([""] if any(notes.values()) else []))
+    shown = rich.table.Table("score", *columns)
     for column in range(1, 1 + len(columns)):
         shown.columns[column].justify, shown.columns[column].no_wrap = "right", True
     for name, row in table.items():
-        note = [notes[name] or ""] if any(notes.values()) else []
-        shown.add_row(name, *(cell(row) for cell in columns.values()), *note)
+        note = row["reason"] or row.get("interval_reason")
+        # The first note adds a column for all.
+        shown.add_row(name, *(cell(row) for cell in columns.values()), *([note] if note else []))
     total = sum(row["seconds"] for row in table.values())
     encoding = sum(row["encoding_seconds"] for row in table.values())
     shown.caption = f"{total:.1f} s" + (f", and {encoding:.1f} s of encoding" if encoding else "")

@@ -102,18 +102,12 @@ def test_the_config_of_the_newest_makes_the_model_that_takes_its_weights(entry):
     config.parse([folder / "config.gin"])
     assert (folder / "config.gin").read_text() == loaded.card["config"]
     model = gin.query_parameter("train.model").scoped_configurable_fn(loaded.image_shape)
-    if isinstance(model, Generator):
-        latents = _latents(loaded)
-        before = model.generate(*latents).numpy()
-        weights.assign(model, folder)
-        images = loaded.generate(*latents)
-        np.testing.assert_allclose(model.generate(*latents), images, atol=1e-5)
-        assert np.abs(before - images).max() > 1e-2
-        return
-    images = _images(loaded)
-    before = model.encode(images).numpy()
+    generates = isinstance(model, Generator)
+    name, given = ("generate", _latents(loaded)) if generates else ("encode", [_images(loaded)])
+    before = getattr(model, name)(*given).numpy()
     weights.assign(model, folder)
-    codes = loaded.encode(images)
-    np.testing.assert_allclose(model.encode(images), codes, atol=1e-5)
-    assert np.abs(before - codes).max() > 1e-2
-    np.testing.assert_allclose(model.decode(codes), loaded.decode(codes), atol=1e-5)
+    made = getattr(loaded, name)(*given)
+    np.testing.assert_allclose(getattr(model, name)(*given), made, atol=1e-5)
+    assert np.abs(before - made).max() > 1e-2
+    if not generates:
+        np.testing.assert_allclose(model.decode(made), loaded.decode(made), atol=1e-5)

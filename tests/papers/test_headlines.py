@@ -117,7 +117,7 @@ def test_headlines_name_rows_and_columns_that_their_tables_have():
             assert table.row(claim.lower).run and table.row(claim.higher).run
 
 
-# Columns that kept runs lack: one came after them; generators without a mask have no size of it.
+# Columns that kept runs lack: generators without a mask have no size of it.
 LACKING = {("synergy/images", "mask size")}
 
 
