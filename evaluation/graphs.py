@@ -41,7 +41,7 @@ def mixing_graph_f1(jacobian, graph, threshold: float = 0.1) -> dict:
         integer; `matching` `[true latents]`, the learned latent of each, -1 where none; `learned`
         `[outputs, latents]`, the graph of the decoder; `graph` and, to be set beside it,
         `strengths`, both `[outputs, true latents]`: of the matched latents the entries of the
-        Jacobian over the largest of their column, 0 where a true latent has none.
+        Jacobian over the largest of their column, 0 where a true latent has none or a dead one.
 
     Raises:
         InputError: wrong shapes, NaN, a graph without edges or with other numbers than 0 and 1,
@@ -61,12 +61,13 @@ def mixing_graph_f1(jacobian, graph, threshold: float = 0.1) -> dict:
         raise InputError(f"threshold is {threshold}: it must be at least 0 and less than 1")
     magnitudes = np.abs(magnitudes)
     largest = magnitudes.max(0)
-    learned = (magnitudes > threshold * largest) & (largest > _DEAD * largest.max())
+    live = largest > _DEAD * largest.max()
+    learned = (magnitudes > threshold * largest) & live
     # The numbers of edges do not depend on the matching: whichever agrees most is best for all.
     agreeing, matching = assignment.best_matching(learned.T.astype(float) @ truth)
     found = np.flatnonzero(matching >= 0)
     strengths = np.zeros(truth.shape)
-    strengths[:, found] = (magnitudes / np.where(largest > 0, largest, 1))[:, matching[found]]
+    strengths[:, found] = (magnitudes * live / np.where(live, largest, 1))[:, matching[found]]
     both, of_truth, of_learned = int(agreeing.sum()), int(truth.sum()), int(learned.sum())
     return {
         "score": 2 * both / (of_truth + of_learned),

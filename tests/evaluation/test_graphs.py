@@ -66,6 +66,8 @@ def test_dead_surplus_and_missing_latents():
     assert (missing["shd"], missing["precision"]) == (2, 1)
     np.testing.assert_array_equal(missing["strengths"][:, 2], 0)
     assert missing["score"] == pytest.approx(2 * 4 / 10)
+    faint = evaluation.mixing_graph_f1(graph * [1.0, 1.0, 1e-9], graph)
+    assert not faint["learned"][:, 2].any() and not faint["strengths"][:, 2].any()
     nothing = evaluation.mixing_graph_f1(np.zeros((4, 3)), graph)
     assert (nothing["score"], nothing["precision"], nothing["shd"]) == (0, 0, 6)
 
