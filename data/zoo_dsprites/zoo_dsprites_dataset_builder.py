@@ -10,8 +10,11 @@ from zoo.data.zoo_dsprites import memory
 class Builder(building.PerturbedMixin, building.MemoryBuilder, building.FileReaderBuilder):
     """The configs of `zoo.data.zoo_dsprites.memory`, with the features of TFDS's own `dsprites`."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Initial release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {
+        "1.0.0": "Initial release.",
+        "2.0.0": "perturbed by another network of the hub; others as before.",
+    }
     BUILDER_CONFIGS = building.configs(memory.CONFIGS)
     SPACE = memory.SPACE
     IMAGE_SHAPE = memory.IMAGE_SHAPE

@@ -18,7 +18,7 @@ def test_it_changes_with_the_factors():
 
 def test_it_is_that_of_the_perturbed_dsprites(monkeypatch):
     monkeypatch.delenv(perturbation.ENVIRONMENT, raising=False)
-    assert perturbation.find("zoo_dsprites").parts[-2:] == ("dsprites", "1.0.0")
+    assert perturbation.find("zoo_dsprites").parts[-2:] == ("dsprites", "2.0.0")
 
 
 def test_values_of_another_number_of_factors_are_named():

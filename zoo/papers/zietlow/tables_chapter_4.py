@@ -112,7 +112,7 @@ def scaled(model: str, scale: float) -> Run:
 
 NOTE = (
     "The modified images are those of the hub's m where ZOO_PERTURBATION names no other; that of "
-    "dSprites was trained at a reduced budget and goes mostly with x_position and scale "
+    "dSprites was trained at a reduced budget and misleads as much as noise does "
     "(data/zoo_dsprites/README.md)."
 )
 
