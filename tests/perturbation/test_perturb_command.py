@@ -22,6 +22,7 @@ from zoo import perturb as command
 from zoo.data import perturbation
 from zoo.errors import UserError
 from zoo.hub import package
+from zoo.optim.schedules import at
 from zoo.perturbation import choice
 from zoo.perturbation.settings import Settings as PerturbationSettings
 from zoo.training.checkpoints import Checkpoints
@@ -443,14 +444,14 @@ def test_shipped_configs(file):
     config.parse([settings.restarts], [*settings.bindings, "train.seed = 1"])
     restart = Settings()
     assert restart.dataset == settings.dataset
-    # Three latents are all active in short restarts, so that any two make a pair.
-    latents = factors if "papers" in file else 3
-    assert restart.model((64, 64, 1)).latent_dim == latents
+    model = restart.model((64, 64, 1))
+    # On dSprites three latents are all active in short restarts, so that any two make a pair.
+    assert model.latent_dim == (3 if file == "gin/perturb_dsprites.gin" else factors)
     if "papers" not in file:
         assert len(settings.seeds) == 2 * settings.ensemble
-        # The dissertation's beta, from the first step on.
-        schedule = gin.query_parameter("beta/piecewise_linear.points")
-        assert {beta for _, beta in schedule} == {8.0}
+    # The dissertation's beta (Table 4.1), from the first step on.
+    beta = {"zoo_dsprites": 8.0, "zoo_shapes3d": 32.0}[family]
+    assert {float(at(model.objective.beta, step)) for step in (0, 1, 10**5)} == {beta}
 
 
 def test_help_needs_no_tensorflow():
