@@ -22,6 +22,8 @@ from PIL import Image, ImageDraw
 FACTORS = ("x", "y", "scale", "hue", "shape")
 SHAPES = ("square", "triangle", "circle")
 SATURATION = 3.0
+# Of diagonal pairs: how far from the diagonal of two factors scaled to [0, 1].
+DELTA = 0.125
 
 _LOW = np.array([0.1, 0.1, 0.1, 0.0, 0.0])
 _HIGH = np.array([0.8, 0.8, 0.15, 1.0, len(SHAPES)])
@@ -62,20 +64,78 @@ def sample(
         ValueError: the range of numbers or of objects is empty.
     """
     least, most = objects
-    if not 0 <= start <= stop:
-        raise ValueError(f"images {start} to {stop}: want 0 <= start <= stop")
     if not 1 <= least <= most:
         raise ValueError(f"objects={objects}: want 1 <= least <= most")
-    # Philox gives four numbers for every step of its counter.
-    steps = -(-(1 + most * len(FACTORS)) // 4)
-    generator = np.random.Generator(np.random.Philox(key=seed, counter=[start * steps, 0, 0, 0]))
-    uniform = generator.random((stop - start, 4 * steps))
-    count = least + np.floor(uniform[:, 0] * (most - least + 1)).astype(np.int64)
-    unit = uniform[:, 1 : 1 + most * len(FACTORS)].reshape(-1, most, len(FACTORS))
-    factors = _LOW + unit * (_HIGH - _LOW)
-    factors[..., 4] = np.floor(factors[..., 4])
+    first, unit = _uniform(seed, start, stop, most)
+    count = least + np.floor(first * (most - least + 1)).astype(np.int64)
+    factors = _scaled(unit)
     factors[np.arange(most) >= count[:, None]] = 0
     return factors.astype(np.float32), count.astype(np.uint8)
+
+
+def sample_pairs(seed: int, start: int, stop: int, diagonal: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The factors of images of two objects that resemble each other, or of two that do not.
+
+    With factors scaled to [0, 1], two objects of a diagonal pair differ by at most
+    `sqrt(2) DELTA` in y, scale, hue and shape, which is rounded down afterwards. x goes round: the
+    second object's is half the range further on, by `sqrt(2) DELTA` more or less, so that the two
+    hardly meet. The other pairs have such x and differ by more in another factor. Both are uniform
+    on what they may be (Wiedemer et al., "Provable Compositional Generalization for Object-Centric
+    Learning", ICLR 2024; repository brendel-group/objects-compositional-generalization at 3c1b204,
+    `src/datasets/data.py` and `src/utils/sampling_utils.py`). Our choices: the ranges, which are
+    those of `sample`; that the x of pairs off the diagonal keeps to the same rule; that their
+    shapes may be the same.
+
+    Args:
+        seed: names the sequence.
+        start: the first number; an image depends on the seed and its number alone.
+        stop: one past the last number.
+        diagonal: which pairs.
+
+    Returns:
+        As `sample`, `[N, 2, 5]` and `[N]`.
+
+    Raises:
+        ValueError: the range of numbers is empty.
+    """
+    width, unit = np.sqrt(2) * DELTA, _uniform(seed, start, stop, 2)[1]
+    unit[:, 1, 0] = (unit[:, 0, 0] + 0.5 + width * (2 * unit[:, 1, 0] - 1)) % 1
+    first, second = unit[:, 0, 1:], unit[:, 1, 1:]
+    if diagonal:
+        # Of the strip |d| < w in the square, |d| has a density in proportion to 1 - |d|, and the
+        # smaller of the two is uniform below 1 - |d|.
+        turned, share = 2 * second >= 1, 2 * second % 1
+        gap = 1 - np.sqrt(1 - share * width * (2 - width))
+        low = first * (1 - gap)
+        high = low + gap
+        unit[:, 0, 1:], unit[:, 1, 1:] = np.where(turned, (high, low), (low, high))
+    attempt = 0
+    while not diagonal and (near := (np.abs(first - second) <= width).all(1)).any():
+        attempt += 1
+        unit[near, :, 1:] = _uniform(seed, start, stop, 2, attempt)[1][near, :, 1:]
+    return _scaled(unit).astype(np.float32), np.full(stop - start, 2, np.uint8)
+
+
+def _uniform(
+    seed: int, start: int, stop: int, objects: int, attempt: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Uniform numbers of images: `[N]`, and `[N, objects, 5]`."""
+    if not 0 <= start <= stop:
+        raise ValueError(f"images {start} to {stop}: want 0 <= start <= stop")
+    # Philox gives four numbers for every step of its counter.
+    steps = -(-(1 + objects * len(FACTORS)) // 4)
+    counter = [start * steps, attempt, 0, 0]
+    generator = np.random.Generator(np.random.Philox(key=seed, counter=counter))
+    uniform = generator.random((stop - start, 4 * steps))
+    unit = uniform[:, 1 : 1 + objects * len(FACTORS)].reshape(-1, objects, len(FACTORS))
+    return uniform[:, 0], unit
+
+
+def _scaled(unit: np.ndarray) -> np.ndarray:
+    """Factors of numbers in [0, 1), `[..., 5]`."""
+    factors = _LOW + unit * (_HIGH - _LOW)
+    factors[..., 4] = np.floor(factors[..., 4])
+    return factors
 
 
 def rgb(hue: float, wrap: bool = True) -> tuple[int, int, int]:

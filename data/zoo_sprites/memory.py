@@ -4,7 +4,6 @@ import pathlib
 
 from zoo.data import npy, splits
 from zoo.data.dataset import Dataset, DenseImages
-from zoo.data.renderers import sprites
 from zoo.data.zoo_sprites import prepare
 
 # Part of the folder's name: what an older version drew is drawn again, not taken for the new.
@@ -18,12 +17,20 @@ SETS = {
     "full": prepare.Config(_FULL, (2, 4), SEED),
     "full_clipped": prepare.Config(_FULL, (2, 4), SEED, wrap=False),
     "small": prepare.Config({"train": 9_000, "validation": 500, "test": 500}, (2, 3), SEED),
+    "diagonal": prepare.Config(
+        {"train": 18_000, "validation": 1_000, "test": 1_000}, (2, 2), SEED, pairs="diagonal"
+    ),
+    "off_diagonal": prepare.Config(
+        {"validation": 1_000, "test": 1_000}, (2, 2), SEED + 1, pairs="off_diagonal"
+    ),
 }
 
 CONFIGS = {
     "full": "100,000 images of 2 to 4 objects, colours wrapped as in the original",
     "full_clipped": "the scenes of `full` with colours clipped instead of wrapped",
     "small": "10,000 images of 2 or 3 objects, for quick experiments",
+    "diagonal": "20,000 images of 2 objects that resemble each other",
+    "off_diagonal": "2,000 images of 2 objects that do not, for what training on `diagonal` lacks",
 }
 
 
@@ -40,7 +47,7 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
     """
     chosen = SETS[config]
     folder = prepare.prepare(directory / f"{config}-{VERSION}", chosen)
-    factors, count = sprites.sample(chosen.seed, 0, sum(chosen.sizes.values()), chosen.objects)
+    factors, count = chosen.scenes(0, chosen.total)
     return Dataset(
         name=f"zoo_sprites/{config}",
         images=DenseImages(npy.mapped(folder / "images.npy")),

@@ -37,24 +37,32 @@ class Config:
         objects: the least and the most objects of an image.
         seed: names the sequence of scenes.
         wrap: whether colours wrap around as in the original, or clip.
+        pairs: `diagonal` or `off_diagonal`, for two objects as `sprites.sample_pairs` has them.
     """
 
     sizes: dict[str, int]
     objects: tuple[int, int]
     seed: int
     wrap: bool = True
+    pairs: str | None = None
 
     @property
     def total(self) -> int:
         """The number of images of all splits."""
         return sum(self.sizes.values())
 
+    def scenes(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Factors and numbers of objects of a range of ids; see `sprites.sample`."""
+        if self.pairs:
+            return sprites.sample_pairs(self.seed, start, stop, self.pairs == "diagonal")
+        return sprites.sample(self.seed, start, stop, self.objects)
+
 
 def draw(config: Config, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
     """Images `[N, 64, 64, 3]` and masks `[N, 64, 64]`, uint8, of a range of ids."""
     images = np.empty((stop - start, SIDE, SIDE, 3), np.uint8)
     masks = np.empty((stop - start, SIDE, SIDE), np.uint8)
-    scenes = zip(*sprites.sample(config.seed, start, stop, config.objects), strict=True)
+    scenes = zip(*config.scenes(start, stop), strict=True)
     for i, (factors, count) in enumerate(scenes):
         images[i], masks[i] = sprites.render(factors, count, config.wrap, SIDE)
     return images, masks

@@ -108,6 +108,56 @@ def test_an_image_depends_on_its_number_alone():
     assert not np.array_equal(sprites.sample(6, 0, 100, (2, 3))[0], factors)
 
 
+_LOW, _SPAN = [0.1, 0.1, 0.1, 0], [0.7, 0.7, 0.05, 1]
+
+
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_pairs_are_uniform_on_the_strip_of_their_set_or_outside(diagonal):
+    factors, count = sprites.sample_pairs(3, 0, 40_000, diagonal)
+    assert (count == 2).all()
+    unit, shapes = (factors[..., :4] - _LOW) / _SPAN, factors[..., 4]
+    assert unit.min() >= -1e-6 and unit.max() <= 1 + 1e-6 and set(np.unique(shapes)) == {0, 1, 2}
+    width = np.sqrt(2) * sprites.DELTA
+    turn = (unit[:, 1, 0] - unit[:, 0, 0]) % 1
+    assert np.abs(turn - 0.5).max() <= width + 1e-6
+    near = np.abs(unit[:, 1, 1:] - unit[:, 0, 1:])
+    if diagonal:
+        assert near.max() <= width + 1e-6
+        assert np.abs(shapes[:, 0] - shapes[:, 1]).max() == 1
+        # By brute force: uniform pairs, of which those on the strip are kept.
+        drawn = np.random.default_rng(0).random((400_000, 2))
+        kept = drawn[np.abs(drawn[:, 0] - drawn[:, 1]) <= width]
+        expected = np.histogram2d(*kept.T, bins=8, range=[[0, 1]] * 2)[0] / len(kept)
+        for k in (1, 2, 3):
+            found = np.histogram2d(*unit[..., k].T, bins=8, range=[[0, 1]] * 2)[0] / len(unit)
+            np.testing.assert_allclose(found, expected, atol=0.004)
+    else:
+        # Of uniform pairs p^3 are near in y, scale and hue, and p^4 in shape before rounding too.
+        p = width * (2 - width)
+        share = (near <= width).all(1).mean()
+        assert share == pytest.approx((p**3 - p**4) / (1 - p**4), abs=0.003)
+        np.testing.assert_allclose(unit.mean((0, 1)), 0.5, atol=0.01)
+
+
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_a_pair_depends_on_its_number_alone(diagonal):
+    factors, _ = sprites.sample_pairs(5, 0, 300, diagonal)
+    for start, stop in ((0, 1), (17, 140), (299, 300), (50, 50)):
+        part, _ = sprites.sample_pairs(5, start, stop, diagonal)
+        np.testing.assert_array_equal(part, factors[start:stop])
+
+
+def test_pairs_side_by_side_hardly_meet():
+    """Each object shows as many pixels in the pair as alone."""
+    factors, _ = sprites.sample_pairs(0, 0, 300, True)
+    hidden = []
+    for pair in factors:
+        mask = sprites.render(pair, 2)[1]
+        alone = sprites.render(pair[:1], 1)[1]
+        hidden.append((alone == 1).sum() - (mask == 1).sum())
+    assert np.mean(np.array(hidden) > 2) < 0.02
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [((0, 5, 3), "0 <= start <= stop"), ((0, 0, 3, (3, 2)), "1 <= least <= most")],

@@ -8,8 +8,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.optimize import linear_sum_assignment
 
 from zoo.drawing.slots import pictures as slot_pictures
+from zoo.models.consistency import matched_error, recombined
 from zoo.models.slots import SlotAutoencoder, interaction
 from zoo.networks.slot_decoders import broadcast_slot_decoder, transformer_slot_decoder
 from zoo.networks.slot_encoders import slot_attention_encoder, transformer_slot_encoder
@@ -206,6 +208,76 @@ def test_some_pixels_estimate_the_loss_on_all_without_bias():
         np.testing.assert_allclose(mean, expected[name], rtol=1e-4)
 
 
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_slots_are_matched_as_the_hungarian_method_matches_them(number):
+    rng = np.random.default_rng(number)
+    slots, others = rng.normal(size=(2, 20, number, 3)).astype(np.float32)
+    costs = ((slots[:, :, None] - others[:, None]) ** 2).sum(-1)
+    expected = [cost[linear_sum_assignment(cost)].sum() for cost in costs]
+    np.testing.assert_allclose(matched_error(slots, others), expected, rtol=1e-5)
+    turned = slots[:, rng.permutation(number)]
+    np.testing.assert_allclose(matched_error(slots, turned), 0, atol=1e-9)
+
+
+def test_slots_put_together_anew_are_those_of_all_images():
+    slots = np.arange(40 * 2 * 3, dtype=np.float32).reshape(40, 2, 3)
+    anew = recombined(tf.constant(slots), SEED).numpy()
+    assert anew.shape == slots.shape
+    known = {slot.tobytes() for slot in slots.reshape(-1, 3)}
+    assert {slot.tobytes() for slot in anew.reshape(-1, 3)} < known
+    # Both from one image in one of 80 draws.
+    images = anew[..., 0] // 6
+    assert (images[:, 0] == images[:, 1]).mean() < 0.2
+    assert not np.array_equal(recombined(tf.constant(slots), SEED + 1), anew)
+
+
+@pytest.mark.parametrize("variational", [True, False])
+def test_consistency_is_the_encoder_s_error_on_what_the_decoder_makes(variational):
+    options = {"variational": variational, "beta": 0.1 * variational}
+    plain, images = _model(**options), {"image": tf.constant(_images())}
+    expected = plain.losses_on(images, SEED, START)
+    for weight in (0.0, 0.5, linear_ramp(0.0, 1.0, 10)):
+        losses = _model(**options, consistency=weight).losses_on(images, SEED, tf.constant(5))
+        assert losses["consistency"].numpy().min() > 0
+        added = losses["loss"] - expected["loss"]
+        share = 0.5 if weight else 0.0
+        np.testing.assert_allclose(added, share * losses["consistency"], rtol=1e-3, atol=1e-4)
+    assert not {"consistency", "consistency_share"} & set(expected)
+    # An encoder that answers the same to all is as good as the mean of the slots at best.
+    model = _model(**options, consistency=0.0)
+    mean = tf.reduce_mean(model.encode(images["image"]), axis=[0, 1])
+    width = model.encoder.output_shape[-1]
+    constant = tf.concat([mean, tf.zeros([width - 4])], 0) + tf.zeros([400, 3, width])
+    model.encoder = lambda x: constant[: len(x)]
+    slots = tf.repeat(plain.encode(images["image"]), 100, axis=0)
+    share = model._consistency(slots, SEED)["consistency_share"]
+    assert np.mean(share) == pytest.approx(1, abs=0.05)
+
+
+def test_consistency_moves_the_encoder_alone():
+    model, images = _model(variational=False, beta=0.0, consistency=1.0), tf.constant(_images())
+    with tf.GradientTape() as tape:
+        losses = model.losses_on({"image": images}, SEED, START)
+        consistency = tf.reduce_sum(losses["consistency"])
+    decoder, encoder = model.decoder.trainable_variables, model.encoder.trainable_variables
+    of_decoder, of_encoder = tape.gradient(consistency, [decoder, encoder])
+    assert decoder and not any(g is not None for g in of_decoder)
+    assert sum(float(tf.norm(g)) > 0 for g in of_encoder if g is not None) > len(encoder) / 2
+
+    # Against finite differences along a direction, with the slots and their image held.
+    slots = tf.constant(np.random.default_rng(0).normal(size=(4, 3, 4)), tf.float32)
+    decoded = model.decode(slots)
+    kernels = [w for w in model.encoder.trainable_variables if len(w.shape) == 2]
+    with tf.GradientTape() as tape:
+        error = tf.reduce_sum(matched_error(slots, model.encoder(decoded)))
+    way = tape.gradient(error, kernels[-1])
+    start, ends = tf.identity(kernels[-1]), []
+    for sign in (1, -1):
+        kernels[-1].assign(start + sign * 1e-2 * way / tf.norm(way))
+        ends.append(float(tf.reduce_sum(matched_error(slots, model.encoder(decoded)))))
+    assert (ends[0] - ends[1]) / 2e-2 == pytest.approx(float(tf.norm(way)), rel=0.02)
+
+
 def test_codes_are_means_or_samples_of_fixed_noise():
     images = tf.constant(_images(200))
     mean, sample = _model(), _model(codes="sample")
@@ -268,6 +340,8 @@ def test_the_interaction_term_lowers_the_interaction():
     [
         ({"slots": 0}, "slots is 0; give at least 1"),
         ({"sigma": -1.0}, "sigma is -1.0; give a number that is not negative"),
+        ({"consistency": -1.0}, "consistency is -1.0; give a number that is not negative"),
+        ({"slots": 7, "consistency": 1.0}, "too many of 7; give at most 6 slots"),
         ({"layers": "max"}, "layers is 'max'; it takes mean, sum"),
         ({"codes": "mode"}, "codes is 'mode'; it takes mean, sample"),
         ({"variational": False}, "beta needs a variational model; set it to 0"),

@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 
 from zoo.errors import SettingError
 from zoo.models.base import Autoencoder, Batch
+from zoo.models.consistency import MOST_SLOTS, matched_error, recombined
 from zoo.models.noise import standard_normal, stream
 from zoo.networks.slot_decoders import transformer_slot_decoder
 from zoo.networks.slot_encoders import transformer_slot_encoder
@@ -20,8 +21,9 @@ _LAYERS = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}
 _CODES = ("mean", "sample")
 # The published decoder's heads, whose attention is added up: what alpha is the weight of.
 _HEADS = 12
-# Of the noise of codes that are samples, and folded into a step's seed for the choice of pixels.
-_CODE_SEED, _PIXELS = (0x51075, 0), 0x9177
+# Of the noise of codes that are samples; folded into a step's seed for the choice of pixels and for
+# that of slots that are put together anew.
+_CODE_SEED, _PIXELS, _RECOMBINED = (0x51075, 0), 0x9177, 0xC095
 
 
 def interaction(weights: tf.Tensor) -> tf.Tensor:
@@ -46,6 +48,12 @@ class SlotAutoencoder(Autoencoder):
     code is the encoder's output, and there is no KL term. `sample` of an exported model decodes
     standard normal slots, which is its prior only where it is variational.
 
+    `consistency` adds what makes the encoder invert the decoder on combinations that no image shows
+    (Wiedemer et al. 2024, the loss that appendix H.3 of Brady et al. 2025 refers to): z' has slots
+    drawn from those of all images of the batch, f(z') is encoded, by the posterior's mean where
+    there is one, and `min_pi sum_k |z'_k - g(f(z'))_pi(k)|^2` is added with this weight. Gradients
+    reach the encoder g alone.
+
     Codes are `[B, slots, latent_dim]`.
 
     Args:
@@ -56,6 +64,8 @@ class SlotAutoencoder(Autoencoder):
         sigma: the weight of the reconstruction.
         beta: the weight of the KL term: a number, or a schedule of the step.
         alpha: the weight of the interaction: a number, or a schedule of the step.
+        consistency: the weight of the encoder's error on slots put together anew: a number, or a
+            schedule of the step; 0 logs it and leaves it out of the loss, None does not compute it.
         layers: attention of several layers is averaged (`mean`: the authors' code) or added up
             (`sum`: their paper), which multiplies `L_interact` by the square of their number.
         codes: what `encode` returns where the model is variational: `mean`, or `sample`, which the
@@ -76,6 +86,7 @@ class SlotAutoencoder(Autoencoder):
         sigma: float = 1.0,
         beta: float | Schedule = 0.05,
         alpha: float | Schedule = 0.05,
+        consistency: float | Schedule | None = None,
         layers: str = "mean",
         codes: str = "mean",
         pixel_stride: int = 1,
@@ -90,7 +101,8 @@ class SlotAutoencoder(Autoencoder):
         for key, value in (("slots", slots), ("latent_dim", latent_dim), ("stride", pixel_stride)):
             if value < 1:
                 raise SettingError(f"SlotAutoencoder.{key} is {value}; give at least 1")
-        for key, value in (("sigma", sigma), ("beta", beta), ("alpha", alpha)):
+        weights = {"sigma": sigma, "beta": beta, "alpha": alpha, "consistency": consistency or 0}
+        for key, value in weights.items():
             if not callable(value) and value < 0:
                 raise SettingError(
                     f"SlotAutoencoder.{key} is {value}; give a number that is not negative"
@@ -100,11 +112,17 @@ class SlotAutoencoder(Autoencoder):
                 raise SettingError(
                     f"SlotAutoencoder.{key} is {value!r}; it takes {', '.join(known)}"
                 )
+        if consistency is not None and slots > MOST_SLOTS:
+            raise SettingError(
+                f"SlotAutoencoder.consistency tries all assignments of slots, too many of {slots}; "
+                f"give at most {MOST_SLOTS} slots, or None"
+            )
         if not variational and (callable(beta) or beta):
             raise SettingError("SlotAutoencoder.beta needs a variational model; set it to 0")
         self.observation_shape, self.slots, self.latent_dim = observation_shape, slots, latent_dim
         self.variational, self.codes, self.pixel_stride = variational, codes, pixel_stride
         self.sigma, self.beta, self.alpha, self.layers_by = sigma, beta, alpha, layers
+        self.consistency = consistency
         self.encoder = slot_encoder(observation_shape, slots, latent_dim * (1 + variational))
         self.decoder = slot_decoder(slots, latent_dim, observation_shape)
         self.built = True
@@ -176,7 +194,8 @@ class SlotAutoencoder(Autoencoder):
         """See `Model.losses_on`; logs reconstruction (squared error), KL and interaction.
 
         `interaction_share` is the interaction divided by that of uniform attention: from 0, where
-        each pixel attends to one slot, to 1.
+        each pixel attends to one slot, to 1. `consistency_share` is the encoder's error on slots
+        put together anew divided by what their mean in place of each would have.
         """
         images, posterior = batch["image"], self.posterior(batch["image"])
         if posterior is None:
@@ -200,7 +219,21 @@ class SlotAutoencoder(Autoencoder):
             uniform = total**2 * (1 - 1 / self.slots) / 2
             losses["interaction_share"] = tf.math.divide_no_nan(losses["interaction"], uniform)
             loss += at(self.alpha, step) * losses["interaction"]
+        if self.consistency is not None:
+            losses |= self._consistency(latents, seed)
+            loss += at(self.consistency, step) * losses["consistency"]
         return {"loss": loss, **losses}
+
+    def _consistency(self, latents: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The encoder's error on slots put together anew, `[B]`, and its share of their spread."""
+        slots = recombined(latents, stream(seed, _RECOMBINED))
+        images = tf.stop_gradient(self.decode(slots))
+        posterior = self.posterior(images)
+        found = self.encoder(images) if posterior is None else posterior.mean()
+        error = matched_error(slots, tf.cast(found, tf.float32))
+        spread = self.slots * tf.reduce_sum(tf.math.reduce_variance(slots, axis=[0, 1]))
+        share = tf.math.divide_no_nan(tf.stop_gradient(error), spread)
+        return {"consistency": error, "consistency_share": share}
 
     def _targets_and_decoded(self, images, latents, seed):
         """The pixels that the loss is on, `[B, P, C]`, and what the decoder makes of them."""
