@@ -432,8 +432,9 @@ def test_shipped_configs(file):
     config.parse([file])
     settings = PerturbationSettings()
     family = settings.dataset.partition("/")[0]
-    builder = {"zoo_dsprites": (0.1, 1), "zoo_shapes3d": (0.175, 4)}[family]
-    assert (settings.epsilon, settings.ensemble) == builder
+    epsilon, ensemble = {"zoo_dsprites": (0.1, 1), "zoo_shapes3d": (0.175, 4)}[family]
+    assert settings.epsilon == epsilon
+    assert settings.ensemble == (ensemble if "papers" in file else 1)
     assert (settings.samples, settings.decoder_batches) == (5, 3)
     # The dissertation's rule: no fewer active latents than factors.
     factors = {"zoo_dsprites": 5, "zoo_shapes3d": 6}[family]
@@ -445,12 +446,13 @@ def test_shipped_configs(file):
     restart = Settings()
     assert restart.dataset == settings.dataset
     model = restart.model((64, 64, 1))
-    # On dSprites three latents are all active in short restarts, so that any two make a pair.
-    assert model.latent_dim == (3 if file == "gin/perturb_dsprites.gin" else factors)
-    if "papers" not in file:
-        assert len(settings.seeds) == 2 * settings.ensemble
-    # The dissertation's beta (Table 4.1), from the first step on.
-    beta = {"zoo_dsprites": 8.0, "zoo_shapes3d": 32.0}[family]
+    # Three latents are all active in short restarts, so that any two make a pair.
+    assert model.latent_dim == (factors if "papers" in file else 3)
+    assert len(settings.seeds) >= 2 * settings.ensemble
+    # The dissertation's beta (Table 4.1), from the first step on; that of 3D Shapes does not suit
+    # short restarts.
+    table = {"zoo_dsprites": 8.0, "zoo_shapes3d": 32.0}[family]
+    beta = table if "papers" in file else 8.0
     assert {float(at(model.objective.beta, step)) for step in (0, 1, 10**5)} == {beta}
 
 

@@ -111,9 +111,9 @@ def scaled(model: str, scale: float) -> Run:
 
 
 NOTE = (
-    "The modified images are those of the hub's m where ZOO_PERTURBATION names no other; that of "
-    "dSprites was trained at a reduced budget and misleads as much as noise does "
-    "(data/zoo_dsprites/README.md)."
+    "The modified images are those of the hub's m where ZOO_PERTURBATION names no other, each "
+    "trained at a reduced budget (results/zietlow/perturbations/README.md); that of dSprites "
+    "misleads as much as noise does."
 )
 
 
