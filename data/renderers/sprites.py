@@ -109,10 +109,11 @@ def sample_pairs(seed: int, start: int, stop: int, diagonal: bool) -> tuple[np.n
         low = first * (1 - gap)
         high = low + gap
         unit[:, 0, 1:], unit[:, 1, 1:] = np.where(turned, (high, low), (low, high))
-    attempt = 0
-    while not diagonal and (near := (np.abs(first - second) <= width).all(1)).any():
-        attempt += 1
-        unit[near, :, 1:] = _uniform(seed, start, stop, 2, attempt)[1][near, :, 1:]
+    else:
+        attempt = 0
+        while (near := (np.abs(first - second) <= width).all(1)).any():
+            attempt += 1
+            unit[near, :, 1:] = _uniform(seed, start, stop, 2, attempt)[1][near, :, 1:]
     return _scaled(unit).astype(np.float32), np.full(stop - start, 2, np.uint8)
 
 

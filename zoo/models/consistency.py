@@ -4,8 +4,6 @@ import itertools
 
 import tensorflow as tf
 
-from zoo.models.noise import stream
-
 # The most slots whose assignment is found by trying all of them: 720.
 MOST_SLOTS = 6
 
@@ -21,9 +19,7 @@ def recombined(slots: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         `[B, K, D]`, without gradients.
     """
     count, number, width = tf.unstack(tf.shape(slots))
-    bits = tf.random.stateless_uniform(
-        [count * number], stream(seed, 0), None, None, tf.int32, alg="philox"
-    )
+    bits = tf.random.stateless_uniform([count * number], seed, None, None, tf.int32, alg="philox")
     chosen = tf.gather(tf.reshape(slots, [-1, width]), tf.math.floormod(bits, count * number))
     return tf.stop_gradient(tf.reshape(chosen, [count, number, width]))
 

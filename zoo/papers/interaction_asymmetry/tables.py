@@ -87,6 +87,11 @@ def _polynomial(truth: str, order: int) -> Row:
     return Row(f"{truth}/order_{order}", run)
 
 
+# What training shows, and what it lacks.
+OUTSIDE = "off_diagonal"
+PLACES = ("diagonal", OUTSIDE)
+
+
 def _composed(name: str, bindings: tuple[str, ...] = ()) -> Row:
     """Slots of pairs that resemble each other, with scores on pairs that do not."""
     run = Run(
@@ -97,7 +102,7 @@ def _composed(name: str, bindings: tuple[str, ...] = ()) -> Row:
         SEEDS,
         tuple(
             Evaluation(place, f"zoo_sprites/{place}[test]", "reconstruction_rmse,attention_ari")
-            for place in ("diagonal", "off_diagonal")
+            for place in PLACES
         ),
     )
     return Row(name, run)
@@ -108,7 +113,6 @@ def _rmse(place: str) -> Column:
     return Column(f"RMSE {words}", ("reconstruction_rmse", "score"), f"{place}.json", decimals=4)
 
 
-OUTSIDE = "off_diagonal"
 INCONSISTENT = Column(
     "error of recombined slots", ("consistency_share",), "metrics.jsonl", reduce=last, decimals=3
 )
@@ -196,7 +200,7 @@ TABLES = (
         "interaction_asymmetry/compositional",
         "Pairs of sprites that training lacks, with and without consistency of encoder and decoder",
         (
-            *(_rmse(place) for place in ("diagonal", OUTSIDE)),
+            *map(_rmse, PLACES),
             Column("attention ARI off diagonal", ("attention_ari", "score"), f"{OUTSIDE}.json"),
             INCONSISTENT,
         ),
