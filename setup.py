@@ -91,7 +91,6 @@ setup(
         "hub": ["huggingface_hub>=1.0"],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
         "portable": ["jax>=0.6.2"],
-        "render": [],
         "beam": ["apache-beam>=2.60", "mlcroissant>=1.0"],
         "benchmark": ["torch>=2.4"],
         "ray": ["ray>=2.40"],

@@ -114,6 +114,7 @@ EXAMPLES = {
     "own_model": ["runs/own_objective: MCC", "runs/own_model: MCC", "step 200: loss"],
     "own_data": ["Dataset 'own/shapes': 72 observations 16 x 16 x 1 uint8", "'mig': "],
     "own_score": ["separation: "],
+    "own_table": ["runs/own/posterior.md"],
 }
 
 

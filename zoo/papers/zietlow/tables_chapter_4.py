@@ -112,8 +112,8 @@ def scaled(model: str, scale: float) -> Run:
 
 NOTE = (
     "The modified images are those of the hub's m where ZOO_PERTURBATION names no other, each "
-    "trained at a reduced budget (results/zietlow/perturbations/README.md); that of dSprites "
-    "misleads as much as noise does."
+    "trained at a reduced budget; they lower the MIG no more than noise of the same size does "
+    "(results/zietlow/perturbations/README.md)."
 )
 
 
