@@ -26,7 +26,16 @@ from zoo.papers import catalog as papers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Sections of the README that are pages of the guide; the first screen is the home page.
-GUIDE = ("Terms", "Install", "Train", "Score", "Reproduce", "Your own parts", "Pretrained models")
+GUIDE = (
+    "Terms",
+    "Install",
+    "Train",
+    "Score",
+    "Reproduce",
+    "Your own parts",
+    "Pretrained models",
+    "Citing, licence",
+)
 # Texts that are pages as they are, if the repository has them.
 ABOUT = {
     "docs/mission.md": "mission.md",
