@@ -90,6 +90,23 @@ def test_float64_of_a_float64_function_and_of_bfloat16_layers():
     np.testing.assert_allclose(rough, exact, atol=0.05)
 
 
+def test_a_decoder_that_a_precision_is_refused_to_is_told_which(monkeypatch):
+    def bicubic(z):
+        return tf.image.resize(tf.reshape(z, [-1, 2, 2, 1]), (4, 4), "bicubic") * 2
+
+    with pytest.raises(evaluation.InputError, match='in float64, pass dtype="float32" instead: I'):
+        evaluation.jacobian(bicubic, LATENTS, dtype="float64")
+
+    def refuse(*_, **__):
+        raise ValueError("no such operation")
+
+    spec = tf.TensorSpec([None, 4], tf.float32, "z")
+    signature = tf.function(lambda z: tf.tanh(z)).get_concrete_function(z=spec)
+    monkeypatch.setattr(tf.graph_util, "import_graph_def", refuse)
+    with pytest.raises(evaluation.InputError, match="cannot be run in float32: no such"):
+        evaluation.jacobian(signature, LATENTS)
+
+
 def test_saved_models_and_their_signatures_agree_with_the_model(tmp_path):
     decoder = smooth_decoder()
 
