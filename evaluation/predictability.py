@@ -50,8 +50,13 @@ def sap(
         `score` in [0, 1]; `per_factor` `[F]`; `predictability` `[D, F]`.
 
     Raises:
-        InputError: see `checks.train_and_test`; codes beyond 1e60.
+        InputError: see `checks.train_and_test`; codes beyond 1e60; flags of single factors.
     """
+    if not isinstance(continuous, bool | np.bool_):
+        raise InputError(
+            f"continuous is {continuous!r}: give True or False for all factors, and score factors "
+            "of different kinds apart"
+        )
     codes, factors, codes_test, factors_test = checks.train_and_test(
         codes, factors, codes_test, factors_test, continuous
     )

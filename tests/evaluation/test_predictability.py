@@ -216,6 +216,12 @@ def test_tiny_and_huge_codes_score_as_others(scale):
         evaluation.sap(codes * 1e150, *case[1:])
 
 
+@pytest.mark.parametrize("continuous", [[False, False, False], [True, False, True], "no", 1])
+def test_sap_takes_one_kind_for_all_factors(continuous):
+    with pytest.raises(evaluation.InputError, match="score factors of different kinds apart"):
+        evaluation.sap(*_case("perfect"), continuous=continuous)
+
+
 def test_kinds_are_ordered_by_disentanglement():
     score = {kind: evaluation.dci(*_case(kind))["score"] for kind in KINDS}
     assert score["random"] < score["rotated"] < score["noisy"] <= score["perfect"]
