@@ -185,7 +185,8 @@ def disentanglement_score(
     `bounded` divides by `1 - M` there, the largest possible gain over guessing.
 
     One code alone is compared with 0: for a quantity codes that know nothing then score about 0,
-    but for a category about 1, the accuracy of guessing over that of the best constant guess.
+    but for a category about 1, the accuracy of guessing over that of the best constant guess. For
+    `bounded` it is compared with that constant guess: a code that knows nothing has 0.
 
     Args:
         codes: `[N, D]` real codes.
@@ -221,9 +222,10 @@ def disentanglement_score(
         [_sensitivity(c[fit], factors[fit], c[held], truth, flags, neighbours) for c in codes.T]
     )
     gap = top_two_gap(sensitivity)
+    gain = np.maximum(gap - scale * flags, 0.0) if len(sensitivity) == 1 else gap
     return {
         "score": float((gap / scale).mean()),
-        "bounded": float(np.minimum(gap / np.where(flags, 1 - scale, scale), 1.0).mean()),
+        "bounded": float(np.minimum(gain / np.where(flags, 1 - scale, scale), 1.0).mean()),
         "per_factor": gap / scale,
         "sensitivity": sensitivity,
     }

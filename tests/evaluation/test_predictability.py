@@ -162,6 +162,15 @@ def test_ds_of_representations_known_in_closed_form():
     assert category["bounded"] == pytest.approx(1, abs=0.03)
 
 
+def test_ds_bounded_compares_one_code_alone_with_the_best_constant_guess():
+    category = (np.random.default_rng(0).random((2000, 1)) < 0.7).astype(np.int64)
+    noise = np.random.default_rng(1).normal(size=(2000, 1))
+    blind = evaluation.disentanglement_score(noise, category, True)
+    assert blind["bounded"] < 0.05 < 0.8 < blind["score"]
+    known = evaluation.disentanglement_score(category + 0.01 * noise, category, True)
+    assert known["bounded"] == pytest.approx(1)
+
+
 def test_ds_by_brute_force():
     rng = np.random.default_rng(5)
     factors = np.stack([rng.normal(size=400), rng.integers(3, size=400)], axis=1)
