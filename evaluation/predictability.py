@@ -9,6 +9,7 @@ from zoo.evaluation.columns import determination
 from zoo.evaluation.errors import InputError
 from zoo.evaluation.information import top_two_gap
 from zoo.evaluation.parallel import over_factors
+from zoo.evaluation.regressors import Standardisation
 
 # The solver of support vector machines never ends on squares that overflow.
 _LARGEST_IN_MACHINES = 1e60
@@ -134,12 +135,8 @@ def explicitness(
         codes, factors, codes_test, factors_test, categorical, unseen=True
     )
     codes, factors, codes_test, factors_test = parts
-    codes, codes_test = checks.comparable(codes, codes_test)
-    mean, spread = codes.mean(0), codes.std(0)
-    dead = checks.constant_columns(codes)
-    spread = np.where(dead, 1.0, spread)
-    codes = np.where(dead, 0.0, (codes - mean) / spread)
-    codes_test = np.where(dead, 0.0, (codes_test - mean) / spread)
+    standardise = Standardisation(codes)
+    codes, codes_test = standardise(codes), standardise(codes_test)
 
     def agreements(f: int) -> tuple[float, float]:
         if not flags[f]:
