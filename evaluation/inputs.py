@@ -168,13 +168,16 @@ class Inputs:
 
     @Remembered
     def jacobians(self) -> np.ndarray:
-        """Triangular factors `[n, D, D]` of the decoder's Jacobians at codes of test images."""
+        """Triangular factors `[n, D, D]` of the decoder's Jacobians at codes of test images.
+
+        In float32, as the Jacobians: the type says how far ranks can be told.
+        """
         decoder = self.decoder
         # Here, because nothing else needs TensorFlow.
         from zoo.evaluation.jacobians import jacobian
 
         points = self._latent_points(self._rows[1][: self._num_jacobian])
-        return jacobian(decoder, points, reduction="triangular")
+        return jacobian(decoder, points, reduction="triangular").astype(np.float32)
 
     @property
     def mixing_graph(self) -> np.ndarray:

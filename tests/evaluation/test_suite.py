@@ -353,6 +353,18 @@ def test_broken_decoders_have_reasons_instead_of_the_best_scores(decode, reason)
         assert "traceback" not in table[name]["parts"]
 
 
+def test_ranks_of_jacobians_are_told_by_the_precision_of_the_decoder():
+    import tensorflow as tf
+
+    weights = np.random.default_rng(0).normal(size=(4, 12)).astype(np.float32) / 4
+    weights[3] = weights[:3].sum(0)
+    model = Autoencoder()
+    model.decode = lambda z: tf.tanh(z @ tf.constant(weights))
+    table = evaluation.evaluate(model, _dataset(), "singular_values,ima_contrast", **SMALL)
+    assert (table["singular_values"]["parts"]["rank"] == 3).all()
+    assert table["ima_contrast"]["parts"]["rank_deficient"].all()
+
+
 def test_plain_arrays_are_images():
     dataset = _dataset()
     pixels = dataset.images[np.arange(len(dataset))]
