@@ -139,6 +139,11 @@ class Inputs:
         return [kl_per_latent(*each) for each in moments]
 
     @property
+    def scored_model(self) -> int:
+        """The number of the model that is scored, among these."""
+        return 0
+
+    @property
     def domains(self) -> np.ndarray:
         """The numbers `[N]` of the domains of the training images."""
         return np.asarray(self._extra("domain", "domains")[self._rows[0]])

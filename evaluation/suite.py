@@ -73,7 +73,8 @@ def evaluate(
         bootstrap: how many times images are resampled for the 95 % interval of each score over
             images, not over training seeds; 0 for none, else at least 10: see
             `zoo.evaluation.intervals`. It takes as many times the score's own seconds.
-        others: further models, trained alike but for their seeds, that `udr` compares it with.
+        others: further models, trained alike but for their seeds, that `udr` compares it with. The
+            row's score is this model's; `model_scores` among the parts are those of all.
 
     Returns:
         The table, one row per score in the order asked for: `score` (None where left out), `reason`

@@ -449,10 +449,30 @@ def test_udr_compares_the_model_with_others():
     kl = [np.array([1.0, 1.0, 0.0, 1.0])] * 3
     rows = np.random.default_rng(0).integers(60, size=900)[:600]
     codes = [model.encode(_dataset().images[rows] / 255) for model in models]
-    expected = evaluation.udr(codes, kl)["score"]
+    expected = evaluation.udr(codes, kl)["model_scores"][0]
     assert table["udr"]["score"] == pytest.approx(expected, abs=0.01)
     alone = evaluation.evaluate(models[0], _dataset(), "udr", **SMALL)
     assert "give the others" in alone["udr"]["reason"]
+
+
+def test_udr_of_a_table_is_that_of_its_model():
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    alike = [Counting(), Counting(np.diag([1.0, -1.0, 0.0, 1.0]))]
+    models = [Counting(turn), *alike]
+
+    def udr(first, *others, **how):
+        return evaluation.evaluate(first, _dataset(), "udr", others=others, **SMALL, **how)["udr"]
+
+    deviating, agreeing = udr(*models), udr(*models[::-1])
+    assert deviating["score"] < agreeing["score"] - 0.2
+    for row in (deviating, agreeing):
+        assert row["score"] == row["parts"]["model_scores"][0]
+    mean = udr(*models, options={"udr": {"scored_model": None}})
+    assert mean["score"] == pytest.approx(deviating["parts"]["model_scores"].mean())
+    arrays = {"codes_of_models": [m.encode(_dataset().images[np.arange(60)] / np.float32(255))
+                                  for m in models]}  # fmt: skip
+    row = evaluation.evaluate_arrays(arrays, "udr")["udr"]
+    assert row["score"] == pytest.approx(row["parts"]["model_scores"].mean())
 
 
 def test_fid_compares_with_draws_from_the_prior():

@@ -145,6 +145,7 @@ X = np.random.default_rng(0).normal(size=(20, 3))
         (lambda: evaluation.udr([X, X], [np.ones(3)]), "KL"),
         (lambda: evaluation.udr([X, X], [np.ones(3), np.ones(2)]), "KL"),
         (lambda: evaluation.udr([X, X], correlation="pearson"), "pearson"),
+        (lambda: evaluation.udr([X, X], scored_model=2), "there are 2 models, from 0"),
     ],
 )
 def test_bad_input_is_one_clear_line(call, message):
