@@ -78,11 +78,17 @@ def gaussian_wasserstein_correlation(codes) -> dict:
     codes = checks.varying(codes, "codes", "[N, D]")
     correlation = columns.correlations(codes, codes)
     std = np.sqrt(len(codes) / max(len(codes) - 1, 1)) * codes.std(0) * np.diag(correlation).round()
+    # Relative to the largest, so that fourth powers neither overflow nor vanish.
+    largest = float(std.max())
+    std = std / (largest or 1.0)
     # D^1/2 C D^1/2 has the entries std_i^2 corr_ij std_j^2.
     eigenvalues = np.linalg.eigvalsh(std[:, None] ** 2 * correlation * std**2)
     trace = float((std**2).sum())
     distance = max(0.0, 2 * trace - 2 * float(np.sqrt(np.maximum(eigenvalues, 0)).sum()))
-    return {"score": distance, "normalized": distance / trace if trace > 0 else 0.0}
+    return {
+        "score": distance * largest**2,
+        "normalized": distance / trace if trace > 0 else 0.0,
+    }
 
 
 @facts.score(
