@@ -376,6 +376,11 @@ class Inputs:
         if domain is not None:
             labels = np.column_stack([labels, self._one_an_image(domain, "domains")])
         ids = np.setdiff1d(np.arange(len(labels)), np.concatenate(self._rows))
+        if not len(ids):
+            raise InputError(
+                f"all {len(labels)} images are scored, none is left to train the reader: lower "
+                "num_train or num_test"
+            )
         name = f"trained on {getattr(self._dataset, 'name', 'the data set')}"
         return name, factor_reader.trained(
             lambda rows: images_in_unit_range(images, ids[rows]),
