@@ -274,6 +274,26 @@ def test_a_score_of_ours_that_fails_is_a_defect_whatever_it_raises(
     assert capsys.readouterr().err == table["mig"]["parts"]["traceback"]
 
 
+@pytest.mark.parametrize("what", ["chance", "interval"])
+def test_a_chance_level_or_an_interval_that_fails_leaves_the_score(what, monkeypatch, capsys):
+    calls = []
+
+    @functools.wraps(evaluation.mig)
+    def mig(codes, factors):
+        calls.append(len(calls))
+        if len(calls) > 1:
+            raise IndexError("no such bin")
+        return {"score": 0.5, "gaps": 1}
+
+    monkeypatch.setattr(evaluation, "mig", mig)
+    how = {"chance": True} if what == "chance" else {"bootstrap": 10}
+    row = evaluation.evaluate(Counting(), _dataset(), "mig", **how, **SMALL)["mig"]
+    assert row["score"] == 0.5 and row["reason"] is None and row[what] is None
+    assert row[f"{what}_reason"] == "IndexError: no such bin"
+    assert row["parts"]["gaps"] == 1 and "in mig" in row["parts"]["traceback"]
+    assert capsys.readouterr().err == row["parts"]["traceback"]
+
+
 @pytest.mark.parametrize("error", [ValueError("no such axis"), TypeError("not a tensor")])
 def test_a_decoder_that_fails_on_its_own_codes_is_a_defect(error):
     def fails(codes):
