@@ -90,14 +90,6 @@ def checked_latents(values, dtype: str) -> np.ndarray:
     return latents.astype(dtype, copy=False)
 
 
-class _WrongOutput(InputError):
-    """A decoder returns what cannot be differentiated."""
-
-
-# What numpy, and methods of arrays, raise at a tensor that has no value yet.
-_TRACING = (TypeError, NotImplementedError, AttributeError)
-
-
 def unit_range(images, rows, name: str | None = None) -> np.ndarray:
     """Some images as float32 in [0, 1], from floats in [0, 1] or from integers.
 

@@ -32,7 +32,7 @@ def sufficient_independence(
     *,
     order: int = 1,
     tolerance: float = 1e-6,
-    dtype: str = "float32",
+    dtype: str = "float64",
 ) -> dict:
     """How far the slots' highest derivatives are from depending on one another and on lower ones.
 
@@ -56,7 +56,8 @@ def sufficient_independence(
             first axis of `latent_shape`: each latent, or each slot, is a block.
         order: n, 0 to 2.
         tolerance: singular values of a part up to this share of its largest are zeros.
-        dtype: as in `zoo.evaluation.jacobian`.
+        dtype: as in `zoo.evaluation.jacobian`. Ranks need float64; of a decoder that has operations
+            for float32 only, give `"float32"` and a `tolerance` of 1e-4, above its rounding.
 
     Returns:
         `score`, the least over latents, in [0, 1]; `per_sample` `[N]`; `ranks` `[N, 1 + K]` of the
@@ -117,7 +118,7 @@ def irreducibility(
     blocks: Sequence[Sequence[int]] | None = None,
     *,
     tolerance: float = 1e-6,
-    dtype: str = "float32",
+    dtype: str = "float64",
 ) -> dict:
     """The share of slots whose outputs cannot be split into two parts that share no information.
 
@@ -136,7 +137,7 @@ def irreducibility(
         blocks: as in `sufficient_independence`.
         tolerance: numbers up to this share of the largest of a slot's derivatives, and
             coefficients up to this, are zeros.
-        dtype: as in `zoo.evaluation.jacobian`.
+        dtype: as in `sufficient_independence`.
 
     Returns:
         `score`, the share of latents and slots, in [0, 1]; `parts` `[N, slots]`, into how many

@@ -55,8 +55,10 @@ def dci_es(
     - `mlp`: the same regressions (size 0), then one hidden layer of so many units, by Adam;
     - `forest`: 100 random trees of so many levels.
 
-    Capacity is the logarithm of the number of parameters, for forests the number of levels.
-    Scores are comparable for the same family, sizes and rows only.
+    Capacity is the logarithm of the number of parameters, for forests the number of levels. A
+    hidden layer of few units has fewer parameters than the regression of many codes to many values:
+    probes are ordered by their capacity, not by their size. Scores are comparable for the same
+    family, sizes and rows only.
 
     Args:
         codes: `[N, D]` real codes to fit on.
@@ -76,7 +78,8 @@ def dci_es(
         least loss; `losses` and `capacities` `[sizes, F]`; `baseline` `[F]`, l_b.
 
     Raises:
-        InputError: see `checks.train_and_test`; an unknown family; sizes that do not grow.
+        InputError: see `checks.train_and_test`; an unknown family; sizes that do not grow, or whose
+            probes have equally many parameters.
     """
     if probe not in _SIZES:
         raise InputError(f"no probe is named {probe!r}: choose {', '.join(_SIZES)}")
@@ -119,13 +122,20 @@ def explicitness_of_curve(capacities, losses, baseline: float) -> float:
     """The explicitness of one loss-capacity curve; see `dci_es`.
 
     Args:
-        capacities: `[n]`, growing.
-        losses: `[n]`, at most `baseline`.
+        capacities: `[n]`, in any order.
+        losses: `[n]`, at most `baseline`, in the same order.
         baseline: the loss of the best constant guess.
+
+    Raises:
+        InputError: some probe tells the factor, and all are of one capacity.
     """
+    order = np.argsort(capacities, kind="stable")
+    capacities, losses = np.asarray(capacities)[order], np.asarray(losses)[order]
     least = np.minimum.accumulate(losses)
     if least[-1] >= baseline:
         return 0.0
+    if capacities[0] == capacities[-1]:
+        raise InputError("all probes have equally many parameters: give other sizes")
     heights = least - least[-1]
     area = (np.diff(capacities) * (heights[1:] + heights[:-1]) / 2).sum()
     return float(1 - 2 * area / ((capacities[-1] - capacities[0]) * baseline))
@@ -153,8 +163,10 @@ def _probed(
             np.concatenate([c, np.cos(c @ frequencies + phases)], axis=1)
             for c in (codes, codes_test)
         )
-    model = _model(family, size, categorical, seed).fit(codes, factor)
-    guess = model.predict(codes_test)
+    if (factor == factor[0]).all():  # `max_rows` can leave a rare value out.
+        guess = np.full(len(codes_test), factor[0])
+    else:
+        guess = _model(family, size, categorical, seed).fit(codes, factor).predict(codes_test)
     if categorical:
         loss = np.mean(guess != factor_test)
     else:

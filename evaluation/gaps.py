@@ -49,6 +49,9 @@ def jemmig(
     `1 - raw / (H(v) + log(bins))`. Of codes that tell a factor equally well, the one with the
     least joint entropy is first.
 
+    By that formula a collapsed encoder, whose constant codes have no entropy, scores
+    `log(bins) / (H(v) + log(bins))`, more than many an informative one; its `mig` is 0.
+
     Other than for `mig`, a code must not tell more than the factor: a code with many values per
     value of the factor has a large joint entropy. Noise that spreads over many bins counts, too,
     so that scores are comparable for the same number of bins only.

@@ -46,7 +46,7 @@ def fid(real, generated, features: Features | None = None, batch_size: int = 64)
         RuntimeError: the weights of InceptionV3 are not available.
     """
     checks.whole(1, batch_size=batch_size)
-    if features is None and not (_is_matrix(real) and _is_matrix(generated)):
+    if features is None and not (is_matrix(real) and is_matrix(generated)):
         features = inception_features()
     moments = []
     for name, images in (("real", real), ("generated", generated)):
@@ -261,7 +261,7 @@ def _clamped(images: np.ndarray) -> np.ndarray:
     return np.where(np.isinf(images), np.nan, images.clip(0, 1))
 
 
-def _is_matrix(values) -> bool:
+def is_matrix(values) -> bool:
     return len(getattr(values, "shape", ())) == 2
 
 

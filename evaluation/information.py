@@ -92,7 +92,9 @@ def modularity(
 
     For each code with informations `m` about the F factors:
     `1 - (sum m^2 - max m^2) / (max m^2 * (F - 1))`, and 0 for a code that tells nothing; the score
-    is the mean over codes, dead ones included.
+    is the mean over codes, dead ones included. One factor alone counts as one beside another of
+    which nothing is told: every code that tells the least of it, as noise does in a finite sample,
+    has 1.
 
     Args:
         codes: `[N, D]` real codes.

@@ -139,6 +139,11 @@ class Inputs:
         return [kl_per_latent(*each) for each in moments]
 
     @property
+    def scored_model(self) -> int:
+        """The number of the model that is scored, among these."""
+        return 0
+
+    @property
     def domains(self) -> np.ndarray:
         """The numbers `[N]` of the domains of the training images."""
         return np.asarray(self._extra("domain", "domains")[self._rows[0]])
@@ -168,13 +173,16 @@ class Inputs:
 
     @Remembered
     def jacobians(self) -> np.ndarray:
-        """Triangular factors `[n, D, D]` of the decoder's Jacobians at codes of test images."""
+        """Triangular factors `[n, D, D]` of the decoder's Jacobians at codes of test images.
+
+        In float32, as the Jacobians: the type says how far ranks can be told.
+        """
         decoder = self.decoder
         # Here, because nothing else needs TensorFlow.
         from zoo.evaluation.jacobians import jacobian
 
         points = self._latent_points(self._rows[1][: self._num_jacobian])
-        return jacobian(decoder, points, reduction="triangular")
+        return jacobian(decoder, points, reduction="triangular").astype(np.float32)
 
     @property
     def mixing_graph(self) -> np.ndarray:
@@ -368,6 +376,11 @@ class Inputs:
         if domain is not None:
             labels = np.column_stack([labels, self._one_an_image(domain, "domains")])
         ids = np.setdiff1d(np.arange(len(labels)), np.concatenate(self._rows))
+        if not len(ids):
+            raise InputError(
+                f"all {len(labels)} images are scored, none is left to train the reader: lower "
+                "num_train or num_test"
+            )
         name = f"trained on {getattr(self._dataset, 'name', 'the data set')}"
         return name, factor_reader.trained(
             lambda rows: images_in_unit_range(images, ids[rows]),

@@ -181,8 +181,8 @@ def compositional_contrast(
         norms = np.linalg.norm(jacobians, axis=-1)
     norms = finite(norms, "slot norms").reshape(len(norms), -1, norms.shape[-1])
     # sum_{k<j} a_k a_j = ((sum a)^2 - sum a^2) / 2, but without the cancellation.
-    before = np.cumsum(norms, -1) - norms
-    products = (before * norms).sum(-1)
+    before = np.cumsum(norms, -1)[..., :-1]
+    products = (before * norms[..., 1:]).sum(-1)
     if weighted:
         mean = norms.mean(-1)
         largest = mean.max(1, keepdims=True)

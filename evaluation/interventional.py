@@ -212,7 +212,9 @@ def irs(
     `|z_l - E[z_l | value]|`, over the largest deviation of z_l from its mean. A code's score is
     `1 - min_i d[l, i]`; codes are weighted by their largest deviation, as published, so that the
     score depends on the scales of the codes relative to each other: one code of large numbers
-    decides it alone. Constant codes do not take part; where none is left the score is 0.
+    decides it alone. Constant codes do not take part; where none is left the score is 0. A value
+    that only one row has deviates by 0, as published: against a factor that hardly repeats, such as
+    the number of an image, even noise has a score near 1. Leave it out, or give `num_bins`.
 
     Args:
         codes: `[N, D]` real codes.

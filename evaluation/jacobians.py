@@ -163,7 +163,8 @@ def jacobian_function(
                         f"{error}{hint}"
                     ) from error
                 plan = dataclasses.replace(plan, mode="batch_jacobian")
-                return compiled(size)
+                # That mode may hold more of an example, and take fewer at once.
+                return compiled(min(size, plan.rows))
         return traced[size]
 
     def evaluate(latents) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from zoo.evaluation import arrays, checks, facts
 from zoo.evaluation.batches import consecutive
 from zoo.evaluation.errors import InputError
-from zoo.evaluation.generative import Features, inception_features
+from zoo.evaluation.generative import Features, inception_features, is_matrix
 
 
 @facts.score(
@@ -55,7 +55,7 @@ def kid(
     """
     checks.whole(1, batch_size=batch_size, subsets=subsets)
     checks.whole(2, subset_size=subset_size)
-    if features is None and not all(np.ndim(images) == 2 for images in (real, generated)):
+    if features is None and not (is_matrix(real) and is_matrix(generated)):
         features = inception_features()
     first = _features_of(real, "real", features, batch_size)
     second = _features_of(generated, "generated", features, batch_size)

@@ -52,13 +52,13 @@ def mcc(
         batch.
 
     Raises:
-        InputError: wrong shapes, NaN, a constant latent, fewer than 3 rows, an unknown
-            correlation, `covariance_ddof` or `batch_size` out of range.
+        InputError: wrong shapes, NaN, a latent that is constant, in one batch even, fewer than 3
+            rows, an unknown correlation, `covariance_ddof` or `batch_size` out of range.
     """
     codes, latents = assignment.codes_and_latents(codes, latents)
     if len(codes) < 3:
         raise InputError(f"there are {len(codes)} rows, and two always correlate: give at least 3")
-    batches = _batches(len(codes), batch_size, least=3)
+    batches = _batches(latents, batch_size, least=3)
     checks.whole(0, covariance_ddof=covariance_ddof)
     if covariance_ddof >= lengths(batches).min():
         raise InputError(
@@ -110,7 +110,7 @@ def lms_spearman(codes, latents, batch_size: int | None = None) -> dict:
         As `mcc`: `score` in [0, 1] and its parts.
 
     Raises:
-        InputError: wrong shapes, NaN, a constant latent.
+        InputError: as `mcc`.
     """
     return mcc(codes, latents, correlation="spearman", batch_size=batch_size)
 
@@ -168,8 +168,8 @@ def lms_tree(
         `[code blocks, latent blocks]`; `blocks`, the partition scored.
 
     Raises:
-        InputError: wrong shapes, NaN, a constant latent, blocks that are no partition, too many
-            partitions to search.
+        InputError: wrong shapes, NaN, a latent that is constant, in one test batch even, blocks
+            that are no partition, too many partitions to search.
     """
     codes, latents, codes_test, latents_test = assignment.halves(
         codes, latents, codes_test, latents_test
@@ -178,7 +178,7 @@ def lms_tree(
     if latent_blocks is None:
         latent_blocks = blocks
     latent_blocks = partition(latent_blocks, latents.shape[1], "latent_blocks")
-    batches = _batches(len(codes_test), batch_size, least=2)
+    batches = _batches(latents_test, batch_size, least=2)
     weights = lengths(batches)
     # Scikit-learn's trees ignore differences up to 1e-7.
     codes, codes_test = checks.comparable(codes, codes_test)
@@ -296,10 +296,23 @@ def slot_identifiability_score(
     }
 
 
-def _batches(rows: int, batch_size: int | None, least: int) -> list[slice]:
-    if batch_size is not None:
-        checks.whole(least, batch_size=batch_size)
-    return consecutive(rows, batch_size)
+def _batches(latents: np.ndarray, batch_size: int | None, least: int) -> list[slice]:
+    """Consecutive batches of `[N, K]` latents, none of which is constant in a batch.
+
+    Nothing tells a constant latent: it would count 0 there, whatever the codes.
+    """
+    if batch_size is None:
+        return consecutive(len(latents), None)
+    checks.whole(least, batch_size=batch_size)
+    batches = consecutive(len(latents), batch_size)
+    for rows in batches:
+        constant = checks.constant_columns(latents[rows])
+        if constant.any():
+            raise InputError(
+                f"latent {constant.argmax()} is constant in rows {rows.start} to {rows.stop - 1}: "
+                "shuffle the rows or leave batch_size off"
+            )
+    return batches
 
 
 def _tree_r2(

@@ -12,8 +12,8 @@ import warnings
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, milp
 
-from zoo.evaluation import facts
-from zoo.evaluation.arrays import finite
+from zoo.evaluation import checks, facts
+from zoo.evaluation.arrays import epsilon, finite
 from zoo.evaluation.errors import InputError
 
 # The norm of a column, relative to the largest of its sample, up to which its latent is dead.
@@ -75,7 +75,8 @@ def ima_contrast(jacobians) -> dict:
     non-square J). 0 exactly where columns are orthogonal; invariant to scaling columns.
 
     Linearly dependent columns have an infinite contrast: singular values of the column-normalised
-    Jacobian are raised to the rounding error of float64, some 36 nats for each lost dimension.
+    Jacobian are raised to the rounding error of the type that the Jacobians come in, at most 36
+    nats for each lost dimension in float64 and 16 in float32.
 
     Args:
         jacobians: `[N, *output_shape, d]`.
@@ -88,8 +89,8 @@ def ima_contrast(jacobians) -> dict:
     Raises:
         InputError: wrong shapes or values that are not finite.
     """
+    floor = epsilon(jacobians)
     jacobians, live = _checked(jacobians)
-    floor = np.finfo(np.float64).eps
     contrasts, deficient = np.zeros(len(jacobians)), np.zeros(len(jacobians), bool)
     for sample, matrix in enumerate(jacobians):
         alive = matrix[:, live[sample]]
@@ -98,7 +99,7 @@ def ima_contrast(jacobians) -> dict:
         singular = np.zeros(alive.shape[1])
         found = np.linalg.svd(_unit_columns(alive), compute_uv=False)
         singular[: len(found)] = found
-        deficient[sample] = singular[-1] < floor * max(matrix.shape)
+        deficient[sample] = singular[-1] < _negligible(matrix.shape, floor)
         contrasts[sample] = max(0.0, -np.log(np.maximum(singular, floor)).sum())
     return {
         "score": float(contrasts.mean()),
@@ -121,7 +122,8 @@ def singular_values(jacobians, tolerance: float = 0.05) -> dict:
 
     Right singular vectors, hence the axes that a VAE aligns to, are determined only where singular
     values differ (Zietlow 2022, proposition 1 and section 3.3.4). The relative gap of neighbours is
-    (s_i - s_{i+1}) / s_i, in [0, 1]; zero singular values (below rounding error) have no gap.
+    (s_i - s_{i+1}) / s_i, in [0, 1]; zero singular values (below the rounding error of the type
+    that the Jacobians come in) have no gap.
 
     Args:
         jacobians: `[N, *output_shape, d]`.
@@ -136,14 +138,14 @@ def singular_values(jacobians, tolerance: float = 0.05) -> dict:
     Raises:
         InputError: wrong shapes or values that are not finite.
     """
+    rounding = epsilon(jacobians)
     jacobians, live = _checked(jacobians)
     if not live.all():
         jacobians = jacobians * live[:, None]
     values = np.zeros((len(jacobians), jacobians.shape[2]))
     found = np.linalg.svd(jacobians, compute_uv=False)
     values[:, : found.shape[1]] = found
-    threshold = values[:, :1] * np.finfo(np.float64).eps * max(jacobians.shape[1:])
-    nonzero = values > threshold
+    nonzero = values > values[:, :1] * _negligible(jacobians.shape[1:], rounding)
     rank = nonzero.sum(1)
     gaps = np.ones((len(values), max(values.shape[1] - 1, 1)))
     if values.shape[1] > 1:
@@ -192,7 +194,8 @@ def pca_alignment(weights, data, tolerance: float = 0.05) -> dict:
         neighbours among these are nearly equal; `dto` of W.
 
     Raises:
-        InputError: wrong shapes, values that are not finite, fewer than two rows of data.
+        InputError: wrong shapes, values that are not finite, fewer than two rows of data, constant
+            data.
     """
     weights, data = finite(weights, "weights"), finite(data, "data")
     if weights.ndim < 2 or data.ndim < 2 or data.shape[1:] != weights.shape[:-1]:
@@ -203,6 +206,8 @@ def pca_alignment(weights, data, tolerance: float = 0.05) -> dict:
     if len(data) < 2:
         raise InputError("principal directions need at least two rows of data")
     weights, data = weights.reshape(-1, weights.shape[-1]), data.reshape(len(data), -1)
+    if checks.constant_columns(data).all():
+        raise InputError("the data are constant: they have no principal directions")
     spread, directions = np.linalg.svd(data - data.mean(0), full_matrices=False)[1:]
     eigenvalues = spread**2 / (len(data) - 1)
 
@@ -251,6 +256,17 @@ def _checked(jacobians) -> tuple[np.ndarray, np.ndarray]:
             stacklevel=3,
         )
     return jacobians, live
+
+
+def _negligible(shape: tuple[int, int], rounding: float) -> float:
+    """The share of the largest singular value of `[outputs, d]` up to which others are rounding.
+
+    Args:
+        shape: of the matrix.
+        rounding: of its entries, which moves singular values by no more than sqrt(d) times as much;
+            the decomposition itself is in float64.
+    """
+    return max(rounding * shape[1], np.finfo(np.float64).eps * max(shape))
 
 
 def _live(jacobians: np.ndarray) -> np.ndarray:

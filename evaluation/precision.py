@@ -36,7 +36,7 @@ def in_float64(
     definition = concrete.graph.as_graph_def()
     if not any(_is_lower(attr) for node in _nodes(definition) for attr in node.attr.values()):
         return concrete
-    return _frozen(concrete, _promoted)
+    return _frozen(concrete, _promoted, "float64")
 
 
 def inlined(decoder: Callable, latent_shape: tuple[int, ...], dtype: str) -> Callable:
@@ -44,10 +44,10 @@ def inlined(decoder: Callable, latent_shape: tuple[int, ...], dtype: str) -> Cal
 
     The signatures of a SavedModel can be differentiated twice only in this form.
     """
-    return _frozen(_trace(decoder, latent_shape, (dtype,)), lambda definition: definition)
+    return _frozen(_trace(decoder, latent_shape, (dtype,)), lambda definition: definition, dtype)
 
 
-def _frozen(concrete, rewrite):
+def _frozen(concrete, rewrite, dtype: str):
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
     definition = rewrite(frozen.graph.as_graph_def())
     del definition.library.gradient[:]
@@ -70,7 +70,10 @@ def _frozen(concrete, rewrite):
         )
         return wrapped.prune(frozen.inputs[0].name, frozen.outputs[0].name)
     except ValueError as error:
-        raise InputError(f"the decoder cannot be run in float64: {_first_line(error)}") from error
+        instead = ', pass dtype="float32" instead' if dtype == "float64" else ""
+        raise InputError(
+            f"the decoder cannot be run in {dtype}{instead}: {_first_line(error)}"
+        ) from error
 
 
 def _trace(decoder, latent_shape, dtypes):

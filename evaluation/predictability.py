@@ -9,6 +9,7 @@ from zoo.evaluation.columns import determination
 from zoo.evaluation.errors import InputError
 from zoo.evaluation.information import top_two_gap
 from zoo.evaluation.parallel import over_factors
+from zoo.evaluation.regressors import Standardisation
 
 # The solver of support vector machines never ends on squares that overflow.
 _LARGEST_IN_MACHINES = 1e60
@@ -50,8 +51,13 @@ def sap(
         `score` in [0, 1]; `per_factor` `[F]`; `predictability` `[D, F]`.
 
     Raises:
-        InputError: see `checks.train_and_test`; codes beyond 1e60.
+        InputError: see `checks.train_and_test`; codes beyond 1e60; flags of single factors.
     """
+    if not isinstance(continuous, bool | np.bool_):
+        raise InputError(
+            f"continuous is {continuous!r}: give True or False for all factors, and score factors "
+            "of different kinds apart"
+        )
     codes, factors, codes_test, factors_test = checks.train_and_test(
         codes, factors, codes_test, factors_test, continuous
     )
@@ -129,12 +135,8 @@ def explicitness(
         codes, factors, codes_test, factors_test, categorical, unseen=True
     )
     codes, factors, codes_test, factors_test = parts
-    codes, codes_test = checks.comparable(codes, codes_test)
-    mean, spread = codes.mean(0), codes.std(0)
-    dead = checks.constant_columns(codes)
-    spread = np.where(dead, 1.0, spread)
-    codes = np.where(dead, 0.0, (codes - mean) / spread)
-    codes_test = np.where(dead, 0.0, (codes_test - mean) / spread)
+    standardise = Standardisation(codes)
+    codes, codes_test = standardise(codes), standardise(codes_test)
 
     def agreements(f: int) -> tuple[float, float]:
         if not flags[f]:
@@ -180,7 +182,8 @@ def disentanglement_score(
     `bounded` divides by `1 - M` there, the largest possible gain over guessing.
 
     One code alone is compared with 0: for a quantity codes that know nothing then score about 0,
-    but for a category about 1, the accuracy of guessing over that of the best constant guess.
+    but for a category about 1, the accuracy of guessing over that of the best constant guess. For
+    `bounded` it is compared with that constant guess: a code that knows nothing has 0.
 
     Args:
         codes: `[N, D]` real codes.
@@ -216,9 +219,10 @@ def disentanglement_score(
         [_sensitivity(c[fit], factors[fit], c[held], truth, flags, neighbours) for c in codes.T]
     )
     gap = top_two_gap(sensitivity)
+    gain = np.maximum(gap - scale * flags, 0.0) if len(sensitivity) == 1 else gap
     return {
         "score": float((gap / scale).mean()),
-        "bounded": float(np.minimum(gap / np.where(flags, 1 - scale, scale), 1.0).mean()),
+        "bounded": float(np.minimum(gain / np.where(flags, 1 - scale, scale), 1.0).mean()),
         "per_factor": gap / scale,
         "sensitivity": sensitivity,
     }

@@ -37,7 +37,6 @@ def _mean(rows: Sequence[dict], seeds: Sequence[int]) -> dict:
         found = [each[key] for each in rows]
         none = any(each is None for each in found)
         row[key] = None if none else np.mean(found, axis=0).tolist()
-    if "interval" in row:
-        reasons = [each["interval_reason"] for each in rows if each["interval_reason"]]
-        row["interval_reason"] = next(iter(reasons), None)
+    for key in row.keys() & {"chance_reason", "interval_reason"}:
+        row[key] = next((each[key] for each in rows if each[key]), None)
     return row

@@ -46,7 +46,7 @@ def evaluate(
     A score that cannot be computed (no decoder, no factors, codes of the wrong kind: an
     `InputError`) is left out with its reason. So is one that fails with any other exception, a
     defect of the model or of this package: the exception is its reason, and its traceback is
-    written to stderr and kept in `parts`.
+    written to stderr and kept in `parts`. A score whose chance level or interval fails stays.
 
     Args:
         model: a callable from images `[B, H, W, C]` float32 in [0, 1] to codes `[B, D]`, or an
@@ -73,16 +73,18 @@ def evaluate(
         bootstrap: how many times images are resampled for the 95 % interval of each score over
             images, not over training seeds; 0 for none, else at least 10: see
             `zoo.evaluation.intervals`. It takes as many times the score's own seconds.
-        others: further models, trained alike but for their seeds, that `udr` compares it with.
+        others: further models, trained alike but for their seeds, that `udr` compares it with. The
+            row's score is this model's; `model_scores` among the parts are those of all.
 
     Returns:
         The table, one row per score in the order asked for: `score` (None where left out), `reason`
         (None where scored), `seconds` of the score, `encoding_seconds` spent on images it was the
         first to ask for, and `parts`, everything else the score returned. With `chance` also that,
-        the mean of the five, None where there is none. With `bootstrap` also `interval`, its two
-        ends, None where there is none by the `interval_reason`. With several seeds `score`,
-        `chance` and the ends of `interval` are means over them, `per_seed` has the scores,
-        `seed_std` their standard deviation, and `parts` are those of the first.
+        the mean of the five, None where there is none or where it fails by the `chance_reason`.
+        With `bootstrap` also `interval`, its two ends, None where there is none by the
+        `interval_reason`. With several seeds `score`, `chance` and the ends of `interval` are means
+        over them, `per_seed` has the scores, `seed_std` their standard deviation, and `parts` are
+        those of the first.
 
     Raises:
         InputError: an unknown suite or score or option, numbers of rows that are not positive, a
@@ -168,16 +170,12 @@ def _table(
     for name in names:
         start, encoded_before = time.perf_counter(), inputs.encoding_seconds
         row = {"score": None, "reason": None, "parts": {}}
-        row |= {"chance": None} if chance else {}
+        row |= {"chance": None, "chance_reason": None} if chance else {}
         row |= {"interval": None, "interval_reason": None} if bootstrap else {}
         try:
-            row |= _scored(name, inputs, options.get(name, {}), chance, bootstrap)
-        except FailingDecoderError as error:
-            row["reason"], row["parts"] = _defect(error.__cause__ or error, table)
-        except UserError as error:
-            row["reason"] = str(error)
+            row |= _scored(name, inputs, options.get(name, {}), chance, bootstrap, table)
         except Exception as error:
-            row["reason"], row["parts"] = _defect(error, table)
+            row["reason"], row["parts"] = _reason(error, table)
         encoding = inputs.encoding_seconds - encoded_before
         row["seconds"] = time.perf_counter() - start - encoding
         row["encoding_seconds"] = encoding
@@ -186,12 +184,18 @@ def _table(
 
 
 def _scored(
-    name: str, inputs: Inputs | ArrayInputs, options: Mapping, chance: bool, bootstrap: int
+    name: str,
+    inputs: Inputs | ArrayInputs,
+    options: Mapping,
+    chance: bool,
+    bootstrap: int,
+    table: Mapping[str, Mapping],
 ) -> dict:
     """What a row says of a score: itself, its parts, its chance level and its interval.
 
     Numbers of every pixel, which would take megabytes, are left out of the parts. The chance level
-    is None where it has none, or where it is undefined.
+    is None where it has none. Where that level or the interval fails, the score stays, with the
+    reason beside it.
     """
     function, known = facts.function(name), facts.of(name)
     needed, settings = inputs.arguments(known)
@@ -200,15 +204,26 @@ def _scored(
     value = float(parts.pop("score"))
     row = {"score": value, "parts": {k: v for k, v in parts.items() if np.ndim(v) < 3}}
     if chance:
-        with contextlib.suppress(InputError):
+        try:
             row["chance"] = level(function, known, needed, settings, inputs.seed)
+        except Exception as error:
+            row["chance_reason"], trace = _reason(error, table)
+            row["parts"] |= trace
     if bootstrap:
         how = settings, value, bootstrap, inputs.seed
         try:
             row["interval"] = intervals.interval(function, known, needed, *how)
-        except InputError as error:
-            row["interval_reason"] = str(error)
+        except Exception as error:
+            row["interval_reason"], trace = _reason(error, table)
+            row["parts"] |= trace
     return row
+
+
+def _reason(error: Exception, table: Mapping[str, Mapping]) -> tuple[str, dict]:
+    """Why something has no value, and the parts that tell more: of a defect its traceback."""
+    if isinstance(error, FailingDecoderError):
+        return _defect(error.__cause__ or error, table)
+    return (str(error), {}) if isinstance(error, UserError) else _defect(error, table)
 
 
 def _defect(error: BaseException, table: Mapping[str, Mapping]) -> tuple[str, dict]:

@@ -78,11 +78,17 @@ def gaussian_wasserstein_correlation(codes) -> dict:
     codes = checks.varying(codes, "codes", "[N, D]")
     correlation = columns.correlations(codes, codes)
     std = np.sqrt(len(codes) / max(len(codes) - 1, 1)) * codes.std(0) * np.diag(correlation).round()
+    # Relative to the largest, so that fourth powers neither overflow nor vanish.
+    largest = float(std.max())
+    std = std / (largest or 1.0)
     # D^1/2 C D^1/2 has the entries std_i^2 corr_ij std_j^2.
     eigenvalues = np.linalg.eigvalsh(std[:, None] ** 2 * correlation * std**2)
     trace = float((std**2).sum())
     distance = max(0.0, 2 * trace - 2 * float(np.sqrt(np.maximum(eigenvalues, 0)).sum()))
-    return {"score": distance, "normalized": distance / trace if trace > 0 else 0.0}
+    return {
+        "score": distance * largest**2,
+        "normalized": distance / trace if trace > 0 else 0.0,
+    }
 
 
 @facts.score(
@@ -123,7 +129,7 @@ def average_mutual_information(codes, num_bins: int = 20) -> dict:
 
 @facts.score(
     needs=("codes_of_models",),
-    settings=("kl_of_models",),
+    settings=("kl_of_models", "scored_model"),
     source="Duan et al. 2020",
     higher_is_better=True,
     range=(0, 1),
@@ -134,6 +140,7 @@ def udr(
     correlation: str = "lasso",
     kl_threshold: float = 0.01,
     alpha: float = 0.1,
+    scored_model: int | None = None,
 ) -> dict:
     """Unsupervised disentanglement ranking: how well the latents of several models agree.
 
@@ -152,14 +159,16 @@ def udr(
         correlation: `lasso` or `spearman`.
         kl_threshold: in nats.
         alpha: the Lasso's penalty.
+        scored_model: the number of the model whose score is `score`; None for the mean over models.
+            In a table of `zoo.evaluation.evaluate` it is 0, the model that the table is of.
 
     Returns:
-        `score`, the mean over models; `model_scores` `[M]`; `pairwise` `[M, M]`, row predicts
-        column, zeros on the diagonal.
+        `score`, the mean over models or that of `scored_model`; `model_scores` `[M]`; `pairwise`
+        `[M, M]`, row predicts column, zeros on the diagonal.
 
     Raises:
         InputError: fewer than two models, different numbers of rows, wrong shapes, NaN, an unknown
-            correlation.
+            correlation, no model of that number.
     """
     if correlation not in ("lasso", "spearman"):
         raise InputError(f"correlation {correlation!r} is unknown: use 'lasso' or 'spearman'")
@@ -168,6 +177,10 @@ def udr(
         raise InputError(f"udr compares models: give at least 2, not {count}")
     if kl_of_models is not None and len(kl_of_models) != count:
         raise InputError(f"there are {count} models but KL divergences of {len(kl_of_models)}")
+    if scored_model is not None:
+        checks.whole(0, scored_model=scored_model)
+        if scored_model >= count:
+            raise InputError(f"scored_model is {scored_model}: there are {count} models, from 0")
     informative = []
     for m, codes in enumerate(codes_of_models):
         codes = checks.varying(codes, f"codes of model {m}", "[N, D]")
@@ -190,8 +203,9 @@ def udr(
                 pairwise[i, j] = _relative_strength(_strengths(first, second, correlation, alpha))
     others = ~np.eye(count, dtype=bool)
     model_scores = np.array([np.median(pairwise[others[:, m], m]) for m in range(count)])
+    score = model_scores.mean() if scored_model is None else model_scores[scored_model]
     return {
-        "score": float(model_scores.mean()),
+        "score": float(score),
         "model_scores": model_scores,
         "pairwise": pairwise,
     }

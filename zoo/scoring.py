@@ -162,7 +162,7 @@ def show(table: Mapping[str, Mapping]) -> None:
     for column in range(1, 1 + len(columns)):
         shown.columns[column].justify, shown.columns[column].no_wrap = "right", True
     for name, row in table.items():
-        note = row["reason"] or row.get("interval_reason")
+        note = row["reason"] or row.get("chance_reason") or row.get("interval_reason")
         # The first note adds a column for all.
         shown.add_row(name, *(cell(row) for cell in columns.values()), *([note] if note else []))
     total = sum(row["seconds"] for row in table.values())

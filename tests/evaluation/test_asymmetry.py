@@ -129,7 +129,24 @@ def test_objects_of_two_parts_are_reducible():
     def turned(z):
         return decoder(tf.concat([z[:, :2], z[:, 2:] @ turn], axis=1))
 
-    assert (evaluation.irreducibility(turned, PAIRS, blocks, dtype="float64")["parts"] == 2).sum()
+    found = evaluation.irreducibility(turned, PAIRS, blocks, dtype="float64")
+    assert (found["parts"] == [1, 2]).all()
+
+
+def test_slots_stay_reducible_where_rows_are_sums_over_hidden_units():
+    # Directions of the two parts in a slot's latents, and outputs that have hidden units in common
+    # with those of their own part only.
+    generator = np.random.default_rng(0)
+    parts = np.array([[0.6, 0.8], [-0.8, 0.6]])
+    first = np.repeat(parts, 128, axis=1) * generator.normal(size=256)
+    last = generator.normal(size=(256, 12)) * np.kron(np.eye(2), np.ones((128, 6)))
+
+    def decoder(z):
+        into, out = (tf.constant(matrix.astype("float32")) for matrix in (first, last))
+        return tf.concat([tf.tanh(z[:, k : k + 2] @ into) @ out for k in (0, 2)], axis=1)
+
+    found = evaluation.irreducibility(decoder, PAIRS, [[0, 1], [2, 3]])
+    assert found["score"] == 0 and (found["parts"] == 2).all()
 
 
 def test_slots_of_one_latent_are_irreducible_and_dead_ones_are_not():

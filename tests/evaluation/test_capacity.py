@@ -24,6 +24,36 @@ def test_curves_by_hand(losses, expected):
     assert explicitness_of_curve(np.arange(3.0), np.array(losses), 1.0) == pytest.approx(expected)
 
 
+def test_probes_are_ordered_by_capacity():
+    # Two units on ten codes have 31 parameters, for three values; the regression has 33.
+    capacities, losses = np.log([33, 31, 59]), np.array([0.5, 0.0, 0.0])
+    assert explicitness_of_curve(capacities, losses, 1.0) == pytest.approx(1)
+    order = [1, 0, 2]
+    losses = np.array([0.5, 0.7, 0.0])
+    given = explicitness_of_curve(capacities, losses, 1.0)
+    assert given == explicitness_of_curve(capacities[order], losses[order], 1.0) < 1
+
+
+def test_probes_of_one_capacity_are_refused():
+    # With eight codes and three values both of them have 27 parameters.
+    with pytest.raises(evaluation.InputError, match="give other sizes"):
+        explicitness_of_curve(np.log([27, 27]), np.array([0.5, 0.0]), 1.0)
+    assert explicitness_of_curve(np.log([27, 27]), np.array([0.5, 0.5]), 0.5) == 0
+
+
+@pytest.mark.parametrize("probe", ["linear", "mlp"])
+def test_a_rare_value_may_be_cut_off_with_its_rows(probe):
+    codes, factors, codes_test, factors_test = _halves(_easy)
+    last = np.random.default_rng(0).permutation(len(codes))[-1]
+    factors = np.c_[factors, np.arange(len(factors)) == last]
+    factors_test = np.c_[factors_test, np.arange(len(factors_test)) == 0]
+    found = evaluation.dci_es(
+        codes, factors, codes_test, factors_test, probe, sizes=FEW[probe][:2], max_rows=60
+    )
+    assert found["per_factor"][2] == 0
+    assert found["informativeness"][2] == pytest.approx(1 - 1 / len(factors_test))
+
+
 def test_the_area_is_that_of_a_fine_sum():
     generator = np.random.default_rng(0)
     capacities = np.sort(generator.random(6)) * 5

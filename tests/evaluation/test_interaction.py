@@ -115,6 +115,8 @@ def test_compositional_contrast():
 
     separate = evaluation.compositional_contrast(lambda z: tf.tanh(z), slots)
     assert separate["score"] == 0 and separate["per_sample"].shape == (5,)
+    apart = np.array([1.0, 1e17]).reshape(1, 1, 2, 1)
+    assert evaluation.compositional_contrast(apart)["score"] == pytest.approx(1e17)
     dead = evaluation.compositional_contrast(np.zeros((2, 4, 3, 2)), weighted=True)
     assert dead["score"] == 0
 

@@ -73,6 +73,21 @@ def test_an_operation_without_second_derivative_falls_back():
         evaluation.jacobian(decoder, LATENTS, mode="double_gradient")
 
 
+@pytest.mark.parametrize("reduction", ["slot_sums", "slot_norms"])
+def test_a_fallback_in_small_memory_has_chunks_of_its_own(reduction):
+    def decoder(slots):
+        return tf.image.resize(tf.reshape(slots, [-1, 4, 4, 1]), [8, 8], method="bicubic")
+
+    slots = np.random.default_rng(0).normal(size=(30, 2, 8))
+    whole = jacobians.jacobian_function(decoder, (2, 8), reduction=reduction)
+    small = jacobians.jacobian_function(decoder, (2, 8), reduction=reduction, memory=2**18)
+    before = small.plan().rows
+    found = small(slots)
+    assert small.plan().mode == "batch_jacobian" and 1 < small.plan().rows < before < len(slots)
+    np.testing.assert_allclose(found, whole(slots), atol=1e-6)
+    np.testing.assert_array_equal(small(slots), found)
+
+
 def test_float64_of_a_float64_function_and_of_bfloat16_layers():
     matrix = tf.constant(np.random.default_rng(1).normal(size=(4, 3)))
     jacobian = evaluation.jacobian(lambda z: tf.tanh(z @ matrix), LATENTS, dtype="float64")
@@ -88,6 +103,23 @@ def test_float64_of_a_float64_function_and_of_bfloat16_layers():
     rough = evaluation.jacobian(layer, LATENTS, mode="forward")
     assert rough.dtype == np.float32
     np.testing.assert_allclose(rough, exact, atol=0.05)
+
+
+def test_a_decoder_that_a_precision_is_refused_to_is_told_which(monkeypatch):
+    def bicubic(z):
+        return tf.image.resize(tf.reshape(z, [-1, 2, 2, 1]), (4, 4), "bicubic") * 2
+
+    with pytest.raises(evaluation.InputError, match='in float64, pass dtype="float32" instead: I'):
+        evaluation.jacobian(bicubic, LATENTS, dtype="float64")
+
+    def refuse(*_, **__):
+        raise ValueError("no such operation")
+
+    spec = tf.TensorSpec([None, 4], tf.float32, "z")
+    signature = tf.function(lambda z: tf.tanh(z)).get_concrete_function(z=spec)
+    monkeypatch.setattr(tf.graph_util, "import_graph_def", refuse)
+    with pytest.raises(evaluation.InputError, match="cannot be run in float32: no such"):
+        evaluation.jacobian(signature, LATENTS)
 
 
 def test_saved_models_and_their_signatures_agree_with_the_model(tmp_path):

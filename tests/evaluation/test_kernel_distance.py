@@ -22,6 +22,25 @@ def test_it_is_the_double_sum_over_pairs():
     assert found["score"] == pytest.approx(expected) and found["deviation"] == 0
 
 
+def test_sources_of_images_are_read_in_slices(monkeypatch):
+    from zoo.evaluation import kernel_distance
+
+    class Source:
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, rows):
+            assert isinstance(rows, slice)
+            return np.arange(6 * 4).reshape(6, 2, 2, 1)[rows] / 24
+
+    monkeypatch.setattr(
+        kernel_distance, "inception_features", lambda: lambda batch: batch.reshape(-1, 4)
+    )
+    features = np.arange(6 * 4).reshape(6, 4).astype(np.float32) / 24
+    expected = evaluation.kid(features, features, subsets=2)["score"]
+    assert evaluation.kid(Source(), Source(), subsets=2)["score"] == pytest.approx(expected)
+
+
 def test_two_constant_sets_by_hand():
     # (1 + 1)^3 + (0 + 1)^3 - 2 (0 + 1)^3.
     assert evaluation.kid(np.ones((4, 2)), np.zeros((6, 2)))["score"] == pytest.approx(7)

@@ -49,6 +49,25 @@ def test_lms_tree_matches_the_reference(reference, case):
     assert found == pytest.approx(scores[case]["lms_tree"] / 100, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    "score",
+    [
+        evaluation.mcc,
+        evaluation.lms_spearman,
+        lambda codes, latents, **how: evaluation.lms_tree(
+            *(codes, latents, codes, latents), [[0], [1]], **how
+        ),
+    ],
+)
+def test_a_latent_that_is_constant_in_a_batch_is_named(score):
+    latents = np.stack([np.arange(60.0), np.repeat([0, 1, 2], 20)], axis=1)
+    shuffled = np.random.default_rng(0).permutation(60)
+    assert score(latents, latents)["score"] == pytest.approx(1)
+    assert score(latents[shuffled], latents[shuffled], batch_size=20)["score"] > 0.9
+    with pytest.raises(evaluation.InputError, match="latent 1 is constant in rows 0 to 19: shuf"):
+        score(latents, latents, batch_size=20)
+
+
 def test_mcc_is_brute_force_over_matchings():
     latents = _normal(200, 3)
     codes = latents @ _normal(3, 4, seed=1) + _normal(200, 4, seed=2)

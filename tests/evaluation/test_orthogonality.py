@@ -147,6 +147,20 @@ def test_dependent_columns_stay_finite():
     assert 0 <= wide["score"] <= np.sqrt(8) and (wide["permutation"] >= 0).all()
 
 
+@pytest.mark.parametrize(("kind", "nats"), [("float32", 16), ("float64", 36.1)])
+def test_dependent_columns_are_told_by_the_rounding_of_their_type(kind, nats):
+    jacobians = random_jacobians(3).astype(kind)
+    jacobians[:, :, 3] = jacobians[:, :, :3].sum(-1)
+    rest = evaluation.ima_contrast(jacobians[:, :, :3])["score"]
+    for given_ in (jacobians, np.linalg.qr(jacobians.astype("float64"))[1].astype(kind)):
+        assert (evaluation.singular_values(given_)["rank"] == 3).all()
+        contrast = evaluation.ima_contrast(given_)
+        assert contrast["rank_deficient"].all() and rest < contrast["score"] < rest + nats + 2
+    jacobians[:, 0, 3] += 1e-5
+    assert (evaluation.singular_values(jacobians)["rank"] == 4).all()
+    assert not evaluation.ima_contrast(jacobians)["rank_deficient"].any()
+
+
 def test_singular_values_and_their_degeneracy():
     basis = np.linalg.qr(random_jacobians(5, samples=2))[0]
     spread = evaluation.singular_values(basis * [8.0, 1.0, 4.0, 2.0])
@@ -205,6 +219,8 @@ def test_bad_arguments_are_named():
         evaluation.dto(random_jacobians(0), "ilp")
     with pytest.raises(ValueError, match="weights of shape"):
         evaluation.pca_alignment(np.ones((4, 2)), np.ones((9, 5)))
+    with pytest.raises(ValueError, match="the data are constant"):
+        evaluation.pca_alignment(np.eye(4), np.full((9, 4), 0.1))
 
 
 @pytest.mark.parametrize("case", ["orthogonal", "near", "random"])

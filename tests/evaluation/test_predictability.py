@@ -162,6 +162,15 @@ def test_ds_of_representations_known_in_closed_form():
     assert category["bounded"] == pytest.approx(1, abs=0.03)
 
 
+def test_ds_bounded_compares_one_code_alone_with_the_best_constant_guess():
+    category = (np.random.default_rng(0).random((2000, 1)) < 0.7).astype(np.int64)
+    noise = np.random.default_rng(1).normal(size=(2000, 1))
+    blind = evaluation.disentanglement_score(noise, category, True)
+    assert blind["bounded"] < 0.05 < 0.8 < blind["score"]
+    known = evaluation.disentanglement_score(category + 0.01 * noise, category, True)
+    assert known["bounded"] == pytest.approx(1)
+
+
 def test_ds_by_brute_force():
     rng = np.random.default_rng(5)
     factors = np.stack([rng.normal(size=400), rng.integers(3, size=400)], axis=1)
@@ -214,6 +223,12 @@ def test_tiny_and_huge_codes_score_as_others(scale):
         assert score(*case)["score"] == pytest.approx(expected, abs=1e-3)
     with pytest.raises(ValueError, match="scale them down"):
         evaluation.sap(codes * 1e150, *case[1:])
+
+
+@pytest.mark.parametrize("continuous", [[False, False, False], [True, False, True], "no", 1])
+def test_sap_takes_one_kind_for_all_factors(continuous):
+    with pytest.raises(evaluation.InputError, match="score factors of different kinds apart"):
+        evaluation.sap(*_case("perfect"), continuous=continuous)
 
 
 def test_kinds_are_ordered_by_disentanglement():

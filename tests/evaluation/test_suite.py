@@ -274,6 +274,26 @@ def test_a_score_of_ours_that_fails_is_a_defect_whatever_it_raises(
     assert capsys.readouterr().err == table["mig"]["parts"]["traceback"]
 
 
+@pytest.mark.parametrize("what", ["chance", "interval"])
+def test_a_chance_level_or_an_interval_that_fails_leaves_the_score(what, monkeypatch, capsys):
+    calls = []
+
+    @functools.wraps(evaluation.mig)
+    def mig(codes, factors):
+        calls.append(len(calls))
+        if len(calls) > 1:
+            raise IndexError("no such bin")
+        return {"score": 0.5, "gaps": 1}
+
+    monkeypatch.setattr(evaluation, "mig", mig)
+    how = {"chance": True} if what == "chance" else {"bootstrap": 10}
+    row = evaluation.evaluate(Counting(), _dataset(), "mig", **how, **SMALL)["mig"]
+    assert row["score"] == 0.5 and row["reason"] is None and row[what] is None
+    assert row[f"{what}_reason"] == "IndexError: no such bin"
+    assert row["parts"]["gaps"] == 1 and "in mig" in row["parts"]["traceback"]
+    assert capsys.readouterr().err == row["parts"]["traceback"]
+
+
 @pytest.mark.parametrize("error", [ValueError("no such axis"), TypeError("not a tensor")])
 def test_a_decoder_that_fails_on_its_own_codes_is_a_defect(error):
     def fails(codes):
@@ -351,6 +371,18 @@ def test_broken_decoders_have_reasons_instead_of_the_best_scores(decode, reason)
     for name in ("dto", "ima_contrast", "singular_values"):
         assert table[name]["score"] is None and reason in table[name]["reason"]
         assert "traceback" not in table[name]["parts"]
+
+
+def test_ranks_of_jacobians_are_told_by_the_precision_of_the_decoder():
+    import tensorflow as tf
+
+    weights = np.random.default_rng(0).normal(size=(4, 12)).astype(np.float32) / 4
+    weights[3] = weights[:3].sum(0)
+    model = Autoencoder()
+    model.decode = lambda z: tf.tanh(z @ tf.constant(weights))
+    table = evaluation.evaluate(model, _dataset(), "singular_values,ima_contrast", **SMALL)
+    assert (table["singular_values"]["parts"]["rank"] == 3).all()
+    assert table["ima_contrast"]["parts"]["rank_deficient"].all()
 
 
 def test_plain_arrays_are_images():
@@ -437,10 +469,30 @@ def test_udr_compares_the_model_with_others():
     kl = [np.array([1.0, 1.0, 0.0, 1.0])] * 3
     rows = np.random.default_rng(0).integers(60, size=900)[:600]
     codes = [model.encode(_dataset().images[rows] / 255) for model in models]
-    expected = evaluation.udr(codes, kl)["score"]
+    expected = evaluation.udr(codes, kl)["model_scores"][0]
     assert table["udr"]["score"] == pytest.approx(expected, abs=0.01)
     alone = evaluation.evaluate(models[0], _dataset(), "udr", **SMALL)
     assert "give the others" in alone["udr"]["reason"]
+
+
+def test_udr_of_a_table_is_that_of_its_model():
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    alike = [Counting(), Counting(np.diag([1.0, -1.0, 0.0, 1.0]))]
+    models = [Counting(turn), *alike]
+
+    def udr(first, *others, **how):
+        return evaluation.evaluate(first, _dataset(), "udr", others=others, **SMALL, **how)["udr"]
+
+    deviating, agreeing = udr(*models), udr(*models[::-1])
+    assert deviating["score"] < agreeing["score"] - 0.2
+    for row in (deviating, agreeing):
+        assert row["score"] == row["parts"]["model_scores"][0]
+    mean = udr(*models, options={"udr": {"scored_model": None}})
+    assert mean["score"] == pytest.approx(deviating["parts"]["model_scores"].mean())
+    arrays = {"codes_of_models": [m.encode(_dataset().images[np.arange(60)] / np.float32(255))
+                                  for m in models]}  # fmt: skip
+    row = evaluation.evaluate_arrays(arrays, "udr")["udr"]
+    assert row["score"] == pytest.approx(row["parts"]["model_scores"].mean())
 
 
 def test_fid_compares_with_draws_from_the_prior():

@@ -158,6 +158,17 @@ def test_evaluate_trains_a_reader_once_and_scores_a_generator(tmp_path, monkeypa
     assert "TypeError" in broken["reason"]  # It is trained again, which is forbidden here.
 
 
+def test_a_reader_needs_images_that_are_not_scored(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    dataset = _squares()
+    row = evaluation.evaluate(_Generator(), dataset, "reader_fid")["reader_fid"]
+    assert row["score"] is None
+    assert row["reason"] == (
+        f"all {len(dataset)} images are scored, none is left to train the reader: lower num_train "
+        "or num_test"
+    )
+
+
 def test_data_without_factors_or_domains_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
     dataset = _squares()

@@ -39,6 +39,15 @@ def test_wasserstein_correlation_is_the_general_formula():
     assert result["normalized"] == pytest.approx(expected / np.trace(covariance), rel=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1e77, 1e-85])
+def test_wasserstein_correlation_of_huge_and_tiny_codes(scale):
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(50, 3)) @ rng.normal(size=(3, 3))
+    expected, found = WASSERSTEIN(codes), WASSERSTEIN(codes * scale)
+    assert found["normalized"] == pytest.approx(expected["normalized"]) and expected["score"] > 0.1
+    assert found["score"] / scale**2 == pytest.approx(expected["score"])
+
+
 def test_mutual_information_of_copies_and_of_independent_codes():
     grid = np.stack(np.meshgrid(np.arange(4), np.arange(5), indexing="ij"), -1).reshape(-1, 2)
     assert INFORMATION(grid)["score"] == pytest.approx(0, abs=1e-12)
@@ -145,6 +154,7 @@ X = np.random.default_rng(0).normal(size=(20, 3))
         (lambda: evaluation.udr([X, X], [np.ones(3)]), "KL"),
         (lambda: evaluation.udr([X, X], [np.ones(3), np.ones(2)]), "KL"),
         (lambda: evaluation.udr([X, X], correlation="pearson"), "pearson"),
+        (lambda: evaluation.udr([X, X], scored_model=2), "there are 2 models, from 0"),
     ],
 )
 def test_bad_input_is_one_clear_line(call, message):
