@@ -133,6 +133,14 @@ def test_export_of_the_newest_checkpoint(run, tmp_path, capsys):
     assert second.card["steps"] == 60
 
 
+@pytest.mark.parametrize("half", [(), ("--half",)])
+def test_an_export_replaces_no_folder_of_something_else(run, tmp_path, fails, half):
+    (tmp_path / "results.csv").write_text("mine")
+    line = fails(export_command.main, *half, f"--run={run}", f"--out={tmp_path}", "--trust")
+    assert f"{tmp_path} is there and is no exported model" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
+
+
 def test_half_precision_takes_half_the_space_and_tells_the_scores_of_what_is_written(
     run, tmp_path, capsys, monkeypatch, fails
 ):

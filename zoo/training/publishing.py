@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from zoo import config, data, evaluation, gin_files, runs, scoring
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
-from zoo.hub.export import export
+from zoo.hub.export import export, require_replaceable
 from zoo.models.base import Encoder, Generator, Model
 from zoo.report import page
 from zoo.training import assembly, metrics, selection
@@ -90,8 +90,10 @@ def export_run(run_dir: str, out: pathlib.Path, trust: bool = False) -> dict:
         The card of the exported model.
 
     Raises:
-        UserError: the folder is no run, holds no checkpoint, or its config is not trusted.
+        UserError: the folder is no run, holds no checkpoint, its config is not trusted, or `out`
+            is there and no exported model.
     """
+    require_replaceable(out)
     folder = runs.RunFolder(pathlib.Path(run_dir))
     config.parse([str(folder.require_config())], trust=trust)
     model, dataset, step = restore(config.made(Settings), folder)
