@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from zoo import files
-from zoo.errors import UserError
+from zoo.errors import SettingError, UserError
 from zoo.models.base import Model
 
 _FILE = re.compile(r"ckpt-(\d+)\.(index|data-\d{5}-of-\d{5})")
@@ -34,6 +34,9 @@ class Checkpoints:
     Attributes:
         folder: where they are.
         pending: what `save` was given with the checkpoint that `restore` has restored.
+
+    Raises:
+        SettingError: the model has a variable that TensorFlow's checkpoints do not find.
     """
 
     def __init__(self, folder: pathlib.Path, model: Model, keep: int = 3):
@@ -45,6 +48,7 @@ class Checkpoints:
         # What was written before there was anything pending has no such entry.
         self._bare = tf.train.Checkpoint(**parts)
         self._checkpoint = tf.train.Checkpoint(**parts, pending=self._pending)
+        _require_whole(self._bare, model)
 
     def save(self, step: int, pending: Mapping | None = None) -> str:
         """Writes a checkpoint; returns its path.
@@ -148,6 +152,19 @@ def remove_unfinished(folder: pathlib.Path) -> None:
                 if not (path.parent / f"ckpt-{step}.index").exists():
                     _remove(path.parent, int(step))
             files.remove(path)
+
+
+def _require_whole(checkpoint: tf.train.Checkpoint, model: Model) -> None:
+    # What an optimiser trains is found by the optimiser, too.
+    held = {id(part) for part in tf.train.TrackableView(checkpoint).descendants()}
+    lost = [v.path for v in model.variables if not held & {id(v), id(v.value)}]
+    if lost:
+        more = f" and {len(lost) - 1} more" if lost[1:] else ""
+        raise SettingError(
+            f"no checkpoint would hold the variable {lost[0]}{more} of {type(model).__name__}: "
+            "TensorFlow follows attributes that are variables, layers or models, and no lists of "
+            "them; make it an attribute"
+        )
 
 
 def _steps(folder: pathlib.Path) -> list[int]:
