@@ -70,8 +70,8 @@ def _require_connection(url: str, file: str, directory: pathlib.Path) -> None:
         raise _unreachable(file, directory, error) from error
 
 
-def _unreachable(file: str, directory: pathlib.Path, error: Exception) -> ValueError:
-    return ValueError(
+def _unreachable(file: str, directory: pathlib.Path, error: Exception) -> SettingError:
+    return SettingError(
         f"{file} could not be downloaded ({type(error).__name__}): use the config `rendered`, "
         f"or put the file into {directory}"
     )
