@@ -78,6 +78,7 @@ def test_evaluate_prints_and_keeps_the_scores(run, capsys, tmp_path):
     written = json.loads(out.read_text())
     kept = json.loads((run / "scores.json").read_text())
     assert written["dto"]["score"] == kept["dto"]["score"] and "modularity" in kept
+    assert {row["step"] for row in kept.values()} == {60}
     assert f"{written['mig']['score']:.4f}" in table
     assert 0 <= written["mig"]["score"] <= 1 and len(written["mig"]["per_factor"]) == 3
     card = package.verify(run / "saved_model")

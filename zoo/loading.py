@@ -94,7 +94,7 @@ def halve(
         raise SettingError(f"there is no folder {path}: name a run's, or an exported model's")
     trained = load(pathlib.Path(path))
     import zoo.configurables  # noqa: F401  registers what the config names
-    from zoo import data, evaluation, scoring
+    from zoo import data, evaluation, runs, scoring
     from zoo.hub import export, weights
     from zoo.training.settings import Settings
 
@@ -123,4 +123,5 @@ def halve(
                 "without; nothing was written, publish the model as it is"
             )
     made_of = functools.partial(export.Exported, half=True)
-    return export.export(model, target, written.read_text(), card, made_of), target
+    with runs.locked_around(target):
+        return export.export(model, target, written.read_text(), card, made_of), target
