@@ -172,9 +172,8 @@ def test_a_model_of_pairs_cannot_be_selected_by_its_loss(toy):
         selection.mean_loss(model, toy)
 
 
-@pytest.mark.parametrize("select", ["reconstruction_rmse", "loss"])
-def test_a_run_exports_its_best_step(toy, tmp_path, select):
-    settings = Settings(
+def _settings(select: str) -> Settings:
+    return Settings(
         name="selected",
         model=lambda shape: _model(),
         dataset="toy",
@@ -186,10 +185,40 @@ def test_a_run_exports_its_best_step(toy, tmp_path, select):
         select_every=10,
         validation_dataset="toy",
     )
-    manifest = train(settings, tmp_path / "run")
+
+
+@pytest.mark.parametrize("select", ["reconstruction_rmse", "loss"])
+def test_a_run_exports_its_best_step(toy, tmp_path, select):
+    manifest = train(_settings(select), tmp_path / "run")
     assert manifest["selected_step"] in (10, 20)
+    assert manifest["selected_checkpoint"] == "best"
     kept = Checkpoints(tmp_path / "run" / "checkpoints" / "best", _model()).restore()
     assert kept == manifest["selected_step"]
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["reconstruction_rmse"]["step"] == kept
+
+
+def test_where_nothing_was_selected_it_is_said(toy, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(selection, "mean_loss", lambda *_: lambda step: float("nan"))
+    manifest = train(_settings("loss"), tmp_path / "run")
+    assert manifest["selected_step"] is None and manifest["selected_checkpoint"] == "newest"
+    best = tmp_path / "run" / "checkpoints" / "best"
+    assert any(
+        message.startswith(f"{best} holds no checkpoint") and "the newest" in message
+        for message in caplog.messages
+    )
+
+
+def test_an_unreadable_best_checkpoint_has_advice_of_its_own(toy, tmp_path):
+    folder, model = runs.RunFolder(tmp_path), _model()
+    folder.checkpoints.mkdir()
+    options = (folder, model, lambda: model, toy, ["reconstruction_rmse"])
+    selection.Selection(*options, every=1).consider(5)
+    best = folder.checkpoints / "best"
+    (best / "ckpt-5.index").write_bytes(b"")
+    with pytest.raises(UserError, match="from a copy, or delete .*best, and the newest") as error:
+        selection.restore_best(folder, model)
+    assert "--start_over" not in str(error.value)
 
 
 def test_selecting_without_a_validation_set_is_refused(toy):

@@ -30,6 +30,7 @@ class Checkpoints:
         folder: where they are.
         model: bound to its optimiser.
         keep: how many to keep.
+        otherwise: what else can be done where none of them can be read.
 
     Attributes:
         folder: where they are.
@@ -39,8 +40,15 @@ class Checkpoints:
         SettingError: the model has a variable that TensorFlow's checkpoints do not find.
     """
 
-    def __init__(self, folder: pathlib.Path, model: Model, keep: int = 3):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        model: Model,
+        keep: int = 3,
+        otherwise: str = "train from step 0 again with --start_over",
+    ):
         self.folder, self._keep, self.pending = folder, keep, {}
+        self._otherwise = otherwise
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         with tf.device("CPU"):
             self._pending = tf.Variable("{}", dtype=tf.string, trainable=False)
@@ -125,7 +133,7 @@ class Checkpoints:
         if not start_over:
             raise UserError(
                 f"none of the checkpoints in {self.folder} can be read; restore them from a copy, "
-                "or train from step 0 again with --start_over"
+                f"or {self._otherwise}"
             )
         logging.warning("none of the checkpoints in %s can be read; starting over", self.folder)
         for variable, value in values:

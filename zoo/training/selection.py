@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from zoo import evaluation, files, runs
 from zoo.data import sampling
@@ -92,7 +93,9 @@ def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], 
 
 def _best(folder: runs.RunFolder, model: Model) -> Checkpoints:
     """The best checkpoint of a run, as `Checkpoints` of one."""
-    return Checkpoints(folder.checkpoints / _FOLDER, model, keep=1)
+    place = folder.checkpoints / _FOLDER
+    otherwise = f"delete {place}, and the newest checkpoint is taken"
+    return Checkpoints(place, model, keep=1, otherwise=otherwise)
 
 
 class Selection:
@@ -173,5 +176,23 @@ def _value(record: pathlib.Path) -> float:
 
 
 def restore_best(folder: runs.RunFolder, model: Model) -> int:
-    """Gives a model the weights of the run's best checkpoint; its step, 0 where there is none."""
-    return _best(folder, model).restore()
+    """Gives a model the weights of the run's best checkpoint.
+
+    Where there is none, as no validation value was finite or its folder was removed, the model
+    stays as it is and a warning tells.
+
+    Returns:
+        Its step, 0 where there is none.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    best = _best(folder, model)
+    step = best.restore()
+    if not step:
+        logging.warning(
+            "%s holds no checkpoint, as no validation value was finite or it was removed: nothing "
+            "was selected, and the newest checkpoint is taken",
+            best.folder,
+        )
+    return step
