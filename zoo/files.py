@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import platformdirs
 
-from zoo.errors import UserError
+from zoo.errors import SettingError, UserError
 
 # What `atomic` and `tempfile` name: a dot, the name, eight characters, the suffix.
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]*)?")
@@ -77,6 +77,20 @@ def cache_directory() -> pathlib.Path:
     """`$ZOO_CACHE`, or the user's cache directory of this package."""
     chosen = os.environ.get("ZOO_CACHE")
     return pathlib.Path(chosen or platformdirs.user_cache_dir("disentanglement-zoo")).expanduser()
+
+
+def require_room(folder: pathlib.Path, needed: int) -> None:
+    """Finds before the work that the disk of a folder has less than `needed` bytes left.
+
+    Raises:
+        SettingError: it has.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SettingError(
+            f"{folder}: {needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; make "
+            "room, or choose another folder with ZOO_CACHE"
+        )
 
 
 def require_writable(path: str | os.PathLike) -> None:
