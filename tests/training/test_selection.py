@@ -1,6 +1,7 @@
 """Selection keeps the best checkpoint, whatever comes after it, also across a restart."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 
@@ -16,9 +17,11 @@ from zoo.errors import UserError
 from zoo.evaluation import facts
 from zoo.models.additive import AdditiveAutoencoder
 from zoo.models.autoencoder import AE
+from zoo.models.factor_vae import FactorVAE
 from zoo.models.slow_vae import SlowVAE
 from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.networks.discriminators import mlp_discriminator
 from zoo.optim.optimizers import Adam
 from zoo.training import selection
 from zoo.training.checkpoints import Checkpoints
@@ -169,6 +172,23 @@ def test_a_model_of_pairs_cannot_be_selected_by_its_loss(toy):
         objective=SlowVAE,
     )
     with pytest.raises(UserError, match="VAE has no loss of single images .SlowVAE trains on pai"):
+        selection.mean_loss(model, toy)
+
+
+def test_a_model_that_halves_its_batches_cannot_be_selected_by_its_loss(toy):
+    model = VAE(
+        (16, 16, 1),
+        latent_dim=2,
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
+        objective=functools.partial(
+            FactorVAE,
+            discriminator=lambda dim: mlp_discriminator(dim, units=(8,)),
+            second_batch=True,
+        ),
+    )
+    message = "VAE has losses of 1 of 2 images, as with FactorVAE.second_batch; select by scores"
+    with pytest.raises(UserError, match=message):
         selection.mean_loss(model, toy)
 
 

@@ -74,13 +74,19 @@ def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], 
         index = tf.constant(ids, tf.int32)
         return {"image": sampling.observations(dataset, ids), "index": index}
 
+    some = {name: part[:2] for name, part in batch(0).items()}
     try:
-        losses({name: part[:2] for name, part in batch(0).items()}, tf.constant(0), tf.constant(0))
+        found = losses(some, tf.constant(0), tf.constant(0))
     except SettingError as error:
         raise UserError(
             f"train.select: {type(model).__name__} has no loss of single images "
             f"({error}); select by scores"
         ) from error
+    if found.shape != some["index"].shape:
+        raise UserError(
+            f"train.select: {type(model).__name__} has losses of {len(found)} of "
+            f"{len(some['index'])} images, as with FactorVAE.second_batch; select by scores"
+        )
     compiled = tf.function(losses, autograph=False)
 
     def measure(step: int) -> float:
