@@ -7,6 +7,7 @@ neural-network instructions, although its convolutions are faster there, too.
 Nothing here imports TensorFlow before something has to be measured.
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -194,7 +195,8 @@ def _speedup() -> float:
     if not isinstance(known.get(key), int | float):
         seconds = {kind: _measure(kind) for kind in ("float32", "bfloat16")}
         known[key] = seconds["float32"] / seconds["bfloat16"]
-        with atomic(path) as temporary:
+        # Where it cannot be kept, as in a read-only cache, it is measured again.
+        with contextlib.suppress(OSError), atomic(path) as temporary:
             temporary.write_text(json.dumps(known, indent=1) + "\n")
     return float(known[key])
 
