@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Mapping
 
+from zoo import cores
 from zoo.data import cache
 from zoo.errors import UserError
 from zoo.files import atomic
@@ -104,12 +105,12 @@ def onednn() -> bool:
 
 def describe() -> dict:
     """What a run's manifest keeps: `processor`, `cores`, `threads` and `onednn`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    available = cores.count()
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS", "0")
     return {
         "processor": processor(),
-        "cores": cores,
-        "threads": int(threads) or cores if threads.isdigit() else cores,
+        "cores": available,
+        "threads": int(threads) or available if threads.isdigit() else available,
         "onednn": onednn(),
     }
 

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 import zoo
-from zoo import files
+from zoo import cores, files
 from zoo.data import tables
 from zoo.data.renderers import sprites
 from zoo.errors import UserError
@@ -106,17 +106,12 @@ def prepare(folder: pathlib.Path, config: Config, workers: int | None = None) ->
             return folder
         if not (partial / "done").exists():
             _allocate(partial, config.total)
-        _run(partial, config, workers or _cores())
+        _run(partial, config, workers or cores.count())
         for name in _FILES:
             tables.seal(partial / name)
         (partial / "done").unlink()
         partial.rename(folder)
     return folder
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _allocate(partial: pathlib.Path, total: int) -> None:
