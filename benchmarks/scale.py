@@ -15,7 +15,7 @@ import resource
 import tempfile
 import time
 
-from zoo import machine
+from zoo import cores, machine
 from zoo.scheduling import driver, host, jobs, local
 from zoo.scheduling.progress import Progress
 
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--most", type=int, default=10_000, help="the largest table (10000)")
     parser.add_argument("--workers", type=int, default=2, help="processes at a time (2)")
     options = parser.parse_args()
-    print(f"{machine.processor()}, {local.cores()} cores, {options.workers} workers")
+    print(f"{machine.processor()}, {cores.count()} cores, {options.workers} workers")
     print(f"{'runs':>6} {'ms a run':>9} {'status, s':>10} {'driver, MB':>11}")
     counts = [10**k for k in range(1, 6) if 10**k <= options.most]
     spent = [measure(count, options.workers) for count in counts]

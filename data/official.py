@@ -49,7 +49,12 @@ def fetched(checksums: pathlib.Path, file: str, directory: pathlib.Path) -> path
     url = next(url for url, info in infos.items() if info.filename == file)
     path = directory / file
     if not path.exists():
-        _require_connection(url, file, directory)
+        import requests
+
+        try:
+            asked(url).raise_for_status()
+        except requests.RequestException as error:
+            raise _unreachable(file, directory, error) from error
         manager = tfds.download.DownloadManager(
             download_dir=directory / "downloads", url_infos=infos, dataset_name=directory.name
         )
@@ -60,18 +65,21 @@ def fetched(checksums: pathlib.Path, file: str, directory: pathlib.Path) -> path
     return path
 
 
-def _require_connection(url: str, file: str, directory: pathlib.Path) -> None:
+def asked(url: str):
+    """A server's answer about a file, whatever its status: a `requests.Response` without content.
+
+    TFDS itself tries for more than three minutes to reach a server.
+
+    Raises:
+        requests.RequestException: it cannot be reached.
+    """
     import requests
 
-    # TFDS itself tries for more than three minutes.
-    try:
-        requests.head(url, timeout=20, allow_redirects=True).raise_for_status()
-    except requests.RequestException as error:
-        raise _unreachable(file, directory, error) from error
+    return requests.head(url, timeout=20, allow_redirects=True)
 
 
-def _unreachable(file: str, directory: pathlib.Path, error: Exception) -> ValueError:
-    return ValueError(
+def _unreachable(file: str, directory: pathlib.Path, error: Exception) -> SettingError:
+    return SettingError(
         f"{file} could not be downloaded ({type(error).__name__}): use the config `rendered`, "
         f"or put the file into {directory}"
     )

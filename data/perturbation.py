@@ -13,11 +13,11 @@ Networks are found by path, or by name in the hub of the package `zoo`.
 import hashlib
 import os
 import pathlib
-import shutil
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from zoo import files
 from zoo.data import npy, tables
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.errors import SettingError, UserError
@@ -106,7 +106,8 @@ def perturbed(
 
     def make(temporary: pathlib.Path) -> None:
         perturb = _loaded(folder, base)
-        _require_space(directory, int(np.prod(base.images.shape)))
+        directory.mkdir(parents=True, exist_ok=True)
+        files.require_room(directory, int(np.prod(base.images.shape)))
         npy.write(temporary, _blocks(perturb, base, epsilon, folder))
 
     tables.kept(make, path)
@@ -188,13 +189,3 @@ def _blocks(perturb, base: Dataset, epsilon: float, folder: pathlib.Path) -> Ite
                 f"more than epsilon = {epsilon}"
             )
         yield new
-
-
-def _require_space(directory: pathlib.Path, needed: int) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(directory).free
-    if free < needed:
-        raise SettingError(
-            f"{directory}: {needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; make "
-            "room, or choose another folder with ZOO_CACHE"
-        )

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.file_adapters import FileFormat
 
+from zoo import cores
 from zoo.data import png, unfinished
 from zoo.data.dataset import Dataset
 
@@ -127,9 +128,9 @@ class Split:
         progress: Callable[[int], None],
     ) -> int:
         """Writes the files that are not there yet, on all cores; the bytes of all examples."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        with concurrent.futures.ThreadPoolExecutor(cores) as pool:
-            ahead = functools.partial(_ahead, pool, cores)
+        workers = cores.count()
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            ahead = functools.partial(_ahead, pool, workers)
             for name, start, stop in self.files():
                 if name in workspace.done:
                     progress(stop - start)

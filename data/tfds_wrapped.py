@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from zoo.data import idx, npy, splits, tables
+from zoo.data import idx, npy, official, splits, tables
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
 from zoo.errors import SettingError
@@ -202,7 +202,7 @@ def _prepared(name: str):
     if builder.is_prepared():
         return builder
     try:
-        _require_connection(next(iter(builder.url_infos)))
+        official.asked(next(iter(builder.url_infos)))
         builder.download_and_prepare()
     except Exception as error:
         root = pathlib.Path(builder.data_dir).parents[1]
@@ -212,10 +212,3 @@ def _prepared(name: str):
             f"or set TFDS_DATA_DIR to where it is{_PACKAGES.get(name, '')}"
         ) from error
     return builder
-
-
-def _require_connection(url: str) -> None:
-    import requests
-
-    # TFDS itself tries for more than three minutes.
-    requests.head(url, timeout=20, allow_redirects=True)

@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # The rooms from below to above; a room imports no room that stands after it, but for what is said.
 ROOMS = (
     ("zoo.errors",),
-    ("zoo.files", "zoo.stopping"),
+    ("zoo.cores", "zoo.files", "zoo.stopping"),
     ("zoo.gin_files",),
     ("zoo.gin_checks",),
     ("zoo.drawing", "zoo.data", "zoo.evaluation", "zoo.networks", "zoo.optim", "zoo.config"),

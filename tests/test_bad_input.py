@@ -182,6 +182,30 @@ def test_disk_that_fills_up(fails, tmp_path):
     assert "no space left on the disk while writing" in line and "metrics.jsonl" in line
 
 
+@pytest.mark.parametrize(
+    "number", ["EACCES", "EPERM", "EROFS", "EISDIR", "ENOTDIR", "ENAMETOOLONG"]
+)
+def test_a_place_that_cannot_be_written_is_one_line(fails, number):
+    reason = os.strerror(getattr(errno, number))
+
+    def main(_):
+        raise OSError(getattr(errno, number), reason, "/there/page.html")
+
+    def move(_):
+        raise OSError(getattr(errno, number), reason, ".page.html.abcdefgh", None, "page.html")
+
+    assert fails(main).startswith(f"error: /there/page.html: {reason}; name another place")
+    assert fails(move).startswith(f"error: page.html: {reason}; name another place")
+
+
+def test_an_error_of_the_system_that_names_no_place_is_a_defect():
+    def main(_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with pytest.raises(PermissionError):
+        cli.run(main, [])
+
+
 def test_nan_loss_names_the_last_good_checkpoint(train):
     line = train("Adam.learning_rate = 1e30", "train.checkpoint_every = 1", "train.log_every = 1")
     assert "the loss became" in line and "last good checkpoint is" in line

@@ -78,6 +78,7 @@ def test_evaluate_prints_and_keeps_the_scores(run, capsys, tmp_path):
     written = json.loads(out.read_text())
     kept = json.loads((run / "scores.json").read_text())
     assert written["dto"]["score"] == kept["dto"]["score"] and "modularity" in kept
+    assert {row["step"] for row in kept.values()} == {60}
     assert f"{written['mig']['score']:.4f}" in table
     assert 0 <= written["mig"]["score"] <= 1 and len(written["mig"]["per_factor"]) == 3
     card = package.verify(run / "saved_model")
@@ -131,6 +132,14 @@ def test_export_of_the_newest_checkpoint(run, tmp_path, capsys):
     images = np.random.default_rng(0).integers(0, 2, (4, 16, 16, 1), np.uint8)
     np.testing.assert_allclose(first.encode(images), second.encode(images), atol=1e-6)
     assert second.card["steps"] == 60
+
+
+@pytest.mark.parametrize("half", [(), ("--half",)])
+def test_an_export_replaces_no_folder_of_something_else(run, tmp_path, fails, half):
+    (tmp_path / "results.csv").write_text("mine")
+    line = fails(export_command.main, *half, f"--run={run}", f"--out={tmp_path}", "--trust")
+    assert f"{tmp_path} is there and is no exported model" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
 
 
 def test_half_precision_takes_half_the_space_and_tells_the_scores_of_what_is_written(

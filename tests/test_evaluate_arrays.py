@@ -12,6 +12,7 @@ import pytest
 
 from zoo import evaluate as evaluate_command
 from zoo import evaluation
+from zoo.errors import UserError
 from zoo.evaluation import facts, suite
 
 ROWS = 900
@@ -171,6 +172,16 @@ def test_mistakes_at_the_command_are_one_line(tmp_path, fails):
     file = _file(tmp_path, **_arrays())
     assert "unknown suite or score 'migg'" in failing(file, "--metrics=migg")
     assert "leave out --dataset" in failing(file, "--dataset=zoo_dsprites/rendered")
+
+
+@pytest.mark.parametrize("flag", ["--out", "--html"])
+def test_a_file_that_cannot_be_written_is_found_before_the_scores(tmp_path, fails, capsys, flag):
+    options = f"--codes={_file(tmp_path, **_arrays())}", "--metrics=sap", f"{flag}={tmp_path}"
+    line = fails(evaluate_command.main, *options)
+    assert line == f"error: {tmp_path} cannot be written: Is a directory; name another file"
+    with pytest.raises(UserError):
+        evaluate_command.main(options)
+    assert "sap" not in capsys.readouterr().out
 
 
 def test_neither_the_command_nor_an_array_score_imports_tensorflow(tmp_path):

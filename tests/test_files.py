@@ -1,5 +1,6 @@
 """Files are there at once or not at all; what killed processes left can be told and removed."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -87,3 +88,27 @@ def test_damaged_lines_of_a_log_are_said_and_the_rest_is_kept(tmp_path, caplog):
         assert len(runs.records(path)) == fine.count(b"1}")
     path.unlink()
     assert runs.records(path) == [] and not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("there", errno.EISDIR),
+        ("there/file/page.html", errno.ENOTDIR),
+        ("n" * 300, errno.ENAMETOOLONG),
+    ],
+)
+def test_what_cannot_be_written_is_found_before(tmp_path, name, number):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_text("mine")
+    with pytest.raises(files.FileError, match=f"cannot be written: {os.strerror(number)}; name"):
+        files.require_writable(tmp_path / name)
+    for fine in ("there/file", "new", "a/b/new"):
+        files.require_writable(tmp_path / fine)
+    assert {path.name for path in tmp_path.rglob("*")} == {"there", "file"}
+
+
+def test_a_folder_that_is_read_only_is_found_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(files.FileError, match=f"{tmp_path} is read-only; name another file"):
+        files.require_writable(tmp_path / "new" / "page.html")

@@ -67,6 +67,13 @@ def test_a_processor_of_unknown_features_is_measured(processor):
     assert machine.precision().name == "mixed_bfloat16"
 
 
+def test_a_cache_that_cannot_be_written_stops_nothing(processor, monkeypatch, tmp_path):
+    processor(AVX512, 3.0)
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file" / "cache"))
+    assert machine.precision().name == "mixed_bfloat16"
+
+
 def test_a_measurement_is_kept_and_a_damaged_file_measured_anew(processor, monkeypatch, tmp_path):
     processor(AVX512, 3.0)
     machine.precision()

@@ -35,6 +35,10 @@ from absl.flags import argparse_flags
 from zoo import stopping
 from zoo.errors import UserError
 
+# Where a file cannot be written or read as it is named, and what of it a user can mend.
+_PLACES = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
+}
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _VERBOSITY = (
     "--verbosity=-1 leaves out progress, --verbosity=1 shows more; --helpfull names all flags"
@@ -228,6 +232,10 @@ def run(main: Callable, argv: Sequence[str] | None = None) -> None:
         # Gin appends where it was called from; the first line is ours.
         _fail(str(error).splitlines()[0])
     except OSError as error:
+        # Of the two that a move names, the second is meant, the first a temporary file.
+        place = error.filename2 or error.filename
+        if error.errno in _PLACES and place:
+            _fail(f"{place}: {error.strerror}; name another place, or change its rights")
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         where = f" while writing {error.filename}" if error.filename else ""

@@ -72,8 +72,10 @@ def main(options: argparse.Namespace) -> None:
         cli.import_tensorflow()
     cli.do_imports(options.imports)
 
-    from zoo import scoring
+    from zoo import files, scoring
 
+    for path in filter(None, (options.out, options.html)):
+        files.require_writable(path)
     if options.codes:
         table, summary = _score_arrays(options)
     else:

@@ -42,9 +42,11 @@ def main(options: argparse.Namespace) -> None:
     cli.import_tensorflow()
     cli.do_imports(options.imports)
 
+    from zoo import files
     from zoo.explorer import making
 
     out = pathlib.Path(options.out) if options.out else making.place(options.models)
+    files.require_writable(out)
     size = making.make(options.models, out, options.megabytes)
     print(f"explorer: {out} ({size / 1e6:.1f} MB)")
 

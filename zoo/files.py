@@ -11,12 +11,13 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 
 import platformdirs
 
-from zoo.errors import UserError
+from zoo.errors import SettingError, UserError
 
 # What `atomic` and `tempfile` name: a dot, the name, eight characters, the suffix.
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]*)?")
@@ -76,6 +77,44 @@ def cache_directory() -> pathlib.Path:
     """`$ZOO_CACHE`, or the user's cache directory of this package."""
     chosen = os.environ.get("ZOO_CACHE")
     return pathlib.Path(chosen or platformdirs.user_cache_dir("disentanglement-zoo")).expanduser()
+
+
+def require_room(folder: pathlib.Path, needed: int) -> None:
+    """Finds before the work that the disk of a folder has less than `needed` bytes left.
+
+    Raises:
+        SettingError: it has.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SettingError(
+            f"{folder}: {needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; make "
+            "room, or choose another folder with ZOO_CACHE"
+        )
+
+
+def require_writable(path: str | os.PathLike) -> None:
+    """Finds before the work that its result could not be written.
+
+    Args:
+        path: of a file to be written; what is missing of its folders would be made.
+
+    Raises:
+        FileError: it is a folder, or no file can be made there.
+    """
+    path = pathlib.Path(path)
+    try:
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        # A ValueError is a character that no path can hold.
+        why = getattr(error, "strerror", None) or error
+        raise FileError(f"{path} cannot be written: {why}; name another file") from None
+    folder = next(each for each in path.absolute().parents if each.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FileError(f"{path} cannot be written: {folder} is read-only; name another file")
 
 
 @contextlib.contextmanager

@@ -88,19 +88,21 @@ def halve(
         The card as written, and the folder.
 
     Raises:
-        UserError: as `Trained.trainable`, or a score changes.
+        UserError: as `Trained.trainable`, a score changes, or `out` is there and no exported model.
     """
     if not pathlib.Path(path).is_dir():
         raise SettingError(f"there is no folder {path}: name a run's, or an exported model's")
     trained = load(pathlib.Path(path))
     import zoo.configurables  # noqa: F401  registers what the config names
-    from zoo import data, evaluation, scoring
+    from zoo import data, evaluation, runs, scoring
     from zoo.hub import export, weights
     from zoo.training.settings import Settings
 
     written = trained.path / "config.gin"
     config.parse([str(written)], trust=trust)
     settings = config.made(Settings)
+    target = pathlib.Path(out or trained.path)
+    export.require_replaceable(target)
     model, card = trained.trainable(), dict(trained.card)
     names = ",".join(card.get("scores") or ())
     how = {"seed": settings.seed, "options": settings.score_options}
@@ -120,6 +122,6 @@ def halve(
                 f"{path}: {name} is {now:.4f} with weights in half precision and {value:.4f} "
                 "without; nothing was written, publish the model as it is"
             )
-    target = pathlib.Path(out or trained.path)
     made_of = functools.partial(export.Exported, half=True)
-    return export.export(model, target, written.read_text(), card, made_of), target
+    with runs.locked_around(target):
+        return export.export(model, target, written.read_text(), card, made_of), target

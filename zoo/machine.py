@@ -7,6 +7,7 @@ neural-network instructions, although its convolutions are faster there, too.
 Nothing here imports TensorFlow before something has to be measured.
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Mapping
 
+from zoo import cores
 from zoo.data import cache
 from zoo.errors import UserError
 from zoo.files import atomic
@@ -103,12 +105,12 @@ def onednn() -> bool:
 
 def describe() -> dict:
     """What a run's manifest keeps: `processor`, `cores`, `threads` and `onednn`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    available = cores.count()
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS", "0")
     return {
         "processor": processor(),
-        "cores": cores,
-        "threads": int(threads) or cores if threads.isdigit() else cores,
+        "cores": available,
+        "threads": int(threads) or available if threads.isdigit() else available,
         "onednn": onednn(),
     }
 
@@ -194,7 +196,8 @@ def _speedup() -> float:
     if not isinstance(known.get(key), int | float):
         seconds = {kind: _measure(kind) for kind in ("float32", "bfloat16")}
         known[key] = seconds["float32"] / seconds["bfloat16"]
-        with atomic(path) as temporary:
+        # Where it cannot be kept, as in a read-only cache, it is measured again.
+        with contextlib.suppress(OSError), atomic(path) as temporary:
             temporary.write_text(json.dumps(known, indent=1) + "\n")
     return float(known[key])
 

@@ -152,6 +152,26 @@ def opened(path: str | pathlib.Path) -> Iterator[RunFolder]:
         yield folder
 
 
+@contextlib.contextmanager
+def locked_around(path: pathlib.Path) -> Iterator[None]:
+    """Locks the run in whose folder a file or a folder is written; elsewhere there is no lock.
+
+    Raises:
+        InUse: another process has it.
+    """
+    with contextlib.ExitStack() as stack:
+        folders = (RunFolder(parent) for parent in path.absolute().parents)
+        if run := next((f for f in folders if f.config.is_file() and f.manifest.is_file()), None):
+            try:
+                stack.enter_context(opened(run.path))
+            except InUse:
+                raise InUse(
+                    f"{run.path} is in use by another process, and {path} is in it; wait for it or "
+                    "name a folder outside of it"
+                ) from None
+        yield
+
+
 def _require_layout(folder: RunFolder) -> None:
     """Raises a RunError where a run cannot write what it will have to, after hours of training."""
     for place in (folder.checkpoints, folder.images, folder.report, folder.path / "tensorboard"):

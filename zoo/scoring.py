@@ -61,10 +61,16 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
         raise UserError(f"{path} holds what is no array of numbers: {why}") from error
 
 
-def flat(table: Mapping[str, Mapping]) -> dict[str, dict]:
-    """A table as JSON values, one object a score with its parts beside the headline number."""
+def flat(table: Mapping[str, Mapping], step: int | None = None) -> dict[str, dict]:
+    """A table as JSON values, one object a score with its parts beside the headline number.
+
+    Args:
+        table: as `zoo.evaluation.evaluate` returns it.
+        step: of the run whose model was scored, which every row keeps; None where it is not known.
+    """
+    of_step = {} if step is None else {"step": step}
     rows = {
-        name: {**row["parts"], **{key: row[key] for key in row if key != "parts"}}
+        name: {**row["parts"], **{key: row[key] for key in row if key != "parts"}, **of_step}
         for name, row in table.items()
     }
     return json.loads(json.dumps(rows, default=_plain))
@@ -125,9 +131,11 @@ def keep(run_dir: pathlib.Path, table: Mapping[str, Mapping]) -> None:
     """Adds a table to a run: its scores.json, the card of its model, and its report."""
     with runs.opened(run_dir) as folder:
         before = folder.scored()
-        runs.write_text(folder.scores, text({**before, **flat(table)}))
-        if folder.saved_model.is_dir():
-            card = package.read_card(folder.saved_model)
+        exported = folder.saved_model.is_dir()
+        card = package.read_card(folder.saved_model) if exported else {}
+        step = card.get("selected_step") or card.get("steps")
+        runs.write_text(folder.scores, text({**before, **flat(table, step)}))
+        if exported:
             card["scores"] = {**card.get("scores", {}), **headline(table)}
             package.seal(folder.saved_model, card)
             _draw_traversals(folder)

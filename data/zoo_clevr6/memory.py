@@ -34,8 +34,8 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
         directory: where sets are kept.
 
     Raises:
-        SettingError: nothing was rendered, or the official file is missing or damaged.
-        OSError: the disk is too small for the official set.
+        SettingError: nothing was rendered, the official file is missing or damaged, or the disk is
+            too small for it.
     """
     folder = _folder(config, directory)
     arrays = dict(store.read(folder))

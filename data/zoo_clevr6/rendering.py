@@ -69,8 +69,8 @@ def render(
         The folder of the set.
 
     Raises:
-        OSError: a worker failed or the disk is too small; run again to resume.
-        SettingError: the numbers of images or workers are not sensible.
+        OSError: a worker failed; run again to resume.
+        SettingError: the disk is too small, or the numbers of images or workers are not sensible.
     """
     if count < 10 or workers < 1:
         raise SettingError(

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from zoo import files
 from zoo.data import npy, tables
 from zoo.data.renderers import clevr
 from zoo.errors import SettingError
-from zoo.files import sync_tree
 
 _ROW = {
     "images": ((clevr.SIDE, clevr.SIDE, 3), np.uint8),
@@ -29,8 +29,7 @@ def write(folder: pathlib.Path, scenes: Iterable[tuple[np.ndarray, ...]], total:
         total: how many scenes there will be.
 
     Raises:
-        OSError: the disk is too small.
-        SettingError: there are fewer scenes.
+        SettingError: the disk is too small, or there are fewer scenes.
     """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -42,7 +41,7 @@ def write(folder: pathlib.Path, scenes: Iterable[tuple[np.ndarray, ...]], total:
             raise SettingError(f"{folder.name} wants {total} scenes, and there are {written}")
         for name in _ROW:
             tables.seal(partial / f"{name}.npy")
-        sync_tree(partial)
+        files.sync_tree(partial)
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -80,12 +79,7 @@ def require_room(folder: pathlib.Path, scenes: int) -> None:
     """Checks that a number of scenes fits on the disk.
 
     Raises:
-        OSError: it does not.
+        SettingError: it does not.
     """
     each = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for shape, dtype in _ROW.values())
-    free, needed = shutil.disk_usage(folder).free, scenes * each
-    if free < needed:
-        raise OSError(
-            f"{folder.parent}: {needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; "
-            "make room, or choose another folder with ZOO_CACHE"
-        )
+    files.require_room(folder.parent, scenes * each)

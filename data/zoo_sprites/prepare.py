@@ -20,8 +20,10 @@ import numpy as np
 from tqdm import tqdm
 
 import zoo
+from zoo import cores, files
 from zoo.data import tables
 from zoo.data.renderers import sprites
+from zoo.errors import UserError
 
 BLOCK = 500
 SIDE = 64
@@ -90,8 +92,8 @@ def prepare(folder: pathlib.Path, config: Config, workers: int | None = None) ->
         `folder`.
 
     Raises:
-        OSError: the disk is too small, or a worker failed.
-        SettingError: one of the files is not what was drawn.
+        UserError: the disk is too small, a worker failed, or one of the files is not what was
+            drawn.
     """
     folder = pathlib.Path(folder)
     if folder.is_dir():
@@ -104,7 +106,7 @@ def prepare(folder: pathlib.Path, config: Config, workers: int | None = None) ->
             return folder
         if not (partial / "done").exists():
             _allocate(partial, config.total)
-        _run(partial, config, workers or _cores())
+        _run(partial, config, workers or cores.count())
         for name in _FILES:
             tables.seal(partial / name)
         (partial / "done").unlink()
@@ -112,20 +114,10 @@ def prepare(folder: pathlib.Path, config: Config, workers: int | None = None) ->
     return folder
 
 
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def _allocate(partial: pathlib.Path, total: int) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    free, needed = shutil.disk_usage(partial).free, total * SIDE * SIDE * 4
-    if free < needed:
-        raise OSError(
-            f"{partial.parent}: {needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free; "
-            "make room, or choose another folder with ZOO_CACHE"
-        )
+    files.require_room(partial.parent, total * SIDE * SIDE * 4)
     for name, shape in (("images", (total, SIDE, SIDE, 3)), ("masks", (total, SIDE, SIDE))):
         np.lib.format.open_memmap(partial / f"{name}.npy", "w+", np.uint8, shape).flush()
     (partial / "done").write_bytes(bytes(-(-total // BLOCK)))
@@ -155,7 +147,7 @@ def _run(partial: pathlib.Path, config: Config, workers: int) -> None:
     for process, error in zip(processes, errors, strict=True):
         if process.returncode:
             reason = (error.strip().splitlines() or ["it was killed"])[-1]
-            raise OSError(f"drawing into {partial} stopped: {reason}; run again to resume")
+            raise UserError(f"drawing into {partial} stopped: {reason}; run again to resume")
 
 
 def work(partial: str, config: str, part: int, parts: int) -> None:

@@ -14,6 +14,7 @@ from zoo import cli
 from zoo.data import catalog, render_clevr
 from zoo.data.renderers import clevr
 from zoo.data.zoo_clevr6 import environment, memory, records, rendering, store
+from zoo.errors import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -163,7 +164,7 @@ def test_a_failing_worker_is_reported_in_one_line(tmp_path):
 def test_too_small_a_disk_is_reported(tmp_path, monkeypatch):
     usage = store.shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(store.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(OSError, match=r"0\.\d\d GB are needed and 0\.00 GB are free"):
+    with pytest.raises(UserError, match=r"0\.\d\d GB are needed and 0\.00 GB are free"):
         rendering.render(tmp_path, 10, WORKER)
 
 

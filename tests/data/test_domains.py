@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from scipy import stats
 
 from zoo import data
-from zoo.data import sampling, tfds_wrapped
+from zoo.data import official, sampling
 from zoo.data.dataset import Dataset, DenseImages, PickedImages
 from zoo.data.renderers import dsprites, shapes3d
 from zoo.data.zoo_domains import images, memory
@@ -47,7 +47,7 @@ def small(monkeypatch):
 @pytest.fixture
 def mnist(monkeypatch):
     """TFDS's MNIST with eight images a split, each of one grey level that tells its digit."""
-    monkeypatch.setattr(tfds_wrapped, "_require_connection", lambda url: None)
+    monkeypatch.setattr(official, "asked", lambda url: None)
 
     def as_dataset(self, split, **kwargs):
         del self, kwargs
@@ -189,7 +189,7 @@ def test_halved_images_are_means_in_numpy_and_tensorflow(white, compiled):
 
 def test_celeb_a_is_divided_by_an_attribute(tmp_path, monkeypatch):
     """Photographs of the format of TFDS whose grey level is their number."""
-    monkeypatch.setattr(tfds_wrapped, "_require_connection", lambda url: None)
+    monkeypatch.setattr(official, "asked", lambda url: None)
     first = {"train": 0, "validation": 6, "test": 12}
     attributes = tfds.builder("celeb_a").info.features["attributes"]
 
@@ -223,7 +223,7 @@ def test_without_mnist_one_line_names_what_to_do(tmp_path, monkeypatch):
     def refused(url):
         raise requests.ConnectionError("offline")
 
-    monkeypatch.setattr(tfds_wrapped, "_require_connection", refused)
+    monkeypatch.setattr(official, "asked", refused)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: False)
     with pytest.raises(ValueError, match="TFDS has no mnist .* TFDS_DATA_DIR") as caught:
         data.load("zoo_domains/two_colour_mnist", tmp_path)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from zoo import data
+from zoo.errors import UserError
 
 FAMILIES = ("zoo_dsprites", "zoo_shapes3d")
 
@@ -61,6 +62,6 @@ def test_official_without_internet_says_what_to_do(tmp_path, monkeypatch, family
     for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(proxy, raising=False)
     message = r"(\.h5|\.hdf5) could not be downloaded .*use the config `rendered`, or put the file"
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         data.load(f"{family}/official", tmp_path)
     assert "\n" not in str(caught.value)

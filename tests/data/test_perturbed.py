@@ -4,6 +4,7 @@ import collections
 import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -258,7 +259,7 @@ def test_a_network_that_does_not_fit(tmp_path, case):
 
 def test_a_disk_that_is_too_small(tmp_path, monkeypatch, network):
     usage = collections.namedtuple("usage", "free")(free=5999)
-    monkeypatch.setattr(perturbation.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(ValueError, match="0.00 GB are free; make room"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(UserError, match="0.00 GB are free; make room"):
         perturbation.perturbed(BASE, 0.1, network, tmp_path)
     assert not [name for name in os.listdir(tmp_path) if not name.endswith(".lock")]

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from zoo.data.dataset import DenseImages
 from zoo.data.renderers import sprites
 from zoo.data.zoo_sprites import memory, prepare
+from zoo.errors import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMALL = prepare.Config({"train": 500, "validation": 30, "test": 20}, (2, 4), seed=1)
@@ -199,7 +200,7 @@ def test_an_interrupted_run_goes_on(prepared, tmp_path):
 def test_a_failing_worker_is_reported_in_one_line(tmp_path):
     broken = prepare.Config({"train": 10}, (3, 2), seed=1)
     with pytest.raises(
-        OSError, match=r"^drawing into .* stopped: ValueError: objects=.*again"
+        UserError, match=r"^drawing into .* stopped: ValueError: objects=.*again"
     ) as e:
         prepare.prepare(tmp_path / "set", broken)
     assert "\n" not in str(e.value) and not (tmp_path / "set").exists()
@@ -208,7 +209,7 @@ def test_a_failing_worker_is_reported_in_one_line(tmp_path):
 def test_too_small_a_disk_is_reported(tmp_path, monkeypatch):
     usage = prepare.shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(prepare.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(OSError, match=r"0\.01 GB are needed and 0\.00 GB are free"):
+    with pytest.raises(UserError, match=r"0\.01 GB are needed and 0\.00 GB are free"):
         prepare.prepare(tmp_path / "set", SMALL)
 
 

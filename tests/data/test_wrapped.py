@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from zoo import data
-from zoo.data import idx, npy, splits, tfds_wrapped
+from zoo.data import idx, npy, official, splits, tfds_wrapped
 from zoo.data.space import Factor, FactorSpace
 
 INSTALLED = idx.FOLDER
@@ -23,7 +23,7 @@ SHAPES = {
 def online(monkeypatch, tmp_path):
     """TFDS's mock needs no connection, and no system package is installed."""
     monkeypatch.setattr(idx, "FOLDER", tmp_path / "none")
-    monkeypatch.setattr(tfds_wrapped, "_require_connection", lambda url: None)
+    monkeypatch.setattr(official, "asked", lambda url: None)
 
 
 @pytest.mark.parametrize("name", tfds_wrapped.CONFIGS)
@@ -137,7 +137,7 @@ def test_offline_one_line_says_what_to_do(tmp_path, monkeypatch, name):
     def refused(url):
         raise requests.ConnectionError("a long\ntext")
 
-    monkeypatch.setattr(tfds_wrapped, "_require_connection", refused)
+    monkeypatch.setattr(official, "asked", refused)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: False)
     with pytest.raises(ValueError, match=rf"TFDS has no {name} in .*ConnectionError") as caught:
         data.load(name, tmp_path)

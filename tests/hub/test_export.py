@@ -88,6 +88,26 @@ def test_an_older_export_stays_where_a_new_one_fails(model, tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["saved_model"]
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "card.json", "run/card.json"])
+def test_what_is_no_exported_model_is_not_replaced(model, tmp_path, name):
+    (tmp_path / "out" / "run").mkdir(parents=True)
+    (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(UserError, match="out is there and is no exported model"):
+        export(model, tmp_path / "out", "# nothing\n", CARD)
+    assert (tmp_path / "out" / name).read_text() == "mine"
+    assert not [*tmp_path.glob(".out*")]
+
+
+def test_an_empty_folder_and_an_older_export_are_replaced_and_a_file_is_not(model, tmp_path):
+    (tmp_path / "out").mkdir()
+    for text in ("# nothing\n", "# other\n"):
+        export(model, tmp_path / "out", text, CARD)
+        assert (tmp_path / "out" / "config.gin").read_text() == text
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="file is there and is no exported model"):
+        export(model, tmp_path / "file", "# nothing\n", CARD)
+
+
 def _vae(units=64):
     return VAE(
         (16, 16, 1),

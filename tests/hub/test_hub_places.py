@@ -32,6 +32,14 @@ def test_a_web_hub_is_fetched_once_and_serves_without_network(hub, serve, monkey
     assert len([path for path, _ in web.requests if path != "/registry.json"]) == asked
 
 
+def test_a_cache_that_cannot_be_written_stops_no_search(hub, serve, monkeypatch, tmp_path):
+    monkeypatch.setenv("ZOO_HUB", serve(hub).address)
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file" / "cache"))
+    assert registry.names() == [NAME]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_model_added_to_a_hub_is_found_at_once(hub, sealed, serve, monkeypatch):
     monkeypatch.setenv("ZOO_HUB", serve(hub).address)
     assert registry.find(NAME).version == VERSION

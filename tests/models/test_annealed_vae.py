@@ -44,3 +44,8 @@ def test_gradient(linear, batch, check_gradient):
 def test_bad_gamma(linear):
     with pytest.raises(ValueError, match="AnnealedVAE.gamma is -1"):
         linear(AnnealedVAE, gamma=-1.0)
+
+
+def test_a_negative_capacity_is_refused(linear):
+    with pytest.raises(ValueError, match="AnnealedVAE.capacity is -1.0; give a number that is not"):
+        linear(AnnealedVAE, capacity=-1.0)

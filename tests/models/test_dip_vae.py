@@ -44,3 +44,9 @@ def test_gradient(linear, batch, check_gradient, variant):
 def test_bad_variant(linear):
     with pytest.raises(ValueError, match="DIPVAE.variant is 'III'; it takes 'I' or 'II'"):
         linear(DIPVAE, variant="III")
+
+
+@pytest.mark.parametrize("key", ["lambda_od", "lambda_d"])
+def test_a_negative_weight_is_refused(linear, key):
+    with pytest.raises(ValueError, match=f"DIPVAE.{key} is -1.0; give a number that is not neg"):
+        linear(DIPVAE, **{key: -1.0})

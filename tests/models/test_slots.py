@@ -345,6 +345,7 @@ def test_the_interaction_term_lowers_the_interaction():
         ({"layers": "max"}, "layers is 'max'; it takes mean, sum"),
         ({"codes": "mode"}, "codes is 'mode'; it takes mean, sample"),
         ({"variational": False}, "beta needs a variational model; set it to 0"),
+        ({"pixel_stride": 0}, "SlotAutoencoder.pixel_stride is 0; give at least 1"),
         ({"pixel_stride": 3}, "pixel_stride is 3; it must divide the sides"),
         ({"decoder": "broadcast"}, "alpha needs a decoder that attends to slots"),
         ({"decoder": "broadcast", "alpha": 0.0, "pixel_stride": 2}, "decode some pixels only"),

@@ -94,6 +94,8 @@ def test_bad_settings(linear, batch):
         linear(SlowVAE).losses_on({"image": batch(3)["image"]}, SEED, STEP)
     with pytest.raises(ValueError, match="SlowVAE.rate is 0"):
         linear(SlowVAE, rate=0.0)
+    with pytest.raises(ValueError, match="SlowVAE.gamma is -1.0; give a number that is not neg"):
+        linear(SlowVAE, gamma=-1.0)
     with pytest.raises(ValueError, match="slow_encoder takes 64x64 images, not 16x16x1"):
         VAE((16, 16, 1), encoder=slow_encoder, decoder=slow_decoder, objective=SlowVAE)
 

@@ -175,6 +175,13 @@ def test_the_released_flow_is_bounded_below_and_has_no_inverse():
         flow.inverse(tf.identity(low))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_tensorflow_finds_every_variable_as_what_loads_a_model_does(kind):
+    layer = DomainFlow(2, 3, kind)
+    found = {id(part) for part in tf.train.TrackableView(layer).descendants()}
+    assert {id(variable) for variable in layer.variables} <= found
+
+
 def test_the_released_flow_has_the_released_number_of_parameters():
     """Li, Fan et al. 2025, their code: 31 and 40 a latent with ten units."""
     layer = DomainFlow(2, 3, "selu", units=10)

@@ -244,6 +244,8 @@ def test_a_finished_run_is_left_alone(run):
         ("perturb.steps = 0", "perturb.steps is 0; give at least 1"),
         ("perturb.samples = 0", "perturb.samples is 0; give at least 1"),
         ("perturb.seeds = (3, 3)", "perturb.seeds names one twice"),
+        ("perturb.seeds = (0, -3)", r"perturb.seeds is \(0, -3\); give whole numbers from 0"),
+        ("perturb.seeds = (0, 0.5)", r"perturb.seeds is \(0, 0.5\); give whole numbers from 0"),
         ("perturb.devices = 'auto'", "perturb.devices is 'auto'; it takes one"),
         ("perturb.dataset = 'toy/other'", "no data set is named|trains on toy"),
         ("perturb.runs = ('/nowhere',)", "/nowhere is no finished run"),
@@ -256,6 +258,19 @@ def test_a_finished_run_is_left_alone(run):
 def test_settings_that_cannot_be(restarts, failing, binding, message):
     assert re.search(message, failing(restarts, binding))
     assert not (restarts / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("bindings", "message"),
+    [
+        (["perturb.neuron_after = 9"], "perturb.neuron_after is 9; the decoder of m has"),
+        (["perturb.bindings = ('train.publish = \"scores\"',)"], "train.publish is 'scores'"),
+        (["perturb.dataset = 'zoo_synthetic/linear'"], "zoo_synthetic/linear, whose images do not"),
+    ],
+)
+def test_what_cannot_be_is_found_before_the_restarts(tmp_path, failing, bindings, message):
+    assert message in failing(tmp_path / "run", *bindings)
+    assert not [*(tmp_path / "run").rglob("config.gin")]
 
 
 def change_json(path, **changes):
@@ -287,6 +302,16 @@ def test_other_settings_or_runs_after_the_training_began(run, tmp_path, failing)
     assert "Adam.learning_rate: 0.001 -> 0.5" in line
     change_json(tmp_path / "run/restarts/seed0/scores.json", mig={"score": 0.9})
     assert "the runs or their MIG have changed" in failing(tmp_path / "run")
+
+
+def test_runs_and_choices_that_are_damaged_are_named(run, tmp_path, failing):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "DONE").unlink()
+    (folder / "choice.json").write_text("{}")
+    assert f"{folder}/choice.json is damaged: it has no list of runs" in failing(folder)
+    manifest = folder / "restarts" / "seed1" / "manifest.json"
+    manifest.unlink()
+    assert f"{manifest} is missing or damaged: it names no dataset; restore" in failing(folder)
 
 
 def change_active(folder, count):

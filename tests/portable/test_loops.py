@@ -137,12 +137,19 @@ def test_seeds_in_turn_share_a_compilation(made, tmp_path, capsys):
     assert capsys.readouterr().out.count("step 10 of 10, finished") == 2
 
 
+def test_a_negative_time_is_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        runner.main([str(tmp_path), "--minutes=-1"])
+    assert stopped.value.code == 2
+    assert "--minutes=-1 is no time to train; give 0 or more" in capsys.readouterr().err
+
+
 def test_results_are_cut_into_parts_and_nothing_is_begun_too_late(
     made, tmp_path, monkeypatch, capsys
 ):
     shutil.copytree(made / "job", tmp_path / "job", ignore=shutil.ignore_patterns("result"))
     monkeypatch.setattr(runner, "PART_BYTES", 10_000)
-    assert runner.main([str(tmp_path / "job"), "--minutes=0.000001"]) == 0
+    assert runner.main([str(tmp_path / "job"), "--minutes=0"]) == 0
     assert "step 0 of 10, not resumed: the time is over" in capsys.readouterr().out
     assert _stopped(tmp_path / "job", calls=1) == 128 + signal.SIGTERM
     assert runner.main([str(tmp_path / "job")]) == 0

@@ -49,6 +49,7 @@ def test_values_of_an_axis(text, values):
         ("BetaVAE.beta=", "a value is empty"),
         ("BetaVAE.beta=1,,2", "a value is empty"),
         ("BetaVAE.beta=1,1", "1 is there twice"),
+        ("BetaVAE.beta=1,'1'", "1 and '1' would share the folder 1; write one otherwise"),
         ("BetaVAE.beta=1,high", "high is no value; a text needs quotes"),
     ],
 )
@@ -77,6 +78,18 @@ def test_parameters_of_one_name_are_told_apart(sweep):
         "mlp_encoder.units=8,mlp_decoder.units=8",
         "mlp_encoder.units=8,mlp_decoder.units=9",
     ]
+
+
+def test_values_that_differ_in_their_inner_brackets_have_folders_of_their_own(sweep):
+    values = "[[0],[1,2,3]]", "[[0,1,2],[3]]", "[[0, 1], [2, 3]]"
+    found = sweep(f"AdditiveAutoencoder.blocks={','.join(values)}")
+    folders = [job.folder for job in found.jobs()]
+    assert len(folders) == len(set(folders)) == 9
+    names = [p.name for p in found.points()]
+    assert all(re.fullmatch(r"blocks=0_1_2_3-[0-9a-f]{8}", name) for name in names)
+    # A value has its folder whatever the others are, and however it is spaced.
+    again = sweep("AdditiveAutoencoder.blocks=[[0,1],[2,3]],[[0], [1, 2, 3]]")
+    assert [p.name for p in again.points()] == [names[2], names[0]]
 
 
 def test_a_folder_is_one_sweeps(sweep, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from zoo import train as command
-from zoo.errors import UserError
+from zoo.errors import SettingError, UserError
 from zoo.models.base import Model
 from zoo.training import checkpoints as module
 from zoo.training.checkpoints import Checkpoints, remove_unfinished
@@ -23,6 +23,17 @@ class _Counter(Model):
         super().__init__()
         self.count = self.add_weight(shape=(), initializer="zeros", name="count")
         self.built = True
+
+
+class _Means(keras.layers.Layer):
+    """Variables that no optimiser trains."""
+
+    def __init__(self, how: str):
+        super().__init__()
+        if how == "attribute":
+            self.mean = self.add_weight(trainable=False, name="mean")
+        else:
+            self.means = [self.add_weight(trainable=False, name=f"mean_{k}") for k in range(2)]
 
 
 def _made(folder: pathlib.Path, keep: int = 3) -> tuple[_Counter, Checkpoints]:
@@ -41,6 +52,18 @@ def _saved(folder: pathlib.Path, *steps: int) -> None:
 def _restored(folder: pathlib.Path) -> tuple[int, float]:
     model, checkpoints = _made(folder)
     return checkpoints.restore(), float(model.count)
+
+
+@pytest.mark.parametrize("how", ["attribute", "list"])
+def test_a_variable_that_no_checkpoint_would_hold_is_refused(tmp_path, how):
+    model = _Counter()
+    model.means = _Means(how)
+    model.bind(keras.optimizers.SGD())
+    if how == "attribute":
+        Checkpoints(tmp_path, model)
+        return
+    with pytest.raises(SettingError, match="mean_0 and 1 more of _Counter: .* an attribute"):
+        Checkpoints(tmp_path, model)
 
 
 @pytest.mark.parametrize("text", [None, "", 'model_checkpoint_path: "ckpt-99"\n', "\xff\x00"])

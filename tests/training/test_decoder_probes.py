@@ -221,5 +221,7 @@ def test_the_elbo_is_of_the_data_that_are_held_out():
     other = elbo_probe(model, Dataset("none", DenseImages(dataset.images[:1])), "toy", 8, 2)()
     assert other == elbo_probe(model, dataset, images=8, samples=2)()
     ours = PCL((16, 16, 1), 2, encoder=lambda shape: mlp_encoder(shape, units=(8,)))
+    with pytest.raises(UserError, match="elbo_probe.samples is 0; give at least 1"):
+        elbo_probe(model, dataset, samples=0)
     with pytest.raises(UserError, match="PCL is no VAE; leave elbo_probe out"):
         elbo_probe(ours, dataset)

@@ -46,6 +46,14 @@ def test_a_negative_penalty_is_refused():
         Adam(l2=-1.0)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("learning_rate", -1e-3), ("beta_1", 1.0), ("beta_2", -0.1)]
+)
+def test_rates_and_decays_that_cannot_be_are_refused(key, value):
+    with pytest.raises(ValueError, match=f"Adam.{key} is {value}; give a number"):
+        Adam(**{key: value})
+
+
 @pytest.mark.parametrize("start, epsilon", [(0.1, 1e-7), (0.0, 1e-20)])
 def test_adagrad_of_either_framework(start, epsilon):
     """Duchi et al. 2011 from Keras's and from PyTorch's first sum; what has no gradient stays."""

@@ -4,6 +4,8 @@ import types
 
 import keras
 import numpy as np
+import pytest
+import toy  # noqa: F401  registers the data set
 
 from zoo import data, runs
 from zoo.drawing import sheets
@@ -12,9 +14,17 @@ from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.training.trainer import Pictures
 
 
-def test_the_leading_latent_of_a_run_of_few_steps_is_not_called_dead(tmp_path, monkeypatch):
-    import toy  # noqa: F401  registers the data set
+def _model() -> AE:
+    keras.utils.set_random_seed(0)
+    return AE(
+        (16, 16, 1),
+        latent_dim=3,
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
+    )
 
+
+def test_the_leading_latent_of_a_run_of_few_steps_is_not_called_dead(tmp_path, monkeypatch):
     marked = []
     traversals = sheets.traversals
 
@@ -23,15 +33,16 @@ def test_the_leading_latent_of_a_run_of_few_steps_is_not_called_dead(tmp_path, m
         return traversals(*arguments, dead=dead, **options)
 
     monkeypatch.setattr(sheets, "traversals", recorded)
-    keras.utils.set_random_seed(0)
-    model = AE(
-        (16, 16, 1),
-        latent_dim=3,
-        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
-        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
-    )
+    model = _model()
     last = {"kl_per_latent": [0.0001, 0.05, 0.0], "posterior_variance": [0.999, 0.93, 1.0]}
     log = types.SimpleNamespace(last=last, image=lambda *_: None)
     Pictures(runs.RunFolder(tmp_path), model, data.load("toy"), log).draw(20)
     assert np.array_equal(marked, [[True, False, True]])
+    assert (tmp_path / "images" / "traversals.png").exists()
+
+
+@pytest.mark.parametrize("last", [None, {"step": 20}])
+def test_a_run_without_a_record_has_its_pictures_all_the_same(tmp_path, last):
+    log = types.SimpleNamespace(last=last, image=lambda *_: None)
+    Pictures(runs.RunFolder(tmp_path), _model(), data.load("toy"), log).draw(20)
     assert (tmp_path / "images" / "traversals.png").exists()

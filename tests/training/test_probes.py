@@ -84,3 +84,8 @@ def test_a_model_without_posterior_has_no_kl_error(tmp_path, toy_gin, fails):
     arguments = [f"--gin_bindings={binding}" for binding in bindings]
     line = fails(train.main, f"--gin_file={toy_gin}", f"--run_dir={tmp_path}", *arguments)
     assert "AE has no posterior; leave kl_error_probe out" in line
+
+
+def test_a_kl_error_of_no_images_is_refused():
+    with pytest.raises(ValueError, match="kl_error_probe.images is 0; give at least 1"):
+        kl_error_probe(None, None, images=0)

@@ -3,6 +3,7 @@
 import json
 
 from zoo import export as export_command
+from zoo import runs
 from zoo import train as command
 from zoo.papers import departures
 from zoo.scheduling import worker
@@ -24,6 +25,31 @@ def test_a_run_of_scores_alone_is_finished_and_exported_later(tmp_path, toy_gin,
     assert not (run / "saved_model").exists() and not (run / "report/index.html").exists()
     export_command.main([f"--run={run}", f"--out={tmp_path / 'model'}", "--trust"])
     assert (tmp_path / "model/saved_model.pb").exists()
+
+
+def test_a_card_has_the_scores_of_its_step_alone_and_an_export_into_a_run_locks_it(
+    tmp_path, toy_gin, fails
+):
+    run = tmp_path / "run"
+    command.main(arguments(toy_gin, run, "train.publish = 'scores'", "train.scores = 'mig,sap'"))
+    rows = json.loads((run / "scores.json").read_text())
+    assert [row["step"] for row in rows.values()] == [4, 4]
+    rows["sap"]["step"] = 2
+    rows["dto"] = {"score": 0.5}  # as scores were kept before steps were
+    (run / "scores.json").write_text(json.dumps(rows))
+    options = f"--run={run}", "--trust"
+    with runs.opened(run):
+        line = fails(export_command.main, *options)
+        assert f"{run} is in use by another process, and {run}/saved_model is in it" in line
+        assert not (run / "saved_model").exists()
+        export_command.main([*options, f"--out={tmp_path / 'model'}"])
+    export_command.main(options)
+    for model in (run / "saved_model", tmp_path / "model"):
+        scores = json.loads((model / "card.json").read_text())["scores"]
+        assert scores == {"mig": rows["mig"]["score"], "dto": 0.5}
+    with runs.opened(run):
+        line = fails(export_command.main, "--half", *options)
+        assert f"{run} is in use by another process, and {run}/saved_model is in it" in line
 
 
 def test_what_is_published_is_one_of_two(tmp_path, toy_gin, fails):

@@ -1,6 +1,7 @@
 """Selection keeps the best checkpoint, whatever comes after it, also across a restart."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 
@@ -16,9 +17,11 @@ from zoo.errors import UserError
 from zoo.evaluation import facts
 from zoo.models.additive import AdditiveAutoencoder
 from zoo.models.autoencoder import AE
+from zoo.models.factor_vae import FactorVAE
 from zoo.models.slow_vae import SlowVAE
 from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.networks.discriminators import mlp_discriminator
 from zoo.optim.optimizers import Adam
 from zoo.training import selection
 from zoo.training.checkpoints import Checkpoints
@@ -172,9 +175,25 @@ def test_a_model_of_pairs_cannot_be_selected_by_its_loss(toy):
         selection.mean_loss(model, toy)
 
 
-@pytest.mark.parametrize("select", ["reconstruction_rmse", "loss"])
-def test_a_run_exports_its_best_step(toy, tmp_path, select):
-    settings = Settings(
+def test_a_model_that_halves_its_batches_cannot_be_selected_by_its_loss(toy):
+    model = VAE(
+        (16, 16, 1),
+        latent_dim=2,
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
+        objective=functools.partial(
+            FactorVAE,
+            discriminator=lambda dim: mlp_discriminator(dim, units=(8,)),
+            second_batch=True,
+        ),
+    )
+    message = "VAE has losses of 1 of 2 images, as with FactorVAE.second_batch; select by scores"
+    with pytest.raises(UserError, match=message):
+        selection.mean_loss(model, toy)
+
+
+def _settings(select: str) -> Settings:
+    return Settings(
         name="selected",
         model=lambda shape: _model(),
         dataset="toy",
@@ -186,10 +205,40 @@ def test_a_run_exports_its_best_step(toy, tmp_path, select):
         select_every=10,
         validation_dataset="toy",
     )
-    manifest = train(settings, tmp_path / "run")
+
+
+@pytest.mark.parametrize("select", ["reconstruction_rmse", "loss"])
+def test_a_run_exports_its_best_step(toy, tmp_path, select):
+    manifest = train(_settings(select), tmp_path / "run")
     assert manifest["selected_step"] in (10, 20)
+    assert manifest["selected_checkpoint"] == "best"
     kept = Checkpoints(tmp_path / "run" / "checkpoints" / "best", _model()).restore()
     assert kept == manifest["selected_step"]
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["reconstruction_rmse"]["step"] == kept
+
+
+def test_where_nothing_was_selected_it_is_said(toy, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(selection, "mean_loss", lambda *_: lambda step: float("nan"))
+    manifest = train(_settings("loss"), tmp_path / "run")
+    assert manifest["selected_step"] is None and manifest["selected_checkpoint"] == "newest"
+    best = tmp_path / "run" / "checkpoints" / "best"
+    assert any(
+        message.startswith(f"{best} holds no checkpoint") and "the newest" in message
+        for message in caplog.messages
+    )
+
+
+def test_an_unreadable_best_checkpoint_has_advice_of_its_own(toy, tmp_path):
+    folder, model = runs.RunFolder(tmp_path), _model()
+    folder.checkpoints.mkdir()
+    options = (folder, model, lambda: model, toy, ["reconstruction_rmse"])
+    selection.Selection(*options, every=1).consider(5)
+    best = folder.checkpoints / "best"
+    (best / "ckpt-5.index").write_bytes(b"")
+    with pytest.raises(UserError, match="from a copy, or delete .*best, and the newest") as error:
+        selection.restore_best(folder, model)
+    assert "--start_over" not in str(error.value)
 
 
 def test_selecting_without_a_validation_set_is_refused(toy):

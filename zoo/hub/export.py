@@ -1,6 +1,7 @@
 """Writes a trained model as a SavedModel with its config and card beside it."""
 
 import functools
+import os
 import pathlib
 import shutil
 import tempfile
@@ -52,6 +53,24 @@ def _with_weights(
     return call
 
 
+def require_replaceable(folder: pathlib.Path) -> None:
+    """Refuses to write an exported model where something else is.
+
+    Raises:
+        UserError: `folder` is there, is not empty, and holds no exported model.
+    """
+    if not os.path.lexists(folder):
+        return
+    if folder.is_dir():
+        names = {path.name for path in folder.iterdir()}
+        if not names or names >= {package.CARD, package.SAVED_MODEL}:
+            return
+    raise UserError(
+        f"{folder} is there and is no exported model, so it is not replaced; name another folder "
+        "or move it away"
+    )
+
+
 def export(
     model: keras.Model,
     folder: pathlib.Path,
@@ -59,7 +78,7 @@ def export(
     card: Mapping,
     made_of: Callable[..., tf.Module] = Exported,
 ) -> dict:
-    """Writes `folder` at once or not at all; an older one is replaced.
+    """Writes `folder` at once or not at all; an exported model there is replaced.
 
     Args:
         model: its endpoints are written in the precision it was built with.
@@ -72,8 +91,9 @@ def export(
         The card as written.
 
     Raises:
-        UserError: TensorFlow cannot write it, as on a full disk.
+        UserError: TensorFlow cannot write it, as on a full disk, or `require_replaceable`.
     """
+    require_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

@@ -19,6 +19,7 @@ from zoo.errors import UserError
 from zoo.files import FileError, atomic, digest, read_json
 
 CARD = "card.json"
+SAVED_MODEL = "saved_model.pb"
 
 # No dot begins a part, so no path climbs, is absolute, or names a hidden file.
 _RELATIVE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -121,8 +122,8 @@ def seal(directory: str | os.PathLike, card: Mapping[str, Any]) -> dict[str, Any
         PackageError: there is no SavedModel, or the card is not JSON.
     """
     directory = pathlib.Path(directory)
-    if not (directory / "saved_model.pb").is_file():
-        raise PackageError(f"{directory} holds no saved_model.pb: export a model there first")
+    if not (directory / SAVED_MODEL).is_file():
+        raise PackageError(f"{directory} holds no {SAVED_MODEL}: export a model there first")
     relatives = [relative for relative in contents(directory) if relative != CARD]
     card = {**card, "files": {r: digest(inside(directory, r)) for r in relatives}}
     try:

@@ -7,6 +7,7 @@ A published version never changes; a better model is a new version. The registry
 is read again whenever one of its models is looked up, and cached for use without a network.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import hashlib
@@ -191,7 +192,8 @@ def read(place: Place) -> Models:
     models = checked(content, place.address, place.pin)
     _require_unchanged(place, before, models)
     if models != before or not path.is_file():
-        with files.atomic(path) as temporary:
+        # Where it cannot be kept, as in a read-only cache, the hub is asked again.
+        with contextlib.suppress(OSError), files.atomic(path) as temporary:
             temporary.write_bytes(content)
     return models
 

@@ -29,6 +29,10 @@ class AnnealedVAE(Objective):
         super().__init__(vae)
         if gamma < 0:
             raise SettingError(f"AnnealedVAE.gamma is {gamma}; give a number that is not negative")
+        if not callable(capacity) and capacity < 0:
+            raise SettingError(
+                f"AnnealedVAE.capacity is {capacity}; give a number that is not negative"
+            )
         self.gamma, self.capacity = gamma, capacity
 
     def regularizer(

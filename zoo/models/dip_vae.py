@@ -35,6 +35,9 @@ class DIPVAE(Objective):
         super().__init__(vae)
         if variant not in ("I", "II"):
             raise SettingError(f"DIPVAE.variant is {variant!r}; it takes 'I' or 'II'")
+        for key, weight in (("lambda_od", lambda_od), ("lambda_d", lambda_d)):
+            if weight < 0:
+                raise SettingError(f"DIPVAE.{key} is {weight}; give a number that is not negative")
         self.lambda_od, self.lambda_d, self.variant = lambda_od, lambda_d, variant
 
     def regularizer(

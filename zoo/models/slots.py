@@ -98,7 +98,8 @@ class SlotAutoencoder(Autoencoder):
             raise SettingError(
                 f"SlotAutoencoder takes images, not data of shape {observation_shape}"
             )
-        for key, value in (("slots", slots), ("latent_dim", latent_dim), ("stride", pixel_stride)):
+        numbers = {"slots": slots, "latent_dim": latent_dim, "pixel_stride": pixel_stride}
+        for key, value in numbers.items():
             if value < 1:
                 raise SettingError(f"SlotAutoencoder.{key} is {value}; give at least 1")
         weights = {"sigma": sigma, "beta": beta, "alpha": alpha, "consistency": consistency or 0}

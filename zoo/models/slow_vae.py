@@ -66,6 +66,8 @@ class SlowVAE(Objective):
             )
         if not callable(beta) and beta < 0:
             raise SettingError(f"SlowVAE.beta is {beta}; give a number that is not negative")
+        if gamma < 0:
+            raise SettingError(f"SlowVAE.gamma is {gamma}; give a number that is not negative")
         if rate <= 0:
             raise SettingError(f"SlowVAE.rate is {rate}; give a positive number")
         self.beta, self.gamma, self.rate = beta, gamma, rate

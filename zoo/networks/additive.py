@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from zoo.errors import SettingError
+from zoo.networks import checks
 from zoo.networks.pytorch import batch_norm, uniform_by_fan_in
 
 Layer = keras.layers.Layer
@@ -45,7 +46,12 @@ def resnet18_encoder(
 
     Returns:
         A model from `[B, H, W, C]` images to `[B, units[-1]]` features.
+
+    Raises:
+        SettingError: observations are no images, or a size is not positive.
     """
+    checks.require_images(observation_shape, "resnet18_encoder")
+    checks.require_positive("resnet18_encoder", units=units, filters=filters)
     images = keras.Input(observation_shape)
     features = keras.layers.ReLU()(batch_norm()(_convolution(images, filters, 7, 2)))
     # Zeros stand for minus infinity here: nothing is negative after ReLU.
@@ -79,7 +85,12 @@ def moment_encoder(
 
     Returns:
         A model from `[B, H, W, C]` images to `[B, C order (order + 3) / 2]` features.
+
+    Raises:
+        SettingError: observations are no images, or the order is not positive.
     """
+    checks.require_images(observation_shape, "moment_encoder")
+    checks.require_positive("moment_encoder", order=order)
     height, width, _ = observation_shape
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     powers = [(i, n - i) for n in range(1, order + 1) for i in range(n + 1)]
@@ -122,7 +133,14 @@ def object_decoder(
 
     Returns:
         A model from `[B, latent_dim]` to `[B, H, W, C]` numbers.
+
+    Raises:
+        SettingError: observations are no images, their sides are no such multiples, a size is not
+            positive, or Keras has no such activation.
     """
+    checks.require_images(observation_shape, "object_decoder")
+    checks.require_positive("object_decoder", units=units, filters=filters)
+    checks.require_activation("object_decoder", activation)
     height, width, channels = observation_shape
     factor = 2 ** len(filters)
     if height % factor or width % factor:

@@ -7,6 +7,7 @@ import gin
 import keras
 
 from zoo.errors import SettingError
+from zoo.networks import checks
 from zoo.networks.transposed import Conv2DTranspose
 
 
@@ -31,7 +32,13 @@ def conv_encoder(
 
     Returns:
         A model from `[B, H, W, C]` images to `[B, units[-1]]` features.
+
+    Raises:
+        SettingError: observations are no images, or a size is not positive.
     """
+    checks.require_images(observation_shape, "conv_encoder")
+    checks.require_layers("conv_encoder", layers)
+    checks.require_positive("conv_encoder", units=units)
     convolutions = [
         keras.layers.Conv2D(filters, kernel, stride, padding="same", activation="relu")
         for filters, kernel, stride in layers
@@ -70,8 +77,12 @@ def conv_decoder(
         A model from `[B, D]` latents to `[B, H, W, C]` unnormalised outputs (logits).
 
     Raises:
-        SettingError: the sides of the image are no such multiples.
+        SettingError: observations are no images, their sides are no such multiples, or a size is
+            not positive.
     """
+    checks.require_images(observation_shape, "conv_decoder")
+    checks.require_layers("conv_decoder", layers)
+    checks.require_positive("conv_decoder", units=units, grid_filters=grid_filters)
     height, width, channels = observation_shape
     factor = 2 * math.prod(stride for _, _, stride in layers)
     if height % factor or width % factor:

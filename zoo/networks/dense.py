@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import gin
 import keras
 
+from zoo.networks import checks
+
 
 @gin.configurable
 def mlp_encoder(
@@ -26,7 +28,12 @@ def mlp_encoder(
 
     Returns:
         A model from `[B, *observation_shape]` to `[B, units[-1]]` features.
+
+    Raises:
+        SettingError: a width is not positive, or Keras has no such nonlinearity.
     """
+    checks.require_positive("mlp_encoder", units=units)
+    checks.require_activation("mlp_encoder", activation)
     hidden = [keras.layers.Dense(width, activation=activation) for width in units]
     return keras.Sequential(
         [keras.Input(observation_shape), keras.layers.Flatten(), *hidden], name=name
@@ -54,7 +61,12 @@ def mlp_decoder(
 
     Returns:
         A model from `[B, D]` latents to `[B, *observation_shape]` unnormalised outputs.
+
+    Raises:
+        SettingError: a width is not positive, or Keras has no such nonlinearity.
     """
+    checks.require_positive("mlp_decoder", units=units)
+    checks.require_activation("mlp_decoder", activation)
     size = 1
     for side in observation_shape:
         size *= side

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import gin
 import keras
 
+from zoo.networks import checks
+
 
 @gin.configurable
 def mlp_discriminator(
@@ -26,7 +28,11 @@ def mlp_discriminator(
 
     Returns:
         A model from `[B, D]` latents to `[B, 2]` logits of "as they are" and "permuted".
+
+    Raises:
+        SettingError: a width is not positive.
     """
+    checks.require_positive("mlp_discriminator", units=units)
     layers = [keras.Input((latent_dim,))]
     for width in units:
         layers += [keras.layers.Dense(width), keras.layers.LeakyReLU(negative_slope)]

@@ -233,9 +233,9 @@ class DomainFlow(keras.layers.Layer):
         if kind == "selu":
             self._sizes = [*[units] * 3, 1, *[units] * 3, units]
             # Shared by latents and domains, which add to them.
-            shapes = {"outer_first": (units, units), "inner_second": (units, units)}
             start = keras.initializers.RandomUniform(-1e-3, 1e-3)
-            self._shared = [self.add_weight(s, start, name=n) for n, s in shapes.items()]
+            self.outer_first = self.add_weight((units, units), start, name="outer_first")
+            self.inner_second = self.add_weight((units, units), start, name="inner_second")
         else:
             self._sizes = [1, 1, *[units] * (3 * layers)]
         # Not in the policy of mixed precision: the functions are in float32.
@@ -261,7 +261,7 @@ class DomainFlow(keras.layers.Layer):
         parts = tf.split(self.parameters(), self._sizes, axis=-1)
         chosen = functools.partial(_rows, tf.one_hot(domain, self.domains))
         if self.kind == "selu":
-            blocks = self._block(parts[:4], None), self._block(parts[4:], 1)
+            blocks = self._block(parts[:4], True), self._block(parts[4:], False)
             return SeluMonotone([tuple(map(chosen, block)) for block in blocks])
         shift, log_scale = (chosen(part[..., 0]) for part in parts[:2])
         layers = [self._layer(*parts[i : i + 3]) for i in range(2, len(parts), 3)]
@@ -272,13 +272,13 @@ class DomainFlow(keras.layers.Layer):
         log_a = tf.math.log(tf.nn.softplus(slopes * rates + _UNIT))
         return log_a, offsets * rates, tf.nn.log_softmax(weights * rates)
 
-    def _block(self, parts, outputs):
+    def _block(self, parts, first):
         slopes, offsets, outer, inner = parts
         log_a = tf.math.log(tf.nn.softplus(slopes + _UNIT))
         inner, outer = inner[..., None, :], outer[..., None, :]
-        if outputs is None:
-            outer += self._shared[0]
+        if first:
+            outer += self.outer_first
             inner += tf.zeros([self.units, 1])
         else:
-            inner += self._shared[1]
+            inner += self.inner_second
         return log_a, offsets, tf.nn.log_softmax(inner), tf.nn.log_softmax(outer)

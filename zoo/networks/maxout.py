@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import gin
 import keras
 
-from zoo.errors import SettingError
+from zoo.networks import checks
 
 
 @gin.configurable
@@ -29,8 +29,7 @@ def maxout_encoder(
     Returns:
         A model from `[B, *observation_shape]` to `[B, units[-1]]` features.
     """
-    if pool < 1:
-        raise SettingError(f"maxout_encoder.pool is {pool}; give at least 1")
+    checks.require_positive("maxout_encoder", units=units, pool=pool)
     inputs = keras.Input(observation_shape)
     features = keras.layers.Flatten()(inputs)
     for width in units:

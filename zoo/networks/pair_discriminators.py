@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import SettingError
+from zoo.networks import checks
 from zoo.networks.pytorch import batch_norm
 from zoo.networks.spectral import SpectralDense, spectral_encoder
 
@@ -36,7 +37,11 @@ def gan_decoder(
 
     Returns:
         A model from `[B, D]` latents to `[B, H, W, C]` logits.
+
+    Raises:
+        SettingError: observations are no images, or their sides are no such multiples.
     """
+    checks.require_images(observation_shape, "gan_decoder")
     height, width, channels = observation_shape
     if height % 16 or width % 16:
         raise SettingError(

@@ -11,6 +11,8 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.networks import checks
+
 
 class _Spectral(keras.layers.Layer):
     """A layer whose kernel is divided by an estimate of its largest singular value.
@@ -132,7 +134,12 @@ def spectral_encoder(
 
     Returns:
         A model from `[B, H, W, C]` images to `[B, units[-1]]` features.
+
+    Raises:
+        SettingError: observations are no images, or a size is not positive.
     """
+    checks.require_images(observation_shape, "spectral_encoder")
+    checks.require_positive("spectral_encoder", filters=filters, units=units)
     features = inputs = keras.Input(observation_shape)
     for count in filters:
         features = SpectralConv2D(features.shape[-1], count, slope)(features)

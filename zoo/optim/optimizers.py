@@ -41,6 +41,13 @@ class Adam(keras.optimizers.Adam):
         epsilon: float = 1e-8,
         l2: float = 0.0,
     ):
+        if not callable(learning_rate) and learning_rate < 0:
+            raise SettingError(
+                f"Adam.learning_rate is {learning_rate}; give a number that is not negative"
+            )
+        for key, decay in (("beta_1", beta_1), ("beta_2", beta_2)):
+            if not 0 <= decay < 1:
+                raise SettingError(f"Adam.{key} is {decay}; give a number from 0 to below 1")
         # Keras takes no whole number.
         rate = _Scheduled(learning_rate) if callable(learning_rate) else float(learning_rate)
         super().__init__(rate, beta_1, beta_2, epsilon)

@@ -134,6 +134,12 @@ def read(path: pathlib.Path, dataset: Dataset) -> Restart:
     if not folder.done:
         raise UserError(f"{path} is no finished run; train it to its end with python -m zoo.train")
     manifest = folder.facts()
+    for key in ("dataset", "dataset_fingerprint", "seed"):
+        if key not in manifest:
+            raise UserError(
+                f"{folder.manifest} is missing or damaged: it names no {key}; restore it from a "
+                "copy, or leave the run out"
+            )
     trained_on = (manifest["dataset"], manifest["dataset_fingerprint"])
     if trained_on[1] != dataset.fingerprint:
         raise UserError(
@@ -222,10 +228,16 @@ def kept(path: pathlib.Path, restarts: Sequence[Restart], ensemble: int) -> Choi
         ensemble: how many of each kind are taken.
 
     Raises:
-        UserError: the runs or their scores have changed.
+        UserError: the runs or their scores have changed, or the file is damaged.
     """
     facts = files.read_json(path)
     groups = _groups(restarts, ensemble)
+    for key in ("runs", "disentangled", "entangled"):
+        if not isinstance(facts.get(key), list):
+            raise files.FileError(
+                f"{path} is damaged: it has no list of {key}; restore it from a copy, or choose "
+                "another --run_dir"
+            )
     if _by_name(facts["runs"]) != _by_name(_listed(restarts, path.parent)):
         raise UserError(
             f"{path}: the runs or their MIG have changed since the perturbation's training began; "

@@ -69,6 +69,7 @@ def prepared(
     written = root / CHOICE
     begun = written.exists() and runs.RunFolder(root).config.exists()
     _require_same(settings, runs.RunFolder(root))
+    _require_grid(settings)
     # Its own lock: that of `root` is taken by the training of m.
     with runs.opened(root / RESTARTS) as restarts:
         _train_restarts(settings, restarts.path, start_over)
@@ -100,23 +101,49 @@ def _require_same(settings: Settings, folder: runs.RunFolder) -> None:
         )
 
 
+def _require_grid(settings: Settings) -> None:
+    """Refuses before the restarts what m could not be built for after them."""
+    dataset = data.load(settings.dataset)
+    space = dataset.space
+    if space is None or not space.is_grid or len(space) != len(dataset.whole):
+        raise UserError(
+            f"perturb.dataset is {settings.dataset}, whose images do not fill a grid of factors; "
+            "m is a function of them, give a data set on a grid"
+        )
+    settings.new_network(space, dataset.images.shape[1:])
+
+
 def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) -> None:
     """Trains the restarts, each in a folder of its own below `folder`; resumes unfinished ones.
 
     The current configuration is replaced by that of the last restart.
     """
+    # All are read before the first is trained.
     for seed in settings.seeds:
-        config.parse([settings.restarts], [*settings.bindings, f"train.seed = {seed}"])
-        restart = config.made(training_settings.Settings)
-        if restart.dataset != settings.dataset:
-            raise UserError(
-                f"{settings.restarts} trains on {restart.dataset}; perturb.dataset is "
-                f"{settings.dataset}"
-            )
+        _restart(settings, seed)
+    for seed in settings.seeds:
+        restart = _restart(settings, seed)
         logging.info("restart of seed %d", seed)
         run.train(restart, folder / f"seed{seed}", start_over=start_over)
         # The graphs of a training run refer to themselves in a circle.
         gc.collect()
+
+
+def _restart(settings: Settings, seed: int) -> training_settings.Settings:
+    """The settings of a restart, whose configuration replaces the current one."""
+    config.parse([settings.restarts], [*settings.bindings, f"train.seed = {seed}"])
+    restart = config.made(training_settings.Settings)
+    if restart.dataset != settings.dataset:
+        raise UserError(
+            f"{settings.restarts} trains on {restart.dataset}; perturb.dataset is "
+            f"{settings.dataset}"
+        )
+    if restart.publish != "all":
+        raise UserError(
+            f"{settings.restarts}: train.publish is {restart.publish!r}, and m is trained with the "
+            "exported models of its restarts; give 'all'"
+        )
+    return restart
 
 
 def _chosen(

@@ -85,6 +85,8 @@ class Settings(settings.Settings):
         for key in ("seeds", "runs"):
             if len(set(getattr(self, key))) < len(getattr(self, key)):
                 raise UserError(f"perturb.{key} names one twice; give each once")
+        whole = all(isinstance(seed, int) and seed >= 0 for seed in self.seeds)
+        self.require("seeds", "whole numbers from 0", whole)
         if self.seeds and not self.restarts:
             raise UserError("perturb.seeds needs a gin file to restart, perturb.restarts")
         count = len(self.seeds) + len(self.runs)

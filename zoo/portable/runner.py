@@ -380,7 +380,9 @@ def main(argv=None):
     parser.add_argument("--out", type=pathlib.Path, help="where results go, one folder per job")
     parser.add_argument("--minutes", type=float, help="save and stop within so many minutes")
     options = parser.parse_args(argv)
-    deadline = begun + 60 * options.minutes if options.minutes else float("inf")
+    if options.minutes is not None and not options.minutes >= 0:
+        parser.error(f"--minutes={options.minutes:g} is no time to train; give 0 or more")
+    deadline = begun + 60 * (float("inf") if options.minutes is None else options.minutes)
     try:
         folders = [folder.resolve() for folder in options.jobs]
         if options.out and len({folder.name for folder in folders}) < len(folders):

@@ -24,7 +24,7 @@ _SPECTRA = (("rank",), ("sample", "rank"))
 # The axes of what is drawn as a heat map.
 _MATRICES = (("latent", "factor"), ("latent", "latent"), ("output", "factor"))
 # What a row of `zoo.evaluation.evaluate` says about the scoring rather than the model.
-ABOUT = ("score", "reason", "seconds", "encoding_seconds", "chance", "seed_std")
+ABOUT = ("score", "reason", "seconds", "encoding_seconds", "chance", "seed_std", "step")
 # What a row may say of the value, and is shown in columns beside it.
 _BESIDE = {"interval": "95 % interval", "seed_std": "Seed std", "chance": "Chance"}
 HEADINGS = {

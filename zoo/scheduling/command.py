@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from zoo import cores
 from zoo.errors import UserError
 from zoo.scheduling import driver, jobs, local
 from zoo.scheduling.host import Work
@@ -194,10 +195,10 @@ def _local(options: argparse.Namespace, count: int) -> tuple[driver.Engine, int]
                 f"--devices={options.devices}: there is no GPU {unknown[0]!r} here; it takes none "
                 f"or some of {', '.join(gpus) or 'none'}, comma-separated"
             )
-    workers = max(1, min(options.jobs or len(gpus and devices) or local.cores(), count))
+    workers = max(1, min(options.jobs or len(gpus and devices) or cores.count(), count))
     own = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     threads = options.threads or int(own if own.isdecimal() else 0)
-    return local.Local(workers, devices), threads or max(1, local.cores() // workers)
+    return local.Local(workers, devices), threads or max(1, cores.count() // workers)
 
 
 def _parameter(text: str) -> tuple[str, str | int]:

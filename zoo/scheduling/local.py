@@ -60,9 +60,3 @@ def gpus() -> tuple[str, ...]:
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return tuple(name for name in visible.split(",") if name.strip() and name != "-1")
     return tuple(str(k) for k in range(len(list(pathlib.Path("/dev").glob("nvidia[0-9]*")))))
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

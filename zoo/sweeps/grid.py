@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import hashlib
 import itertools
 import json
 import pathlib
@@ -169,6 +170,13 @@ def axis(text: str) -> Axis:
                 ) from None
     if twice := [value for value in found if found.count(value) > 1]:
         raise UserError(f"--set={text!r}: {twice[0]} is there twice")
+    folders = [_as_file(value) for value in found]
+    if shared := [k for k, folder in enumerate(folders) if folders.index(folder) < k]:
+        first = found[folders.index(folders[shared[0]])]
+        raise UserError(
+            f"--set={text!r}: {first} and {found[shared[0]]} would share the folder "
+            f"{folders[shared[0]]}; write one otherwise, or sweep it with another --out"
+        )
     return Axis(name, tuple(found))
 
 
@@ -199,8 +207,11 @@ def _split(text: str) -> list[str]:
 
 
 def _as_file(value: str) -> str:
-    """A value as a part of a file's name."""
-    return re.sub(r"[^\w.+-]+", "_", value.strip("'\"")).strip("_") or "_"
+    """A value as a part of a file's name; of brackets within brackets a hash tells the rest."""
+    name = re.sub(r"[^\w.+-]+", "_", value.strip("'\"")).strip("_") or "_"
+    if sum(value.count(bracket) for bracket in _OPENING) < 2:
+        return name
+    return f"{name}-{hashlib.sha256(''.join(value.split()).encode()).hexdigest()[:8]}"
 
 
 def _listed(value) -> str:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from zoo import files
-from zoo.errors import UserError
+from zoo.errors import SettingError, UserError
 from zoo.models.base import Model
 
 _FILE = re.compile(r"ckpt-(\d+)\.(index|data-\d{5}-of-\d{5})")
@@ -30,14 +30,25 @@ class Checkpoints:
         folder: where they are.
         model: bound to its optimiser.
         keep: how many to keep.
+        otherwise: what else can be done where none of them can be read.
 
     Attributes:
         folder: where they are.
         pending: what `save` was given with the checkpoint that `restore` has restored.
+
+    Raises:
+        SettingError: the model has a variable that TensorFlow's checkpoints do not find.
     """
 
-    def __init__(self, folder: pathlib.Path, model: Model, keep: int = 3):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        model: Model,
+        keep: int = 3,
+        otherwise: str = "train from step 0 again with --start_over",
+    ):
         self.folder, self._keep, self.pending = folder, keep, {}
+        self._otherwise = otherwise
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         with tf.device("CPU"):
             self._pending = tf.Variable("{}", dtype=tf.string, trainable=False)
@@ -45,6 +56,7 @@ class Checkpoints:
         # What was written before there was anything pending has no such entry.
         self._bare = tf.train.Checkpoint(**parts)
         self._checkpoint = tf.train.Checkpoint(**parts, pending=self._pending)
+        _require_whole(self._bare, model)
 
     def save(self, step: int, pending: Mapping | None = None) -> str:
         """Writes a checkpoint; returns its path.
@@ -121,7 +133,7 @@ class Checkpoints:
         if not start_over:
             raise UserError(
                 f"none of the checkpoints in {self.folder} can be read; restore them from a copy, "
-                "or train from step 0 again with --start_over"
+                f"or {self._otherwise}"
             )
         logging.warning("none of the checkpoints in %s can be read; starting over", self.folder)
         for variable, value in values:
@@ -148,6 +160,19 @@ def remove_unfinished(folder: pathlib.Path) -> None:
                 if not (path.parent / f"ckpt-{step}.index").exists():
                     _remove(path.parent, int(step))
             files.remove(path)
+
+
+def _require_whole(checkpoint: tf.train.Checkpoint, model: Model) -> None:
+    # What an optimiser trains is found by the optimiser, too.
+    held = {id(part) for part in tf.train.TrackableView(checkpoint).descendants()}
+    lost = [v.path for v in model.variables if not held & {id(v), id(v.value)}]
+    if lost:
+        more = f" and {len(lost) - 1} more" if lost[1:] else ""
+        raise SettingError(
+            f"no checkpoint would hold the variable {lost[0]}{more} of {type(model).__name__}: "
+            "TensorFlow follows attributes that are variables, layers or models, and no lists of "
+            "them; make it an attribute"
+        )
 
 
 def _steps(folder: pathlib.Path) -> list[int]:

@@ -132,6 +132,8 @@ def elbo_probe(
     """
     if not isinstance(model, VAE):
         raise UserError(f"train.probe: {type(model).__name__} is no VAE; leave elbo_probe out")
+    if samples < 1:
+        raise UserError(f"elbo_probe.samples is {samples}; give at least 1")
     require_derivatives(model)
     dataset = data.load(held_out) if held_out else dataset
     observations = sampling.observations(dataset, dataset.some(images))

@@ -29,8 +29,10 @@ def kl_error_probe(
         threshold: see `zoo.evaluation.polarized_regime`.
 
     Raises:
-        UserError: the model has no posterior.
+        UserError: the model has no posterior, or there would be no images.
     """
+    if images < 1:
+        raise UserError(f"kl_error_probe.images is {images}; give at least 1")
     observations = sampling.observations(dataset, dataset.some(images))
     posterior = getattr(model, "posterior", lambda _: None)
     if posterior(observations[:1]) is None:

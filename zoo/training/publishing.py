@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from zoo import config, data, evaluation, gin_files, runs, scoring
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
-from zoo.hub.export import export
+from zoo.hub.export import export, require_replaceable
 from zoo.models.base import Encoder, Generator, Model
 from zoo.report import page
 from zoo.training import assembly, metrics, selection
@@ -26,7 +26,8 @@ def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: 
         scores = evaluation.evaluate(
             model, dataset, settings.scores, seed=settings.seed, options=settings.score_options
         )
-        runs.write_text(folder.scores, scoring.text(scoring.flat(scores)))
+        step = manifest.get("selected_step") or settings.steps
+        runs.write_text(folder.scores, scoring.text(scoring.flat(scores, step)))
         metrics.write_scores(folder, settings.steps, scoring.headline(scores))
         if settings.publish == "all":
             text = gin_files.read(folder.config)
@@ -47,7 +48,7 @@ def card(model: Model, dataset: Dataset, text: str, manifest: Mapping, scores: M
     """
     kept = (
         *("name", "model", "dataset", "test_dataset"),
-        *("seed", "steps", "batch_size", "precision", "machine", "versions"),
+        *("seed", "steps", "selected_step", "batch_size", "precision", "machine", "versions"),
     )
     return {
         **{key: manifest[key] for key in kept if key in manifest},
@@ -79,7 +80,7 @@ def restore(settings: Settings, folder: runs.RunFolder) -> tuple[Model, Dataset,
 
 
 def export_run(run_dir: str, out: pathlib.Path, trust: bool = False) -> dict:
-    """Exports a run's newest checkpoint, in float32, with the scores the run has so far.
+    """Exports a run's newest checkpoint, in float32, with the scores the run has of it so far.
 
     Args:
         run_dir: the folder of the run.
@@ -90,12 +91,17 @@ def export_run(run_dir: str, out: pathlib.Path, trust: bool = False) -> dict:
         The card of the exported model.
 
     Raises:
-        UserError: the folder is no run, holds no checkpoint, or its config is not trusted.
+        UserError: the folder is no run, holds no checkpoint, its config is not trusted, or `out`
+            is there and no exported model.
     """
+    require_replaceable(out)
     folder = runs.RunFolder(pathlib.Path(run_dir))
     config.parse([str(folder.require_config())], trust=trust)
-    model, dataset, step = restore(config.made(Settings), folder)
-    scores = folder.scored()
-    text = gin_files.read(folder.config)
-    facts = {**folder.facts(), "steps": step}
-    return export(model, out, text, card(model, dataset, text, facts, scores))
+    with runs.locked_around(out):
+        model, dataset, step = restore(config.made(Settings), folder)
+        # What was scored before steps were kept beside scores is taken as it is.
+        scored = folder.scored().items()
+        scores = {name: row for name, row in scored if row.get("step", step) == step}
+        text = gin_files.read(folder.config)
+        facts = {**folder.facts(), "steps": step}
+        return export(model, out, text, card(model, dataset, text, facts, scores))

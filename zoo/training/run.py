@@ -78,7 +78,8 @@ def train(
         manifest = folder.describe(**_timing(folder))
         if team.chief and settings.select:
             best = selection.restore_best(folder, parts.model)
-            manifest = folder.describe(selected_step=best)
+            taken = "best" if best else "newest"
+            manifest = folder.describe(selected_step=best or None, selected_checkpoint=taken)
         if team.chief:
             (publish or publish_model)(settings, folder, parts, manifest)
             folder.finish()

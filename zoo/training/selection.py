@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from zoo import evaluation, files, runs
 from zoo.data import sampling
@@ -73,13 +74,19 @@ def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], 
         index = tf.constant(ids, tf.int32)
         return {"image": sampling.observations(dataset, ids), "index": index}
 
+    some = {name: part[:2] for name, part in batch(0).items()}
     try:
-        losses({name: part[:2] for name, part in batch(0).items()}, tf.constant(0), tf.constant(0))
+        found = losses(some, tf.constant(0), tf.constant(0))
     except SettingError as error:
         raise UserError(
             f"train.select: {type(model).__name__} has no loss of single images "
             f"({error}); select by scores"
         ) from error
+    if found.shape != some["index"].shape:
+        raise UserError(
+            f"train.select: {type(model).__name__} has losses of {len(found)} of "
+            f"{len(some['index'])} images, as with FactorVAE.second_batch; select by scores"
+        )
     compiled = tf.function(losses, autograph=False)
 
     def measure(step: int) -> float:
@@ -92,7 +99,9 @@ def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], 
 
 def _best(folder: runs.RunFolder, model: Model) -> Checkpoints:
     """The best checkpoint of a run, as `Checkpoints` of one."""
-    return Checkpoints(folder.checkpoints / _FOLDER, model, keep=1)
+    place = folder.checkpoints / _FOLDER
+    otherwise = f"delete {place}, and the newest checkpoint is taken"
+    return Checkpoints(place, model, keep=1, otherwise=otherwise)
 
 
 class Selection:
@@ -173,5 +182,23 @@ def _value(record: pathlib.Path) -> float:
 
 
 def restore_best(folder: runs.RunFolder, model: Model) -> int:
-    """Gives a model the weights of the run's best checkpoint; its step, 0 where there is none."""
-    return _best(folder, model).restore()
+    """Gives a model the weights of the run's best checkpoint.
+
+    Where there is none, as no validation value was finite or its folder was removed, the model
+    stays as it is and a warning tells.
+
+    Returns:
+        Its step, 0 where there is none.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    best = _best(folder, model)
+    step = best.restore()
+    if not step:
+        logging.warning(
+            "%s holds no checkpoint, as no validation value was finite or it was removed: nothing "
+            "was selected, and the newest checkpoint is taken",
+            best.folder,
+        )
+    return step

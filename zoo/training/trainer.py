@@ -58,7 +58,9 @@ class Pictures:
                 sheets.write(self._folder.images / f"{name}.png", picture)
             return
         codes = self._model.encode(self._images)
-        kl, variances = (self._log.last.get(k) for k in ("kl_per_latent", "posterior_variance"))
+        # A run that resumes at its end without its log has no record.
+        last = self._log.last or {}
+        kl, variances = last.get("kl_per_latent"), last.get("posterior_variance")
         drawn = {
             "reconstructions": sheets.reconstructions(
                 self._images.numpy(), self._model.decode(codes).numpy()

@@ -1,0 +1,53 @@
+"""Networks say in a line what they cannot be made of, whatever the data set and the config."""
+
+import pytest
+
+from zoo.errors import SettingError
+from zoo.networks.additive import moment_encoder, object_decoder, resnet18_encoder
+from zoo.networks.convolutional import conv_decoder, conv_encoder
+from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.networks.discriminators import mlp_discriminator
+from zoo.networks.maxout import maxout_encoder
+from zoo.networks.pair_discriminators import gan_decoder
+from zoo.networks.spectral import spectral_encoder
+
+IMAGES, VECTORS = (16, 16, 1), (10,)
+ENCODERS = conv_encoder, resnet18_encoder, moment_encoder, spectral_encoder
+DECODERS = conv_decoder, object_decoder, gan_decoder
+
+
+@pytest.mark.parametrize("network", [*ENCODERS, *DECODERS])
+def test_vectors_are_refused_by_networks_of_images(network):
+    arguments = (VECTORS,) if network in ENCODERS else (3, VECTORS)
+    message = rf"^{network.__name__} takes images, not data of shape \(10,\); choose another netw"
+    with pytest.raises(SettingError, match=message):
+        network(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("network", "arguments", "setting", "message"),
+    [
+        (conv_encoder, (IMAGES,), {"layers": ((32, 4, 0),)}, "give whole numbers of at least 1"),
+        (conv_encoder, (IMAGES,), {"layers": (32, 4, 2)}, "give filters, side of the kernel and"),
+        (conv_encoder, (IMAGES,), {"units": (0,)}, "give whole numbers of at least 1"),
+        (conv_decoder, (3, IMAGES), {"layers": ((32, 4),)}, "give filters, side of the kernel and"),
+        (conv_decoder, (3, IMAGES), {"grid_filters": 0}, "give whole numbers of at least 1"),
+        (mlp_encoder, (VECTORS,), {"units": (0,)}, "give whole numbers of at least 1"),
+        (mlp_encoder, (VECTORS,), {"units": (2.5,)}, "give whole numbers of at least 1"),
+        (mlp_encoder, (VECTORS,), {"activation": "reluu"}, "'reluu'; give one of Keras"),
+        (mlp_decoder, (3, VECTORS), {"units": (-1,)}, "give whole numbers of at least 1"),
+        (mlp_decoder, (3, VECTORS), {"activation": "reluu"}, "'reluu'; give one of Keras"),
+        (object_decoder, (3, IMAGES), {"activation": "reluu"}, "'reluu'; give one of Keras"),
+        (object_decoder, (3, IMAGES), {"filters": (4, 0)}, "give whole numbers of at least 1"),
+        (resnet18_encoder, (IMAGES,), {"filters": 0}, "give whole numbers of at least 1"),
+        (moment_encoder, (IMAGES,), {"order": 0}, "give whole numbers of at least 1"),
+        (spectral_encoder, (IMAGES,), {"filters": (0,)}, "give whole numbers of at least 1"),
+        (mlp_discriminator, (3,), {"units": (0,)}, "give whole numbers of at least 1"),
+        (maxout_encoder, (VECTORS,), {"units": (0,)}, "give whole numbers of at least 1"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(network, arguments, setting, message):
+    with pytest.raises(SettingError) as raised:
+        network(*arguments, **setting)
+    line = str(raised.value)
+    assert line.startswith(f"{network.__name__}.{next(iter(setting))} is ") and message in line
