@@ -49,8 +49,11 @@ class Facts:
     superseded: str = ""
 
     def same_training(self, other: "Facts") -> bool:
-        """Whether runs of both are seeds of one training."""
-        keys = ("steps", "batch_size", "precision", "optimiser", "differences", "dataset")
+        """Whether runs of both are seeds of one training; superseded ones and others are not."""
+        keys = (
+            *("steps", "batch_size", "precision", "optimiser", "differences", "dataset"),
+            "superseded",
+        )
         return all(getattr(self, key) == getattr(other, key) for key in keys)
 
 
