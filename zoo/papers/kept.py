@@ -84,6 +84,11 @@ class Result:
         """Column name -> its numbers, in the order of the seeds."""
         return {name: np.array([*found.values()]) for name, found in self.numbers.items()}
 
+    @property
+    def left(self) -> list[int]:
+        """The seeds that are not discarded."""
+        return [seed for seed in self.seeds if seed not in set(self.discarded)]
+
 
 def path(table: Table, folder: pathlib.Path) -> pathlib.Path:
     """Where the results of a table are kept below a folder."""
@@ -176,7 +181,6 @@ def _written(result: Result | None, column: Column, row: Row) -> list:
     if result is None:
         return ["", *paper, *[""] * (8 + len(dataclasses.fields(Facts)))]
     numbers, values = result.numbers[column.name], result.values[column.name]
-    left = [seed for seed in result.seeds if seed not in set(result.discarded)]
     return [
         result.budget,
         *paper,
@@ -184,7 +188,7 @@ def _written(result: Result | None, column: Column, row: Row) -> list:
         *(median_interval(values) if len(values) and np.isfinite(values).all() else [""] * 3),
         " ".join(map(str, result.seeds)),
         " ".join(map(str, result.discarded)),
-        " ".join(repr(float(numbers.get(seed, math.nan))) for seed in left),
+        " ".join(repr(float(numbers.get(seed, math.nan))) for seed in result.left),
         *dataclasses.astuple(result.facts),
     ]
 
