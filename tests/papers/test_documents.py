@@ -255,6 +255,16 @@ def test_runs_that_are_superseded_have_no_command(written, toy_tables, tmp_path)
     assert "| MIG: small < good | cpu | 2, 3 | - | - | runs of two definitions |" in text
 
 
+def test_runs_that_are_superseded_lend_no_seeds():
+    def result(seed, superseded=""):
+        facts = kept.Facts(1, 1, superseded=superseded)
+        return Result(Row("a", None), "cpu", {"MIG": {seed: 0.5}}, facts, [seed])
+
+    fresh = result(0)
+    assert kept.united(fresh, result(1, "an old bug")) is fresh
+    assert kept.united(fresh, result(1)).seeds == [0, 1]
+
+
 @pytest.mark.parametrize(
     "text", ["row\ngood\n", "row,column,budget,seeds,discarded,values\ngood,MIG,paper,0,,high\n"]
 )

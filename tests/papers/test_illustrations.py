@@ -1,6 +1,8 @@
 """Pictures of results: their size, what they are made of, curves through training."""
 
+import dataclasses
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from zoo.errors import UserError
-from zoo.papers import documents, figures, illustrations, results, tasks
+from zoo.papers import catalog, documents, figures, illustrations, kept, results, tasks
 from zoo.papers.interaction_asymmetry import tables
 from zoo.papers.spec import Budget, Column, Row, Table
 from zoo.papers.zietlow import exact
@@ -77,6 +79,75 @@ def test_results_show_pictures_and_what_they_are_made_of(trained, tmp_path, monk
         assert (text, pictures[0].read_bytes()) == before
 
 
+def _written(table, out, folder, monkeypatch):
+    """The results of a table with these runs, in a folder that may hold earlier ones: its text."""
+    monkeypatch.setattr(documents.catalog, "tables", lambda: {table.name: table})
+    documents.write_results(folder / "RESULTS.md", out)
+    return (folder / "results/toy.md").read_text()
+
+
+def test_a_picture_stays_where_it_has_rows_whose_runs_are_elsewhere(
+    trained, tmp_path, finish, monkeypatch, capsys
+):
+    before = _written(trained, tmp_path, tmp_path / "written", monkeypatch)
+    picture = tmp_path / "written/results/figures/toy_curves.png"
+    content = picture.read_bytes()
+    other = tasks.Task(toy.SHARED, 2, "paper", tmp_path / "other")
+    finish(other, mig=0.5)
+    log(other, interaction=[1.0])
+    after = _written(trained, tmp_path / "other", tmp_path / "written", monkeypatch)
+    assert picture.read_bytes() == content and "| 3 |" in after
+    shown = [line for line in before.splitlines() if line.startswith("Runs drawn: whole: 60")]
+    assert shown and shown[0] in after.splitlines()
+    message = "toy/curves is not drawn: the runs of less are not here\n"
+    assert capsys.readouterr().err == message
+    # A row that the table has no more holds nothing up.
+    whole = dataclasses.replace(trained, rows=trained.rows[:1])
+    after = _written(whole, tmp_path / "other", tmp_path / "written", monkeypatch)
+    assert "Runs drawn: whole: 60 x 16, float32, seed 2.\n" in after
+
+
+def test_a_figure_of_numbers_draws_those_that_are_kept(trained, tmp_path, finish, monkeypatch):
+    table = dataclasses.replace(trained, columns=(MIG,), figure=figures.bars, from_numbers=True)
+    folder, share = tmp_path / "written", "6.7 % of the published images"
+    _written(table, tmp_path, folder, monkeypatch)
+    finish(tasks.Task(toy.SHARED, 2, "paper", tmp_path / "other"), mig=0.1)
+    drawn = []
+    monkeypatch.setattr(illustrations, "save", lambda figure, *rest: drawn.append((figure, rest)))
+    _written(table, tmp_path / "other", folder, monkeypatch)
+    ((figure, (*_, made_of)),) = drawn
+    heights = sorted(patch.get_height() for patch in figure.axes[0].patches)
+    np.testing.assert_allclose(heights, [0.2, 1.1 / 3])
+    assert made_of == (
+        f"whole: 60 x 16, float32, seeds 0-2; less: 4 x 16, float32 (reduced: cpu, {share}), seed 0"
+    )
+    # Without any run it is drawn where the picture is missing or shows less.
+    _written(table, tmp_path / "nowhere", folder, monkeypatch)
+    assert len(drawn) == 2
+    monkeypatch.setattr(illustrations, "made_of", lambda path: made_of)
+    _written(table, tmp_path / "nowhere", folder, monkeypatch)
+    assert len(drawn) == 2
+
+
+def test_seeds_that_are_discarded_are_no_part_of_a_figure_of_numbers():
+    facts = kept.Facts(60, 16, "float32")
+    result = kept.Result(Row("a", toy.SHARED), "paper", {}, facts, [0, 1, 2, 3], [], [1])
+    found = illustrations.drawn({"a": [result]}, True)
+    assert illustrations.caption(found, True) == "a: 60 x 16, float32, seeds 0, 2-3"
+    assert illustrations.drawn({"a": [result]}) == {"a": []}
+
+
+def test_shipped_figures_of_numbers_open_no_run():
+    """Of kept results, which have no folders, they draw all rows."""
+    folder = pathlib.Path(__file__).parents[2] / "results"
+    of_numbers = [table for table in catalog.tables().values() if table.from_numbers]
+    assert len(of_numbers) > 10
+    for table in of_numbers:
+        found = illustrations.drawn(results.of_table(table, folder / "nowhere", folder), True)
+        if any(found.values()):
+            assert table.figure(found, table.columns).axes
+
+
 def test_a_run_that_has_not_finished_is_not_drawn(trained, tmp_path):
     task = tasks.Task(toy.SHARED, 1, "paper", tmp_path)
     (task.folder / "DONE").unlink()
@@ -94,6 +165,10 @@ def test_a_figure_without_its_data_is_told_and_left_out(trained, tmp_path, monke
     monkeypatch.setattr(documents.catalog, "tables", lambda: {broken.name: broken})
     documents.write_results(tmp_path / "RESULTS.md", tmp_path)
     assert "![" not in (tmp_path / "results/toy.md").read_text()
+    assert "toy/curves is not drawn: no data here" in capsys.readouterr().err
+    # The table by itself is written, too.
+    assert [path.suffix for path in documents.write(broken, tmp_path)] == [".md", ".csv"]
+    assert "| whole |" in (tmp_path / "toy/curves.md").read_text()
     assert "toy/curves is not drawn: no data here" in capsys.readouterr().err
 
 

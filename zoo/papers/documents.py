@@ -38,7 +38,7 @@ def write(table: Table, out: pathlib.Path) -> list[pathlib.Path]:
     path = out / table.name
     written = [path.with_name(f"{path.name}.md"), path.with_name(f"{path.name}.csv")]
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = _draw(table, found, path.with_name(f"{path.name}.png"))
+    picture = _drawn(table, found, path.with_name(f"{path.name}.png"))
     shown = _shown(table, picture, picture.name) if picture else ""
     runs.write_text(written[0], "# " + markdown(table, found, shown))
     runs.write_text(written[1], kept.as_csv(table, found))
@@ -49,8 +49,9 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
     """Writes the claims of all papers into a file, and their tables beside it.
 
     Beside it is the folder `results`: a CSV file a table, to which the runs in `out` are added, a
-    Markdown file a paper, and `figures`. A figure that cannot be drawn here, for want of its data
-    or its runs, stays as it was drawn before; so does one that is computed, until it is deleted.
+    Markdown file a paper, and `figures`. A figure of numbers draws the kept ones, too. One that
+    cannot be drawn here, for want of its data or of the runs of a row that it shows, stays as it
+    was drawn before; so does one that is computed, until it is deleted.
 
     Args:
         file: what is written.
@@ -232,13 +233,27 @@ def _line(cells) -> str:
 def _illustrate(table: Table, found: dict[str, list[Result]], folder: pathlib.Path) -> str:
     """Draws a table's figure below a folder of results: its Markdown, or nothing."""
     path = _figure(table.name)
-    try:
-        kept_one = table.computed and (folder / path).exists()
-        drawn = None if kept_one else _draw(table, found, folder / path, illustrations.LIMIT)
-    except UserError as error:
-        print(f"{table.name} is not drawn: {error}", file=sys.stderr)
-        drawn = None
-    return _shown(table, drawn or folder / path, path.as_posix())
+    file = folder / path
+    picture = None if _stays(table, found, file) else _drawn(table, found, file, True)
+    return _shown(table, picture or file, path.as_posix())
+
+
+def _stays(table: Table, found: dict[str, list[Result]], file: pathlib.Path) -> bool:
+    """Whether a picture that is there stays: it is computed, has all there is, or has more."""
+    if not file.exists():
+        return False
+    if table.figure is None or table.computed:
+        return True
+    shown = illustrations.drawn(found, table.from_numbers)
+    if table.from_numbers:
+        fresh = any(result.folders for rows in found.values() for result in rows)
+        return not fresh and illustrations.made_of(file) == illustrations.caption(shown, True)
+    without = {row.name for row in table.rows if not shown[row.name]}
+    lost = illustrations.rows_of(file) & without
+    if lost and any(shown.values()):
+        names = ", ".join(sorted(lost))
+        print(f"{table.name} is not drawn: the runs of {names} are not here", file=sys.stderr)
+    return bool(lost)
 
 
 def _figure(name: str) -> pathlib.Path:
@@ -246,16 +261,20 @@ def _figure(name: str) -> pathlib.Path:
     return pathlib.Path("figures", f"{name.replace('/', '_')}.png")
 
 
-def _draw(
-    table: Table, found: dict[str, list[Result]], path: pathlib.Path, limit: int | None = None
+def _drawn(
+    table: Table, found: dict[str, list[Result]], path: pathlib.Path, small: bool = False
 ) -> pathlib.Path | None:
-    has_runs = any(r[0].folders for r in found.values() if r)
-    if table.figure is None or not (has_runs or table.computed):
+    """Draws a table's figure: its file, or None where it has none or it cannot be drawn here."""
+    shown = illustrations.drawn(found, table.from_numbers)
+    if table.figure is None or not (any(shown.values()) or table.computed):
         return None
-    drawn = {name: [r for r in rows if r.folders] for name, rows in found.items()}
-    figure = table.figure(drawn, table.columns)
-    made_of = COMPUTED if table.computed else illustrations.caption(drawn)
-    illustrations.save(figure, path, limit, made_of)
+    made_of = COMPUTED if table.computed else illustrations.caption(shown, table.from_numbers)
+    try:
+        figure = table.figure(shown, table.columns)
+    except UserError as error:
+        print(f"{table.name} is not drawn: {error}", file=sys.stderr)
+        return None
+    illustrations.save(figure, path, illustrations.LIMIT if small else None, made_of)
     return path
 
 

@@ -38,12 +38,35 @@ def made_of(path: pathlib.Path) -> str:
         return image.info.get(_MADE_OF, "not recorded")
 
 
-def caption(found: dict[str, list[Result]]) -> str:
-    """The rows, seeds and budgets of what figures draw: of a row its first budget that has runs."""
-    drawn = [results[0] for results in found.values() if results and results[0].folders]
+def rows_of(path: pathlib.Path) -> set[str]:
+    """The rows that a picture that `save` wrote shows, as its `caption` has them."""
+    parts = (part.partition(": ")[0] for part in made_of(path).split("; "))
+    return {name for part in parts for name in part.split(", ")}
+
+
+def drawn(found: dict[str, list[Result]], from_numbers: bool = False) -> dict[str, list[Result]]:
+    """Row name -> the results that a figure can draw.
+
+    Args:
+        found: row name -> its results.
+        from_numbers: whether it takes numbers alone; else only runs that are at hand are drawn.
+    """
+    return {
+        name: [result for result in results if _seeds(result, from_numbers)]
+        for name, results in found.items()
+    }
+
+
+def caption(found: dict[str, list[Result]], from_numbers: bool = False) -> str:
+    """The rows, seeds and budgets of what figures draw: of a row its first budget that has runs.
+
+    Args:
+        found: what `drawn` gives.
+        from_numbers: as `drawn` takes it.
+    """
     made: dict[tuple[str, str], list[str]] = {}
-    for result in drawn:
-        seeds = spans([int(folder.name) for folder in result.folders])
+    for result in (results[0] for results in found.values() if results):
+        seeds = spans(_seeds(result, from_numbers))
         made.setdefault((budget(result), seeds), []).append(result.row.name)
     parts = [
         f"{', '.join(rows)}: {size}, {'seeds' if {*' -'} & {*seeds} else 'seed'} {seeds}"
@@ -73,6 +96,11 @@ def spans(numbers: Iterable[int]) -> str:
     groups = itertools.groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
     parts: list[Sequence[int]] = [[number for _, number in group] for _, group in groups]
     return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else f"{p[0]}" for p in parts)
+
+
+def _seeds(result: Result, from_numbers: bool) -> list[int]:
+    """The seeds of a result that a figure draws."""
+    return result.left if from_numbers else [int(folder.name) for folder in result.folders]
 
 
 def _png(figure: Figure, density: int, made_of: str, small: bool) -> bytes:

@@ -49,8 +49,11 @@ class Facts:
     superseded: str = ""
 
     def same_training(self, other: "Facts") -> bool:
-        """Whether runs of both are seeds of one training."""
-        keys = ("steps", "batch_size", "precision", "optimiser", "differences", "dataset")
+        """Whether runs of both are seeds of one training; superseded ones and others are not."""
+        keys = (
+            *("steps", "batch_size", "precision", "optimiser", "differences", "dataset"),
+            "superseded",
+        )
         return all(getattr(self, key) == getattr(other, key) for key in keys)
 
 
@@ -80,6 +83,11 @@ class Result:
     def values(self) -> dict[str, np.ndarray]:
         """Column name -> its numbers, in the order of the seeds."""
         return {name: np.array([*found.values()]) for name, found in self.numbers.items()}
+
+    @property
+    def left(self) -> list[int]:
+        """The seeds that are not discarded."""
+        return [seed for seed in self.seeds if seed not in set(self.discarded)]
 
 
 def path(table: Table, folder: pathlib.Path) -> pathlib.Path:
@@ -173,7 +181,6 @@ def _written(result: Result | None, column: Column, row: Row) -> list:
     if result is None:
         return ["", *paper, *[""] * (8 + len(dataclasses.fields(Facts)))]
     numbers, values = result.numbers[column.name], result.values[column.name]
-    left = [seed for seed in result.seeds if seed not in set(result.discarded)]
     return [
         result.budget,
         *paper,
@@ -181,7 +188,7 @@ def _written(result: Result | None, column: Column, row: Row) -> list:
         *(median_interval(values) if len(values) and np.isfinite(values).all() else [""] * 3),
         " ".join(map(str, result.seeds)),
         " ".join(map(str, result.discarded)),
-        " ".join(repr(float(numbers.get(seed, math.nan))) for seed in left),
+        " ".join(repr(float(numbers.get(seed, math.nan))) for seed in result.left),
         *dataclasses.astuple(result.facts),
     ]
 

@@ -238,6 +238,8 @@ class Table:
         notes: what differs from the paper, one line each.
         figure: `(results by row, columns) -> matplotlib figure`, for figures.
         computed: whether the figure is computed and takes no runs; then there are no rows.
+        from_numbers: whether the figure takes no more than the results' numbers, not the runs'
+            folders: then those that are kept of earlier runs are drawn, too.
         discard: which finished runs are left out, or None.
     """
 
@@ -250,6 +252,7 @@ class Table:
     figure: Callable | None = None
     discard: Discard | None = None
     computed: bool = False
+    from_numbers: bool = False
 
     def row(self, name: str) -> Row:
         """The row of that name."""

@@ -14,7 +14,7 @@ def rank_correlations(found: dict, columns) -> Figure:
     Runs that lack one of two scores are left out of that pair; a dash stands where fewer than
     three have both, or one of the scores is constant.
     """
-    drawn = [(row, int(f.name)) for rows in found.values() for row in rows[:1] for f in row.folders]
+    drawn = [(row, seed) for rows in found.values() for row in rows[:1] for seed in row.left]
     values = np.array(
         [[row.numbers[c.name].get(seed, np.nan) for c in columns] for row, seed in drawn], float
     ).reshape(-1, len(columns))

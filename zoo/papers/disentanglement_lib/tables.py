@@ -95,6 +95,7 @@ def _table(name: str, title: str, rows: Iterable[Row], *notes: str) -> Table:
             "UDR (Duan et al. 2020) compares a run with the other seeds of its row.",
         ),
         figure=pictures.rank_correlations,
+        from_numbers=True,
     )
 
 

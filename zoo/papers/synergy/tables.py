@@ -105,6 +105,7 @@ def _domains_table() -> Table:
             "before that table, and decides no claim.",
         ),
         figure=pictures.against_domains,
+        from_numbers=True,
     )
 
 
@@ -271,6 +272,7 @@ def _total_table() -> Table:
             "Predicted: as in synergy/domains, where more domains are more data, too.",
         ),
         figure=pictures.against_domains,
+        from_numbers=True,
     )
 
 

@@ -151,6 +151,7 @@ def _figure_3_4() -> Table:
         (*rows, *others),
         notes=("The dissertation's figure has the beta-VAE only.",),
         figure=figures.scatter,
+        from_numbers=True,
     )
 
 
@@ -167,6 +168,7 @@ def _figure_3_7() -> Table:
         tuple(rows),
         notes=("The values of beta are ours: the dissertation's text does not give them.",),
         figure=figures.line_search,
+        from_numbers=True,
     )
 
 
@@ -203,6 +205,7 @@ def _rule() -> Table:
             "of Table 3.1 is up to two orders of magnitude below.",
         ),
         figure=rule.line_search,
+        from_numbers=True,
     )
 
 

@@ -73,6 +73,7 @@ def _figures_4_4_to_4_7() -> Table:
             "left out.",
         ),
         figure=figures.violins,
+        from_numbers=True,
         discard=OVER_PRUNED,
     )
 
@@ -85,6 +86,7 @@ def _figure_4_8() -> Table:
         _scan(),
         notes=("The runs are those of Figs. 4.4 to 4.7, without the over-pruned: our reading.",),
         figure=figures.histogram,
+        from_numbers=True,
         discard=OVER_PRUNED,
     )
 
@@ -103,6 +105,7 @@ def _figure_4_9(dataset: str, name: str, *notes: str) -> Table:
         ),
         notes=notes,
         figure=figures.bars,
+        from_numbers=True,
     )
 
 
