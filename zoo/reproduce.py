@@ -72,10 +72,10 @@ def main(options: argparse.Namespace) -> None:
         # Of many processes with an index each none should write what another is documents.
         if options.index is None:
             for path in documents.write(table, out):
-                print(path)
+                command.say(str(path), options)
     if options.results:
         names = documents.write_results(pathlib.Path(options.results), out)
-        print(f"{options.results}: {', '.join(names) or 'no table has runs yet'}")
+        command.say(f"{options.results}: {', '.join(names) or 'no table has runs yet'}", options)
     outcome.end()
 
 

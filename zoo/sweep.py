@@ -63,7 +63,7 @@ def main(options: argparse.Namespace) -> None:
 
     compared = command.run(summary.agreements(sweep), options, noun="comparisons of seeds")
     for path in summary.write(sweep):
-        print(path)
+        command.say(str(path), options)
     outcome.then(compared).end()
 
 

@@ -148,6 +148,29 @@ def test_scatter_draws_a_point_a_run():
     assert {"DtO", "DS", "a", "b"} <= set(texts(svg))
 
 
+def test_series_beyond_the_colours_are_told_apart():
+    assert len({charts._series_style(k) for k in range(32)}) == 32
+    assert [charts._series_style(k)[1:] for k in (0, 7)] == [("o", "-")] * 2
+    assert charts._series_style(8) == (charts._series_style(0)[0], "s", "--")
+    lines = {f"run {k}": [{"step": s, "loss": k + s} for s in (1, 2)] for k in range(9)}
+    dashes = [svg.count("stroke-dasharray: ") for svg in charts.compared(lines).values()]
+    eight = dict(list(lines.items())[:8])
+    # The ninth is dashed on the chart and in its legend.
+    assert dashes[0] == 2 + charts.compared(eight)["loss"].count("stroke-dasharray: ")
+    spectra = {str(k): np.arange(1.0, 4.0) + k for k in range(9)}
+    assert "stroke-dasharray" in charts.spectrum(spectra)
+    assert "stroke-dasharray" not in charts.spectrum(dict(list(spectra.items())[:8]))
+
+
+def test_a_scatter_grows_with_its_legend():
+    def height(count: int) -> float:
+        x = np.arange(count, dtype=float)
+        svg = charts.scatter(x, x, title="t", groups=[f"group {k}" for k in range(count)])
+        return float(ElementTree.fromstring(svg).get("viewBox").split()[-1])
+
+    assert height(1) == height(7) == 300 and height(27) == 300 + 20 * 11
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

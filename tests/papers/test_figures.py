@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import toy_tables as toy
+from matplotlib.container import ErrorbarContainer
 
 from zoo.errors import UserError
 from zoo.papers import documents, figures, kept, results, tasks
@@ -71,6 +72,31 @@ def test_violins(scanned, tmp_path):
     np.testing.assert_allclose(points[1][1], [0.1, 0.2, 0.3])
     # A median and a body for each.
     assert len(axis.collections) == 4 and axis.get_title() == "model"
+
+
+def test_deviations_are_those_of_tables(scanned, tmp_path):
+    """Of n - 1 runs: 0.1 of 0.1, 0.2 and 0.3."""
+    found = results.of_table(scanned, tmp_path)
+    (drawn,) = figures.line_search(found, scanned.columns).axes[0].containers
+    heights = [np.ptp(bar[:, 1]) / 2 for bar in drawn.lines[2][0].get_segments()]
+    np.testing.assert_allclose(heights, [0.025**0.5, 0.1])
+    drawn = figures.bars(found, scanned.columns).axes[0].containers
+    (bars,) = (container for container in drawn if isinstance(container, ErrorbarContainer))
+    (bar,) = bars.lines[2][0].get_segments()
+    every = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.1, 0.2, 0.3])
+    assert np.ptp(bar[:, 1]) / 2 == pytest.approx(every.std(ddof=1))
+    # Of a single run there is none.
+    assert figures.deviation(np.array([0.5])) == 0
+    assert figures.deviation(np.array([[0.0, 1.0], [2.0, 1.0]])) == pytest.approx([2**0.5, 0])
+
+
+def test_points_have_both_numbers_of_one_run():
+    columns = Column("a", ("a",)), Column("b", ("b",))
+    numbers = {"a": {0: 0.0, 1: 1.0, 3: 3.0}, "b": {1: 10.0, 2: 20.0, 3: 30.0}}
+    result = kept.Result(Row("r", None, group="g"), "cpu", numbers, None, [0, 1, 2, 3])
+    bare = kept.Result(Row("s", None, group="g"), "cpu", {"a": {}, "b": {0: 1.0}}, None, [0])
+    (points,) = figures.scatter({"r": [result], "s": [bare]}, columns).axes[0].collections
+    assert points.get_offsets().tolist() == [[1.0, 10.0], [3.0, 30.0]]
 
 
 def test_histogram(scanned, tmp_path):

@@ -64,6 +64,21 @@ def test_of_several_orders_all_must_be_seen():
     assert verdicts == ["seen", "undecided", "not run"]
 
 
+def test_orders_in_other_units_have_margins_of_their_own():
+    """Per cent beside shares: half a per cent apart is no difference, half of all is."""
+    shares, per_cent = 0.3 + np.arange(5) * 1e-3, 30 + np.arange(5) * 0.1
+    rows = {name: [result(name, shares)] for name in ("low", "high")}
+    rows |= {"less": [result("less", per_cent)], "more": [result("more", per_cent[::-1] + 0.05)]}
+    orders = (ORDER, Claim("MIG", "less", "more"))
+
+    def verdict(margin):
+        headline = Headline("", "toy/first", orders, margin)
+        return headlines.outcomes([headline], {"toy/first": rows})[0].verdict
+
+    assert verdict(0.01) == "undecided" and verdict((0.01, 1.0)) == "no difference"
+    assert "paired differences" in headlines.LEGEND
+
+
 def test_corrected_over_the_claims_of_a_work():
     """Two claims of p = 0.028: neither is below 0.05 when both are tested."""
     low, high = [1, 2, 3, 5, 7], [4, 6, 8, 9, 10]
@@ -111,7 +126,8 @@ def test_headlines_name_rows_and_columns_that_their_tables_have():
     assert {"zietlow", "additive_decoders", "interaction_asymmetry", "seams"} <= set(found)
     for headline in (headline for work in found.values() for headline in work):
         table = catalog.table(headline.table)
-        assert headline.orders and headline.margin > 0
+        assert headline.orders and min(headline.margins) > 0
+        assert len(headline.margins) == len(headline.orders)
         for claim in headline.orders:
             assert claim.column in {column.name for column in table.columns}
             assert table.row(claim.lower).run and table.row(claim.higher).run

@@ -54,7 +54,7 @@ def finished(finish, tmp_path):
 def _compare(jobs) -> None:
     """Writes what comparisons would: UDR is the seed, and 0.5 more."""
     for job in jobs:
-        job.folder.mkdir(exist_ok=True)
+        job.folder.mkdir(parents=True, exist_ok=True)
         runs = [a.partition("=")[2] for a in job.steps[0].arguments if a.startswith("--run=")]
         seeds = [pathlib.Path(run).name for run in runs]
         found = {"udr": {seed: int(seed) + 0.5 for seed in seeds}}

@@ -75,3 +75,6 @@ def test_the_figure_has_a_panel_a_graph_and_a_line_a_kind():
         np.mean(found[f"dense_turned/{count}/oracle"][0].values[name]) for count in tables.DOMAINS
     ]
     np.testing.assert_allclose(np.asarray(first.get_ydata(), float), expected)
+    # Two numbers 0.02 apart deviate, by n - 1, by 0.02 / sqrt(2) from their mean.
+    bars = [np.ptp(bar[:, 1]) / 2 for bar in lines[2][-1].lines[2][0].get_segments()]
+    np.testing.assert_allclose(bars, 0.02 / np.sqrt(2))

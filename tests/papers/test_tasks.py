@@ -159,8 +159,17 @@ def test_runs_left_at_the_deadline_are_no_success(tmp_path, stubs, toy_tables, c
     assert stopped.value.code == 75
     printed = capsys.readouterr()
     assert "2 of 2 runs are left; the same command resumes them" in printed.err
-    first = json.loads(printed.out.splitlines()[0])
+    first, *_ = map(json.loads, printed.out.splitlines())
     assert first["left"] == 2 and first["done"] == 0 and first["eta_s"] is None
+
+
+def test_standard_output_is_lines_of_json_alone(tmp_path, stubs, toy_tables, capsys):
+    stubs()
+    arguments = ["--table=toy/second", "--seeds=1", "--jobs=1", f"--out={tmp_path}", "--json"]
+    reproduce.main([*arguments, f"--results={tmp_path}/RESULTS.md"])
+    printed = capsys.readouterr()
+    assert [json.loads(line)["done"] for line in printed.out.splitlines()][-1] == 1
+    assert f"{tmp_path}/toy/second.csv\n" in printed.err and "RESULTS.md: toy/" in printed.err
 
 
 def test_index_runs_one(tmp_path, stubs, toy_tables):

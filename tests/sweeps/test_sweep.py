@@ -197,6 +197,26 @@ def test_each_colour_of_a_chart_has_one_meaning(sweep, axes, told):
     assert groups[0] == told and len(groups) == len(rows) and len(set(groups)) <= 8
 
 
+def test_parameters_of_one_name_are_told_apart_on_the_page(sweep):
+    found = sweep("Adam.learning_rate=1,2", "discriminator_adam.learning_rate=1,2", "A.b=1")
+    summary._write_page(found, [], [])
+    page = (found.out / "index.html").read_text()
+    heads = ("Adam.learning_rate", "discriminator_adam.learning_rate", "b", "seeds")
+    assert all(f">{head}</th>" in page for head in heads)
+
+
+def test_a_comparison_that_failed_leaves_others_untried(finished):
+    for job in summary.agreements(finished):
+        (job.folder / job.steps[0].product).unlink()
+        failed = {"failures": ["of two seeds"] * 3, "begun": None}
+        (job.folder / "tries.json").write_text(json.dumps(failed))
+    assert {job.state() for job in summary.agreements(finished)} == {jobs.FAILED}
+    # Seeds that are made anew are another comparison.
+    for point in finished.points():
+        (finished.folder(point, 1) / "manifest.json").write_text("{}")
+    assert {job.state() for job in summary.agreements(finished)} == {jobs.LEFT}
+
+
 def test_a_damaged_run_is_left_out_of_the_tables(finished):
     point = finished.points()[0]
     (finished.folder(point, 0) / "scores.json").write_text("{")

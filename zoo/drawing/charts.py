@@ -13,6 +13,8 @@ from zoo.drawing.palette import LIGHT, SERIES
 from zoo.drawing.style import LETTER, TITLE_LETTER
 
 POINTS = 400
+# Of the first eight series, of the next eight, and so on.
+_MARKERS, _DASHES = ("o", "s", "^", "D"), ("-", "--", ":", "-.")
 # The curves of a training run, by the keys of its rows.
 _LOSSES = {
     "loss": "Loss",
@@ -168,7 +170,7 @@ def scatter(
     y_label: str = "DS",
     groups: Sequence[str] | None = None,
 ) -> str:
-    """Two scores against each other, one point per run.
+    """Two scores against each other, one point per run, one marker and colour per group.
 
     Args:
         x: `[N]`, such as the distance to orthogonality (DtO) of each run.
@@ -176,7 +178,7 @@ def scatter(
         title: what the points are.
         x_label: what `x` is.
         y_label: what `y` is.
-        groups: `[N]` names; one colour per group, named in a legend.
+        groups: `[N]` names, shown in a legend.
 
     Returns:
         SVG text.
@@ -189,19 +191,21 @@ def scatter(
     if x.ndim != 1 or not x.shape == y.shape == groups.shape:
         raise ValueError(f"x {x.shape}, y {y.shape}, groups {groups.shape}: must be of one length")
 
+    names = list(dict.fromkeys(groups.tolist()))
+
     def draw(axes: Axes) -> None:
         axes.grid(True, axis="both")
         axes.margins(0.08)
-        for k, name in enumerate(dict.fromkeys(groups.tolist())):
+        for k, name in enumerate(names):
             chosen = (groups == name) & np.isfinite(x) & np.isfinite(y)
-            colour = SERIES[k % len(SERIES)]
-            axes.plot(x[chosen], y[chosen], "o", color=colour, alpha=0.8, markersize=6,
+            colour, marker, _ = _series_style(k)
+            axes.plot(x[chosen], y[chosen], marker, color=colour, alpha=0.8, markersize=6,
                       markeredgewidth=0, label=name)  # fmt: skip
         axes.set(xlabel=x_label, ylabel=y_label)
         if groups.tolist().count("") < len(groups):
             _name_below(axes)
 
-    return style.svg(title, draw, (360, 300))
+    return style.svg(title, draw, (360, max(300, 212 + 11 * (len(names) + 1))))
 
 
 def spectrum(
@@ -235,16 +239,23 @@ def spectrum(
             # A logarithm has no zero: degenerate directions stand at the foot of the chart.
             ordered = np.maximum(ordered, 1e-6 * (ordered.max() or 1.0))
             low, middle, high = np.quantile(ordered, [0.1, 0.5, 0.9], axis=0)
-            place, colour = np.arange(1, len(middle) + 1), SERIES[k % len(SERIES)]
+            place, (colour, marker, dash) = np.arange(1, len(middle) + 1), _series_style(k)
             if len(values) > 1:
                 axes.fill_between(place, low, high, color=colour, alpha=0.2, linewidth=0)
-            axes.plot(place, middle, "o-", color=colour, markersize=4.5, label=name)
+            axes.plot(place, middle, marker=marker, linestyle=dash, color=colour, markersize=4.5,
+                      label=name)  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="singular value, largest first")
         if len(spectra) > 1:
             axes.legend(frameon=False, labelcolor=LIGHT["ink"])
 
     return style.svg(title, draw)
+
+
+def _series_style(k: int) -> tuple[str, str, str]:
+    """Colour, marker and dash of the k-th series: 32 that are told apart, eight by colour alone."""
+    rounds, colour = divmod(k, len(SERIES))
+    return SERIES[colour], _MARKERS[rounds % len(_MARKERS)], _DASHES[rounds % len(_DASHES)]
 
 
 def _series(metrics: Sequence[Mapping], key: str) -> tuple[np.ndarray, np.ndarray]:
@@ -263,8 +274,9 @@ def _series(metrics: Sequence[Mapping], key: str) -> tuple[np.ndarray, np.ndarra
 
 def _lines(axes: Axes, lines: Mapping[str, tuple[np.ndarray, np.ndarray]], log: bool) -> None:
     for k, (name, (steps, values)) in enumerate(lines.items()):
-        marker = "o" if len(steps) == 1 else ""
-        axes.plot(steps, values, marker=marker, color=SERIES[k % len(SERIES)], label=name)
+        colour, marker, dash = _series_style(k)
+        marker = marker if len(steps) == 1 else ""
+        axes.plot(steps, values, marker=marker, linestyle=dash, color=colour, label=name)
     every = np.concatenate([values for _, values in lines.values()])
     if log and np.nanmin(every) > 0 and np.nanmax(every) > 5 * np.nanmin(every):
         style.log_axis(axes, subs=(1, 2, 5))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from zoo.errors import UserError
-from zoo.papers.spec import BUDGETS, Headline, Row, Table
+from zoo.papers.spec import BUDGETS, Headline, Row, Run, Table, Trend
 
 # One line a paper; each module has `TABLES` and may have `HEADLINES`.
 PAPERS = (
@@ -32,11 +32,12 @@ def add(module: str) -> None:
     """Adds the tables of a user's module that has been imported: its `TABLES`, if it has any.
 
     Raises:
-        UserError: they are no tables, or one has the name of another.
+        UserError: they are no tables, one has the name of another, or what `check` raises.
     """
     if module in _OWN or not hasattr(sys.modules[module], "TABLES"):
         return
     known = set(tables())
+    made = {row.run.name: row.run for t in tables().values() for row in t.rows if row.run}
     for table in sys.modules[module].TABLES:
         if not isinstance(table, Table):
             raise UserError(
@@ -48,7 +49,47 @@ def add(module: str) -> None:
                 "which no other has"
             )
         known.add(table.name)
+        check(table, made)
     _OWN.append(module)
+
+
+def check(table: Table, made: dict[str, Run]) -> None:
+    """Checks that a table can be written once its runs are there.
+
+    Args:
+        table: what is checked.
+        made: the runs of other tables by name, to which its own are added.
+
+    Raises:
+        UserError: two rows, columns or trainings share a name, or a claim names what is not there.
+    """
+    rows, columns = ([each.name for each in part] for part in (table.rows, table.columns))
+    for kind, names in (("row", rows), ("column", columns)):
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UserError(f"{table.name} has two {kind}s named {twice[0]!r}; rename one")
+    for claim in table.claims:
+        _require(table, claim, "column", [claim.column], columns)
+        _require(table, claim, "row", claim.rows, rows)
+        if isinstance(claim, Trend) and len(claim.rows) < 3:
+            raise UserError(
+                f"{table.name}, '{claim}': a trend needs three rows or more; of two give a Claim"
+            )
+    for row in (row for row in table.rows if row.run):
+        other = made.setdefault(row.run.name, row.run)
+        if any(row.run.config(budget, 0) != other.config(budget, 0) for budget in BUDGETS):
+            raise UserError(
+                f"{table.name}, row {row.name}: a run named {row.run.name!r} with another gin file "
+                "or bindings is there; give this one a name of its own"
+            )
+
+
+def _require(table: Table, claim, kind: str, wanted: Sequence[str], names: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in names:
+            raise UserError(
+                f"{table.name}, '{claim}': no {kind} is named {name!r}; there are "
+                f"{', '.join(names) or 'none'}"
+            )
 
 
 def headlines() -> dict[str, tuple[Headline, ...]]:

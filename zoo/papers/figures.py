@@ -20,7 +20,7 @@ def line_search(found: dict, columns) -> Figure:
             drawn = [r for r in results if len(r.values[column.name])]
             x = [r.row.x for r in drawn]
             means = [r.values[column.name].mean() for r in drawn]
-            spread = [r.values[column.name].std() for r in drawn]
+            spread = [deviation(r.values[column.name]) for r in drawn]
             axis = axes[down, at]
             axis.errorbar(x, means, spread, marker="o", capsize=3, color=SERIES[down])
             for result in drawn:
@@ -37,11 +37,12 @@ def line_search(found: dict, columns) -> Figure:
 
 
 def scatter(found: dict, columns) -> Figure:
-    """The second column against the first, one point per run, one colour per group."""
+    """The second column against the first, a point a run that has both, one colour per group."""
     figure = Figure(figsize=(4.6, 3.6), layout="constrained")
     axis = figure.subplots()
     for at, (group, results) in enumerate(_groups(found).items()):
-        x, y = (np.concatenate([r.values[c.name] for r in results]) for c in columns[:2])
+        points = np.array([pair for result in results for pair in _pairs(result, columns)])
+        x, y = points.reshape(-1, 2).T
         axis.scatter(x, y, s=22, label=group, color=SERIES[at % len(SERIES)])
     axis.set(xlabel=columns[0].name, ylabel=columns[1].name)
     axis.grid(alpha=0.3)
@@ -96,7 +97,7 @@ def bars(found: dict, columns) -> Figure:
                     place + (at - (len(groups) - 1) / 2) * width,
                     values.mean(),
                     width,
-                    yerr=values.std() if len(values) > 1 else None,
+                    yerr=deviation(values) if len(values) > 1 else None,
                     capsize=3,
                     color=SERIES[at],
                     label=None if place else group,
@@ -119,7 +120,8 @@ def curves(found: dict, columns) -> Figure:
         for at, (name, (result, *_)) in enumerate((n, r) for n, r in found.items() if r):
             steps, values = _common(result.folders, column)
             if len(steps):
-                mean, spread = column.scale * values.mean(axis=0), column.scale * values.std(axis=0)
+                mean = column.scale * values.mean(axis=0)
+                spread = column.scale * deviation(values)
                 colour = SERIES[at % len(SERIES)]
                 lines[result.row.group or name] = axis.plot(steps, mean, color=colour)[0]
                 axis.fill_between(
@@ -129,6 +131,17 @@ def curves(found: dict, columns) -> Figure:
         axis.grid(alpha=0.3)
     figure.legend([*lines.values()], [*lines], frameon=False, loc="outside upper center", ncols=3)
     return figure
+
+
+def deviation(values: np.ndarray) -> np.ndarray:
+    """The standard deviation over runs, the first axis: n - 1, as in tables; 0 of a single run."""
+    return values.std(axis=0, ddof=min(1, len(values) - 1))
+
+
+def _pairs(result, columns) -> list[tuple[float, float]]:
+    """The numbers of the first two columns of every seed that has both."""
+    x, y = (result.numbers[column.name] for column in columns[:2])
+    return [(x[seed], y[seed]) for seed in x if seed in y]
 
 
 def _common(folders, column) -> tuple[list[int], np.ndarray]:

@@ -23,7 +23,8 @@ LEGEND = (
     "seed share their data; of a claim of several orders the largest p. "
     f"*{SEEN}*: p <= {LEVEL} after Holm's correction over the headline claims of the work, with at "
     f"least {SEEDS} seeds a side. *{OPPOSITE}*: the same of the opposite order. *{EQUAL}*: the "
-    "90 % interval (Welch) of the difference of means is within the margin named before the runs. "
+    "90 % interval of the difference of means, Welch's or that of paired differences where the "
+    "runs of one seed share their data, is within the margin named before the runs. "
     f"*{SMALL}*: both hold of an order, which is there and is no larger than what was to count as "
     "no difference. "
     f"*{UNDECIDED}*: none of these, or fewer seeds. *{NOT_RUN}*: no runs of the table's "
@@ -128,9 +129,8 @@ def _outcome(headline: Headline, rows: Mapping[str, Sequence[Result]]) -> Outcom
     share = min(shares)
     budget = "full" if share >= 0.995 else f"{100 * share:.2g} %"
     small = [
-        min(seeds) >= SEEDS
-        and claims.equivalence(*both, headline.margin, claim.paired) <= claims.LEVEL
-        for claim, both in zip(headline.orders, compared, strict=True)
+        min(seeds) >= SEEDS and claims.equivalence(*both, margin, claim.paired) <= claims.LEVEL
+        for claim, both, margin in zip(headline.orders, compared, headline.margins, strict=True)
     ]
     verdict = EQUAL if all(small) else UNDECIDED
     return Outcome(headline, min(seeds), max(p), max(opposite), None, verdict, budget, any(small))

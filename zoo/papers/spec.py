@@ -201,13 +201,20 @@ class Headline:
         text: the claim, one line.
         table: where its runs are.
         orders: what must be seen, all of it.
-        margin: what counts as no difference, in units of the columns.
+        margin: what counts as no difference, in units of the columns: of all orders, or of each.
     """
 
     text: str
     table: str
     orders: tuple[Claim, ...]
-    margin: float = 0.05
+    margin: float | tuple[float, ...] = 0.05
+
+    @property
+    def margins(self) -> tuple[float, ...]:
+        """The margin of each order."""
+        if isinstance(self.margin, tuple):
+            return self.margin
+        return (self.margin,) * len(self.orders)
 
 
 @dataclasses.dataclass(frozen=True)

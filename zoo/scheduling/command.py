@@ -144,6 +144,11 @@ def run(
     return Outcome(RUN_FAILED if lines else 0, tuple(lines))
 
 
+def say(line: str, options: argparse.Namespace) -> None:
+    """Prints what a command says of its files; on standard error beside lines of JSON."""
+    print(line, file=sys.stderr if options.json else sys.stdout)
+
+
 def show_status(table: Sequence, as_json: bool = False) -> None:
     """Prints every run by number with its state, then how many are in each; or the latter as JSON.
 

@@ -53,10 +53,13 @@ def _models(folders: Sequence[pathlib.Path]) -> list[pathlib.Path]:
 
 
 def _product(models: Sequence[pathlib.Path]) -> pathlib.Path:
-    """The file of the comparison of just these: another where a run was added or made anew."""
+    """The file of the comparison of just these: another where a run was added or made anew.
+
+    It has a folder of its own, as the tries and the claim of one comparison are not another's.
+    """
     digest = hashlib.sha256()
     for model in models:
         manifest = model / "manifest.json"
         digest.update(f"{model.name}\n".encode())
         digest.update(manifest.read_bytes() if manifest.exists() else b"")
-    return models[0].parent / UDR / f"{UDR}_{digest.hexdigest()[:12]}.json"
+    return models[0].parent / UDR / digest.hexdigest()[:12] / f"{UDR}.json"

@@ -71,11 +71,15 @@ class Sweep:
     seeds: int
     out: pathlib.Path
 
+    @property
+    def names(self) -> list[str]:
+        """Of the axes: the parameter alone, or the binding where two have the same parameter."""
+        shorts = [axis.short for axis in self.axes]
+        return [a.short if shorts.count(a.short) == 1 else a.name for a in self.axes]
+
     def points(self) -> list[Point]:
         """The product of the values."""
-        shorts = [axis.short for axis in self.axes]
-        names = [a.short if shorts.count(a.short) == 1 else a.name for a in self.axes]
-        points = []
+        names, points = self.names, []
         for values in itertools.product(*(axis.values for axis in self.axes)):
             pairs = zip(names, values, strict=True)
             name = ",".join(f"{name}={_as_file(value)}" for name, value in pairs)

@@ -176,7 +176,7 @@ def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None
                 groups=_groups(sweep, pairs),
             )
         ]
-    heads = [*(axis.short for axis in sweep.axes), "seeds", *map(contents.title, names)]
+    heads = [*sweep.names, "seeds", *map(contents.title, names)]
     cells = [[cell.replace(" [", "\n[") for cell in line] for line in _cells(sweep, rows, names)]
     summary = {"runs": f"{len(rows)} of {len(sweep.points()) * sweep.seeds}"}
     page.write(

@@ -3,6 +3,7 @@
 from matplotlib.figure import Figure
 
 from zoo.drawing.palette import SERIES
+from zoo.papers import figures
 
 
 def against_domains(found: dict, columns) -> Figure:
@@ -27,7 +28,7 @@ def against_domains(found: dict, columns) -> Figure:
             drawn[kind] = axis.errorbar(
                 [result.row.x for result in results],
                 [v.mean() for v in values],
-                [v.std() for v in values],
+                [figures.deviation(v) for v in values],
                 marker="o",
                 capsize=3,
                 color=SERIES[kinds.index(kind) % len(SERIES)],
