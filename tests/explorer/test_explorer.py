@@ -150,6 +150,26 @@ def test_a_picture_of_ones_own_is_encoded(opened, model, tmp_path):
     tab.set_input_files("#file", tmp_path / "words.txt")
     tab.locator("#message", has_text="words.txt is no picture").wait_for()
     np.testing.assert_allclose(code(tab), expected, atol=2e-3)
+    # The label says what is encoded, whatever is arranged or shown after that.
+    origin, outputs = tab.locator("#origin"), tab.locator("#factors output")
+    tab.click("#beside")
+    np.testing.assert_allclose(code(tab), expected, atol=2e-3)
+    assert origin.inner_text() == "Your own: own.png"
+    assert len(outputs.all()) == 5 and all(outputs.all_inner_texts())
+    tab.locator("#examples button").first.click()
+    assert origin.inner_text() == "From zoo_dsprites/rendered"
+    tab.set_input_files("#file", tmp_path / "own.png")
+    tab.locator("#origin", has_text="own.png").wait_for()
+    tab.locator("#factors input").first.focus()
+    tab.keyboard.press("ArrowRight")
+    assert origin.inner_text() == "From zoo_dsprites/rendered"
+    assert tab.locator("#factors .followed").count() == 1
+
+
+def test_without_a_factor_to_follow_none_is_marked(opened):
+    tab = opened()
+    tab.evaluate("explorer.followFactor(-1)")
+    assert tab.locator("#factors .followed").count() == 0
 
 
 def test_one_model_or_two_and_either_theme(opened):
