@@ -7,7 +7,7 @@ from PIL import Image
 
 import zoo
 from zoo import explore
-from zoo.explorer import contents, page
+from zoo.explorer import contents, making, page
 
 NAME = "beta_vae/dsprites"
 
@@ -227,6 +227,29 @@ def test_a_decode_takes_a_small_part_of_a_frame(opened):
       return best;
     }""")
     assert best < 11
+
+
+class TestMake:
+    @pytest.fixture(autouse=True)
+    def _models(self, monkeypatch):
+        """Models that the page needs nothing of but their names: what is typed up to a colon."""
+        monkeypatch.setattr(making.hub, "load", lambda typed: typed)
+        monkeypatch.setattr(
+            making.contents, "of_model", lambda model, _: {"name": model.partition(":")[0]}
+        )
+
+    def test_models_of_one_name_are_told_apart(self, tmp_path):
+        out = tmp_path / "page.html"
+        making.make(["a", "a:1", "b:2"], out, 3.0)
+        assert "<title>a and a (a:1) and b: explorer</title>" in out.read_text("utf-8")
+
+    def test_only_a_run_has_a_report_that_links_to_it(self, tmp_path):
+        out = tmp_path / "report" / "explorer.html"
+        making.make(["a"], out, 3.0)
+        assert [path.name for path in out.parent.iterdir()] == ["explorer.html"]
+        (tmp_path / "config.gin").touch()
+        making.make(["a"], out, 3.0)
+        assert "explorer.html" in (out.parent / "index.html").read_text("utf-8")
 
 
 class TestCommand:
