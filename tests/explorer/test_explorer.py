@@ -89,6 +89,22 @@ def test_latents_stand_in_order_of_their_divergence(described):
     assert sorted(latent["index"] for latent in described["latents"]) == list(range(10))
 
 
+def test_codes_are_of_images_from_the_whole_grid():
+    numbers = contents._spread(2400, 512)
+    assert len(numbers) == 512 and list(numbers[[0, -1]]) == [0, 2399]
+    assert set(np.diff(numbers)) == {4, 5}
+    assert list(contents._spread(3, 512)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("grid", [True, False])
+def test_one_image_is_kept_however_large(grid, monkeypatch):
+    monkeypatch.setattr(contents, "_IMAGE_BYTES", 1)
+    factors = [{"values": [0.0, 0.5, 1.0], "places": [0, 1, 2]}] if grid else None
+    made = contents._sheet(np.zeros((3, 4, 4, 1), np.uint8), factors)
+    assert made["sheet"]["count"] == 1
+    assert made["factors"] == ([{"values": [0.0], "places": [0]}] if grid else [])
+
+
 def test_sliders_and_the_plane_move_by_keyboard_and_pointer(opened):
     tab = opened()
     first = tab.locator(".panel").first
