@@ -18,8 +18,8 @@ test: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --editable '.[benchmark,portable]'
-	for name in train_throughput metrics jacobian slots datasets scale portable; do \
-		$(VENV)/bin/python -m benchmarks.$$name; done
+	for name in train_throughput metrics jacobian slots datasets scale portable intervals; do \
+		$(VENV)/bin/python -m benchmarks.$$name || exit 1; done
 
 # The site, in build/site; a warning is an error.
 docs: $(INSTALLED)

@@ -12,7 +12,7 @@ import pytest
 
 import zoo
 from zoo import evaluate as evaluate_command
-from zoo import evaluation, loading
+from zoo import evaluation, loading, scoring
 from zoo import export as export_command
 from zoo import train as train_command
 from zoo.hub import package
@@ -85,6 +85,16 @@ def test_evaluate_prints_and_keeps_the_scores(run, capsys, tmp_path):
     assert card["scores"]["dto"] == written["dto"]["score"]
     page = (run / "report" / "index.html").read_text()
     assert "dto" in page.lower() and "Traversals by variance" in page
+
+
+def test_a_score_that_fails_now_leaves_the_card(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    before = zoo.load(copy).card["scores"]
+    nothing = {"score": None, "reason": "too few images", "seconds": 0.0, "encoding_seconds": 0.0}
+    scoring.keep(copy, {"mig": {**nothing, "parts": {}}})
+    assert "mig" in before and len(before) > 1
+    card = package.verify(copy / "saved_model")
+    assert card["scores"] == {name: score for name, score in before.items() if name != "mig"}
 
 
 def test_evaluate_prints_the_table_of_a_defective_score_and_fails(

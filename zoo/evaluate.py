@@ -23,7 +23,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="arrays codes and factors, perhaps codes_test and factors_test, latents, jacobians, "
         "masks or whatever else a score needs (zoo/evaluation/README.md); needs no TensorFlow",
     )
-    parser.add_argument("--dataset", help="score on this data set instead of the training set")
+    parser.add_argument(
+        "--dataset",
+        help="score on this data set (default: the test set of the training, or else its data set)",
+    )
     parser.add_argument(
         "--metrics", default="standard", help="a suite, or comma-separated scores (standard)"
     )

@@ -136,7 +136,8 @@ def keep(run_dir: pathlib.Path, table: Mapping[str, Mapping]) -> None:
         step = card.get("selected_step") or card.get("steps")
         runs.write_text(folder.scores, text({**before, **flat(table, step)}))
         if exported:
-            card["scores"] = {**card.get("scores", {}), **headline(table)}
+            kept = {name: x for name, x in card.get("scores", {}).items() if name not in table}
+            card["scores"] = {**kept, **headline(table)}
             package.seal(folder.saved_model, card)
             _draw_traversals(folder)
         page.write_from_run(folder.path)

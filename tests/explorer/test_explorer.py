@@ -7,7 +7,7 @@ from PIL import Image
 
 import zoo
 from zoo import explore
-from zoo.explorer import contents, page
+from zoo.explorer import contents, making, page
 
 NAME = "beta_vae/dsprites"
 
@@ -89,6 +89,22 @@ def test_latents_stand_in_order_of_their_divergence(described):
     assert sorted(latent["index"] for latent in described["latents"]) == list(range(10))
 
 
+def test_codes_are_of_images_from_the_whole_grid():
+    numbers = contents._spread(2400, 512)
+    assert len(numbers) == 512 and list(numbers[[0, -1]]) == [0, 2399]
+    assert set(np.diff(numbers)) == {4, 5}
+    assert list(contents._spread(3, 512)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("grid", [True, False])
+def test_one_image_is_kept_however_large(grid, monkeypatch):
+    monkeypatch.setattr(contents, "_IMAGE_BYTES", 1)
+    factors = [{"values": [0.0, 0.5, 1.0], "places": [0, 1, 2]}] if grid else None
+    made = contents._sheet(np.zeros((3, 4, 4, 1), np.uint8), factors)
+    assert made["sheet"]["count"] == 1
+    assert made["factors"] == ([{"values": [0.0], "places": [0]}] if grid else [])
+
+
 def test_sliders_and_the_plane_move_by_keyboard_and_pointer(opened):
     tab = opened()
     first = tab.locator(".panel").first
@@ -150,6 +166,26 @@ def test_a_picture_of_ones_own_is_encoded(opened, model, tmp_path):
     tab.set_input_files("#file", tmp_path / "words.txt")
     tab.locator("#message", has_text="words.txt is no picture").wait_for()
     np.testing.assert_allclose(code(tab), expected, atol=2e-3)
+    # The label says what is encoded, whatever is arranged or shown after that.
+    origin, outputs = tab.locator("#origin"), tab.locator("#factors output")
+    tab.click("#beside")
+    np.testing.assert_allclose(code(tab), expected, atol=2e-3)
+    assert origin.inner_text() == "Your own: own.png"
+    assert len(outputs.all()) == 5 and all(outputs.all_inner_texts())
+    tab.locator("#examples button").first.click()
+    assert origin.inner_text() == "From zoo_dsprites/rendered"
+    tab.set_input_files("#file", tmp_path / "own.png")
+    tab.locator("#origin", has_text="own.png").wait_for()
+    tab.locator("#factors input").first.focus()
+    tab.keyboard.press("ArrowRight")
+    assert origin.inner_text() == "From zoo_dsprites/rendered"
+    assert tab.locator("#factors .followed").count() == 1
+
+
+def test_without_a_factor_to_follow_none_is_marked(opened):
+    tab = opened()
+    tab.evaluate("explorer.followFactor(-1)")
+    assert tab.locator("#factors .followed").count() == 0
 
 
 def test_one_model_or_two_and_either_theme(opened):
@@ -207,6 +243,29 @@ def test_a_decode_takes_a_small_part_of_a_frame(opened):
       return best;
     }""")
     assert best < 11
+
+
+class TestMake:
+    @pytest.fixture(autouse=True)
+    def _models(self, monkeypatch):
+        """Models that the page needs nothing of but their names: what is typed up to a colon."""
+        monkeypatch.setattr(making.hub, "load", lambda typed: typed)
+        monkeypatch.setattr(
+            making.contents, "of_model", lambda model, _: {"name": model.partition(":")[0]}
+        )
+
+    def test_models_of_one_name_are_told_apart(self, tmp_path):
+        out = tmp_path / "page.html"
+        making.make(["a", "a:1", "b:2"], out, 3.0)
+        assert "<title>a and a (a:1) and b: explorer</title>" in out.read_text("utf-8")
+
+    def test_only_a_run_has_a_report_that_links_to_it(self, tmp_path):
+        out = tmp_path / "report" / "explorer.html"
+        making.make(["a"], out, 3.0)
+        assert [path.name for path in out.parent.iterdir()] == ["explorer.html"]
+        (tmp_path / "config.gin").touch()
+        making.make(["a"], out, 3.0)
+        assert "explorer.html" in (out.parent / "index.html").read_text("utf-8")
 
 
 class TestCommand:

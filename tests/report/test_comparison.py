@@ -1,7 +1,9 @@
 """The page of several runs."""
 
 import json
+import pathlib
 import re
+import urllib.parse
 
 import numpy as np
 import pytest
@@ -69,6 +71,20 @@ def test_of_three_runs_the_spread_is_shown(runs, tmp_path):
     assert "– 0.312 0.125 to 0.500 0.500" in text
 
 
+def test_links_lead_to_folders_of_any_name(runs, tmp_path):
+    for name in ("b#1", "a:1", "50%25", "what?"):
+        run = _run(tmp_path / name, 0, 1.0, 0.5)
+        (run / "report" / "index.html").write_text("hers")
+        runs.append(run)
+    page = comparison.write(runs, tmp_path / "page.html").read_text("utf-8")
+    links = re.findall(r'<a href="([^"]*)">Report', page)
+    assert len(links) == 5
+    for link in links:
+        parts = urllib.parse.urlsplit(urllib.parse.urljoin(tmp_path.as_uri() + "/", link))
+        assert not parts.query and not parts.fragment
+        assert pathlib.Path(urllib.parse.unquote(parts.path)).read_text() == "hers"
+
+
 def test_one_run_has_its_report_written(runs, capsys):
     command.main([str(runs[1])])
     assert capsys.readouterr().out == f"report: {runs[1]}/report/index.html\n"
@@ -83,5 +99,7 @@ def test_bad_input_is_one_line(runs, tmp_path, fails):
     assert "nowhere" in fails(command.main, one, "nowhere", out)
     assert "given twice" in fails(command.main, one, f"{one}/../a", out)
     assert "--out=" in fails(command.main, one, two, f"--out={tmp_path}")
+    (runs[0] / "config.gin").write_bytes(b"train.name = '\xff'\n")
+    assert "config.gin is damaged: byte 14" in fails(command.main, one, two, out)
     (runs[0] / "config.gin").unlink()
     assert "config.gin" in fails(command.main, one, two, out)

@@ -168,6 +168,17 @@ def test_a_frozen_workers_run_is_taken_over_after_its_lease(
     wait_until(lambda: not _alive(pid))
 
 
+def test_a_process_that_lost_its_claim_asks_to_be_replaced(tmp_path, monkeypatch, wait_until):
+    codes = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    claim = Claim(tmp_path, lease=0.3)
+    assert claim.take()
+    (tmp_path / CLAIM).unlink()
+    wait_until(lambda: codes)
+    claim.release()
+    assert codes == [worker.RENEW]
+
+
 def test_a_run_that_another_command_is_at_is_waited_for(stub, tmp_path, monkeypatch):
     job = stub("run")
     told = []

@@ -24,7 +24,7 @@ _CODES = 512
 _IMAGES, _IMAGE_BYTES = 2_400, 500_000
 # Without a grid of factors a few images are enough.
 _EXAMPLES = 48
-# How far a latent moves when its effect on images is measured, in its own deviations.
+# Codes at which the effect of a latent on images is measured.
 _BESIDE = 32
 
 
@@ -61,12 +61,17 @@ def of_model(model: Pretrained, megabytes: float) -> dict[str, Any]:
     else:
         images, space, source = _images(model)
         made |= {"source": source, **_sheet(images, space)}
-        made |= _latents(model, images[:: max(1, len(images) // _CODES)][:_CODES])
+        made |= _latents(model, images[_spread(len(images), _CODES)])
         room = megabytes - len(made["sheet"]["url"]) / 1e6
         made |= _encoded(model, programs, constants, name, room)
     made |= _packed(programs, constants)
     _require(_size(made), megabytes, name)
     return made
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """At most so many numbers below `count`, evenly spaced: images of a grid stand in order."""
+    return np.rint(np.linspace(0, count - 1, min(count, most))).astype(int)
 
 
 def _require(size: float, megabytes: float, name: str) -> None:
@@ -178,7 +183,7 @@ def _latents(model: Pretrained, images: np.ndarray) -> dict:
     flat = means.reshape(-1, shape[-1])
     low, high = np.quantile(flat, [0.025, 0.975], axis=0)
     if stddevs is None:
-        effects = _effects(model.decode, means[:_BESIDE], flat.std(0))
+        effects = _effects(model.decode, means[_spread(len(means), _BESIDE)], flat.std(0))
         dead, measure, typical = effects <= 1e-3 * effects.max(initial=0), "effect", None
     else:
         variances = stddevs.reshape(-1, shape[-1]) ** 2
@@ -300,7 +305,8 @@ def _levels(sizes: Sequence[int], circular: Sequence[bool]) -> list[np.ndarray]:
 def _sheet(images: np.ndarray, factors) -> dict:
     """All images as one PNG in rows, and the factors of their grid, if they are one."""
     content = _png(images)
-    while len(content) > _IMAGE_BYTES and factors is not None:
+    # A single image is kept, however large.
+    while len(content) > _IMAGE_BYTES and len(images) > 1 and factors is not None:
         # Every other value of the factor with most of them, until the file is small enough.
         sizes = [len(factor["values"]) for factor in factors]
         axis = max(range(len(sizes)), key=lambda i: sizes[i])
@@ -311,7 +317,7 @@ def _sheet(images: np.ndarray, factors) -> dict:
             key: [factors[axis][key][i] for i in kept] for key in ("values", "places")
         }
         content = _png(images)
-    while len(content) > _IMAGE_BYTES:
+    while len(content) > _IMAGE_BYTES and len(images) > 1:
         images = images[::2]
         content = _png(images)
     sheet = {

@@ -8,6 +8,8 @@ class Explorer {
     this.panels = [];
     this.shown = [];
     this.frames = 0;
+    // The user's picture while it is shown: { picture, origin }.
+    this.own = null;
     this.item = 0;
     this.levels = [];
     this.followed = null;
@@ -94,7 +96,6 @@ class Explorer {
     document.getElementById("another").hidden = leading === undefined;
     if (leading === undefined) return;
     const { model } = this.panels[leading], { count } = model.sheet;
-    document.getElementById("origin").textContent = `From ${model.source}`;
     this.factorRows = model.factors.map((factor, axis) => this.factorRow(factor, axis));
     if (model.factors.length) factors.append(element("h3", {}, "Ground-truth factors"), ...this.factorRows.map((row) => row.element));
     factors.hidden = !model.factors.length;
@@ -108,7 +109,10 @@ class Explorer {
       examples.append(button);
     }
     this.followed = model.factors.findIndex((factor) => !factor.categorical && factor.values.length > 2);
-    this.show(this.own ? null : this.offered[0]);
+    if (this.own) {
+      this.place(this.offered[0]);
+      this.showOwn();
+    } else this.show(this.offered[0]);
   }
 
   factorRow(factor, axis) {
@@ -146,14 +150,24 @@ class Explorer {
     this.trace();
   }
 
-  // Encodes a picture of the sheet; with null the user's own once more.
+  // Encodes a picture of the sheet.
   show(number) {
-    if (number === null) {
-      this.encode(this.own);
-      return;
-    }
-    const pixels = this.sheets[this.leading](number);
+    const leading = this.leading;
     this.own = null;
+    this.place(number);
+    for (const button of document.getElementById("examples").children)
+      button.setAttribute("aria-pressed", Number(button.dataset.number) === number);
+    this.encode(this.sheets[leading](number), `From ${this.panels[leading].model.source}`);
+  }
+
+  // Encodes the user's picture, which is none of the sheet.
+  showOwn() {
+    for (const button of document.getElementById("examples").children) button.setAttribute("aria-pressed", false);
+    this.encode(this.own.picture, this.own.origin);
+  }
+
+  // Sets the sliders of the factors to a picture of the sheet.
+  place(number) {
     this.item = number;
     this.levels = this.levelsOf(number);
     const { factors } = this.panels[this.leading].model;
@@ -164,14 +178,12 @@ class Explorer {
       output.textContent = value;
       range.setAttribute("aria-valuetext", value);
     });
-    for (const button of document.getElementById("examples").children)
-      button.setAttribute("aria-pressed", Number(button.dataset.number) === number);
-    this.encode(pixels);
   }
 
-  // Lets every model that is shown encode a picture (ImageData, or what can be drawn).
-  encode(picture) {
+  // Lets every model that is shown encode a picture (ImageData, or what can be drawn); says whence it is.
+  encode(picture, origin) {
     const canvas = document.getElementById("input");
+    document.getElementById("origin").textContent = origin;
     for (const i of this.shown) {
       const { model } = this.panels[i];
       if (!model.encodes) continue;
@@ -199,30 +211,28 @@ class Explorer {
       });
       this.panels[i].follow({ name: factor.name, codes, here: this.levels[this.followed] });
     }
-    (this.factorRows || []).forEach((row, axis) => row.element.classList.toggle("followed", factor && axis === this.followed));
+    (this.factorRows || []).forEach((row, axis) => row.element.classList.toggle("followed", Boolean(factor) && axis === this.followed));
   }
 
   // A file of the user's.
   async take(file) {
     const message = document.getElementById("message");
     try {
-      this.own = await createImageBitmap(file);
+      const picture = await createImageBitmap(file);
+      this.own = { picture, origin: file.name ? `Your own: ${file.name}` : "Your own" };
     } catch {
       message.className = "error";
       message.textContent = `${file.name || "What was dropped"} is no picture that this browser reads`;
       return;
     }
     message.textContent = "";
-    for (const button of document.getElementById("examples").children) button.setAttribute("aria-pressed", false);
-    this.encode(this.own);
-    document.getElementById("origin").textContent = file.name ? `Your own: ${file.name}` : "Your own";
+    this.showOwn();
   }
 
   listen() {
     const get = (id) => document.getElementById(id);
     get("another").addEventListener("click", () => {
       const { model } = this.panels[this.leading];
-      get("origin").textContent = `From ${model.source}`;
       this.show(Math.floor(Math.random() * model.sheet.count));
     });
     get("beside").addEventListener("click", () => {

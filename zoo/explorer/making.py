@@ -46,7 +46,18 @@ def make(models: Sequence[str], out: pathlib.Path, megabytes: float) -> int:
     for name in models:
         logging.info("%s: loading and describing it", name)
         described.append(contents.of_model(hub.load(name), megabytes))
-    page.write(out, described)
-    if out.name == NAME and out.parent.name == "report":
-        report.write_from_run(out.parent.parent)
+    page.write(out, _told_apart(described, models))
+    run = runs.RunFolder(out.parent.parent)
+    if out.name == NAME and out.parent == run.report and run.config.is_file():
+        report.write_from_run(run.path)
     return out.stat().st_size
+
+
+def _told_apart(described: Sequence[dict], models: Sequence[str]) -> list[dict]:
+    """The models with names that say which is which: what was typed stands behind equal ones."""
+    names = [one["name"] for one in described]
+    shown = [
+        f"{name} ({typed})" if names.count(name) > 1 and typed != name else name
+        for name, typed in zip(names, models, strict=True)
+    ]
+    return [{**one, "name": name} for one, name in zip(described, shown, strict=True)]

@@ -3,11 +3,12 @@
 import math
 import os
 import pathlib
+import urllib.parse
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zoo import config, runs
+from zoo import config, gin_files, runs
 from zoo.drawing import charts
 from zoo.errors import UserError
 from zoo.report import contents, page
@@ -35,9 +36,7 @@ def write(run_dirs: Sequence[str | os.PathLike], out: str | os.PathLike) -> path
     found = _named([pathlib.Path(run) for run in run_dirs])
     scores = {name: run.scored() for name, run in found.items()}
     summaries = {name: run.facts() for name, run in found.items()}
-    configs = {
-        name: run.require_config().read_text(encoding="utf-8") for name, run in found.items()
-    }
+    configs = {name: gin_files.read(run.require_config()) for name, run in found.items()}
     metrics = {name: runs.records(run.path / "metrics.jsonl") for name, run in found.items()}
     reports = {name: run.report / "index.html" for name, run in found.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +53,7 @@ def write(run_dirs: Sequence[str | os.PathLike], out: str | os.PathLike) -> path
         charts_by_title={"Curves": list(charts.compared(metrics).values())},
         figures=_pictures(found),
         links={
-            f"Report of {name}": os.path.relpath(report, out.parent)
+            f"Report of {name}": urllib.parse.quote(os.path.relpath(report, out.parent))
             for name, report in reports.items()
             if report.is_file()
         },

@@ -25,15 +25,17 @@ class Claim:
         folder: of the run.
         lease: seconds without a heartbeat after which a claim may be taken over; all workers at a
             table need the same.
-        on_loss: called, by another thread, when the claim was taken over from this process, which
-            must have stood still for that long.
+        on_loss: called, by another thread, when the claim may be another's: this process stood
+            still for so long that it was taken over, or no heartbeat could be written for two
+            thirds of that time. By default this process ends with `worker.RENEW`, for its host
+            to replace it.
     """
 
     def __init__(
         self,
         folder: pathlib.Path,
         lease: float = LEASE,
-        on_loss: Callable[[], None] = lambda: os._exit(os.EX_TEMPFAIL),
+        on_loss: Callable[[], None] = lambda: os._exit(os.EX_SOFTWARE),
     ):
         self._folder = folder
         self._lock = filelock.SoftFileLease(
