@@ -332,6 +332,18 @@ def test_code_noise_costs_a_linear_decoder_its_variance_times_the_squared_weight
         assert 4 * error < 0.2 * deviation**2 * cost
 
 
+@pytest.mark.parametrize("normalized", [True, False])
+def test_a_constant_latent_has_finite_gradients(normalized):
+    model = _model(2, normalized_code=normalized, code_noise=0.5)
+    kernel = model.code_head.kernel.numpy()
+    kernel[:, 0] = 0
+    model.code_head.kernel.assign(kernel)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model.losses_on(_batch(8), NO_SEED, FIRST)["loss"])
+    for gradient in tape.gradient(loss, model.trainable_variables):
+        assert np.isfinite(gradient).all()
+
+
 def test_gradient_of_the_loss_against_finite_differences():
     """Through batch statistics, the sum of blocks, and the code and its noise."""
     model = _model(2, encoder=lambda shape: _encoder(shape, units=()), code_noise=0.5)
