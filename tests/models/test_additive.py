@@ -18,6 +18,7 @@ from zoo import errors as zoo_errors
 from zoo.models.additive import NORMALIZATIONS, AdditiveAutoencoder
 from zoo.networks.additive import moment_encoder, object_decoder, resnet18_encoder
 from zoo.networks.dense import mlp_encoder
+from zoo.networks.interaction import Interaction
 from zoo.optim.optimizers import Adam
 from zoo.optim.schedules import linear_ramp
 from zoo.training import publishing, run
@@ -243,6 +244,19 @@ def test_blocks_interact_by_a_polynomial_beside_the_sum():
     first, second = (latents[:, [k]] * latents[:, [1]] for k in (0, 2))
     expected = parts + first * weights[0] + second * weights[1]
     np.testing.assert_allclose(model.decode(latents), expected, rtol=1e-5)
+
+
+def test_interactions_are_not_rounded_in_mixed_precision():
+    before, latents = keras.config.dtype_policy(), _latents(4, 2)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        layer = Interaction([[0], [1]], 2, (2,))
+        layer.coefficients.assign(_latents(1, 2))
+        found = layer(latents)
+    finally:
+        keras.config.set_dtype_policy(before)
+    expected = latents[:, [0]] * latents[:, [1]] * _latents(1, 2)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("interaction, blocks", [(0, None), (2, [[0, 1]])])
