@@ -88,6 +88,12 @@ class FactorVAE(Objective):
         """The batch; with a second batch its first half."""
         return tf.split(batch["image"], 2)[0] if self._halves(batch) else batch["image"]
 
+    def domain(self, batch: Batch) -> tf.Tensor | None:
+        """See `Objective.domain`."""
+        domain = super().domain(batch)
+        halved = domain is not None and self._halves(batch)
+        return tf.split(domain, 2)[0] if halved else domain
+
     def losses(
         self, vae, batch, posterior, latents, terms, seed, step, training
     ) -> dict[str, tf.Tensor]:

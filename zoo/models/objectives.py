@@ -71,6 +71,10 @@ class Objective(keras.layers.Layer):
         """The images of a batch that are encoded and decoded, `[N, ...]`."""
         return batch["image"]
 
+    def domain(self, batch: Batch) -> tf.Tensor | None:
+        """The domains of the observed images, `[N]`; None where the sampler gives none."""
+        return batch.get("domain")
+
     def losses(
         self,
         vae: Variational,

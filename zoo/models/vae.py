@@ -179,8 +179,8 @@ class VAE(Autoencoder):
         self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, training: bool = True
     ) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; logs the terms of `elbo` and what the objective logs."""
-        images = self.objective.observed(batch)
-        posterior, latents, terms = self.elbo(images, seed, batch.get("domain"), training)
+        images, domain = self.objective.observed(batch), self.objective.domain(batch)
+        posterior, latents, terms = self.elbo(images, seed, domain, training)
         losses = self.objective.losses(self, batch, posterior, latents, terms, seed, step, training)
         if self.jacobian_penalty is not None:
             weight = at(self.jacobian_penalty.weight, step)
