@@ -291,6 +291,7 @@ def test_rows_of_the_paper_have_their_names():
         "mask_size": 2,
         "importance_per_latent": [0.5, 0.0, 1.0],
     }
+    assert set(model.summarize({})) == set(model.momentary)
     model.image_sparsity_form = "released"
     assert model.kind == "CG-GAN as released"
     model.image_sparsity = 0.0

@@ -80,6 +80,8 @@ class CGGAN(Generator):
         discriminator_optimizer: makes the optimiser of the discriminator.
     """
 
+    momentary = ("mask_size", "importance_per_latent")
+
     def __init__(
         self,
         observation_shape: tuple[int, ...],
