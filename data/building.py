@@ -62,11 +62,12 @@ class PerturbedMixin:
 
     def __init__(self, *, config=None, network: str | os.PathLike | None = None, **kwargs):
         """Takes what every builder of TFDS takes, and `network`; see `perturbation.find`."""
-        if network and config != "perturbed":
+        chosen = getattr(config, "name", config)
+        if network and chosen != "perturbed":
             raise SettingError(
-                f"{self.name}/{config or 'rendered'} takes no network: only perturbed does"
+                f"{self.name}/{chosen or 'rendered'} takes no network: only perturbed does"
             )
-        if config == "perturbed":
+        if chosen == "perturbed":
             network = network or os.environ.get(perturbation.ENVIRONMENT)
             if network:
                 folder = perturbation.find(self.name, network)
