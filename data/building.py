@@ -62,11 +62,12 @@ class PerturbedMixin:
 
     def __init__(self, *, config=None, network: str | os.PathLike | None = None, **kwargs):
         """Takes what every builder of TFDS takes, and `network`; see `perturbation.find`."""
-        if network and config != "perturbed":
+        chosen = getattr(config, "name", config)
+        if network and chosen != "perturbed":
             raise SettingError(
-                f"{self.name}/{config or 'rendered'} takes no network: only perturbed does"
+                f"{self.name}/{chosen or 'rendered'} takes no network: only perturbed does"
             )
-        if config == "perturbed":
+        if chosen == "perturbed":
             network = network or os.environ.get(perturbation.ENVIRONMENT)
             if network:
                 folder = perturbation.find(self.name, network)
@@ -164,13 +165,21 @@ class MemoryBuilder:
             info.expected_download = sum(url.size for url in (self.url_infos or {}).values())
         return info
 
+    def _require_current(self) -> None:
+        """Raises a SettingError where prepared files are not what would be written now.
+
+        Override it where that depends on the user.
+        """
+
     def as_dataset(self, *args, **kwargs):
         """As TFDS's; of files for random access it makes a copy that it can read."""
+        self._require_current()
         formats.provide(self, "tf_data")
         return super().as_dataset(*args, **kwargs)
 
     def as_data_source(self, *args, **kwargs):
         """As TFDS's; of files that are read in sequence it makes a copy for random access."""
+        self._require_current()
         formats.provide(self, "random_access")
         return super().as_data_source(*args, **kwargs)
 

@@ -46,15 +46,22 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
     )
 
 
-def _sizes(config: str, folder: pathlib.Path) -> dict[str, int]:
-    """The number of images of each split.
+def rendered(directory: pathlib.Path) -> int | None:
+    """The number of images of the largest set that was rendered into a folder, if any."""
+    folder = rendering.latest(directory)
+    return int(folder.name.rpartition("-")[2]) if folder else None
 
-    A tenth of what was rendered is for validation and a tenth for the test, but never more than
-    the paper's 2,000.
+
+def _sizes(config: str, folder: pathlib.Path) -> dict[str, int]:
+    """The number of images of each split."""
+    return OFFICIAL_SIZES if config == "official" else sizes(int(folder.name.rpartition("-")[2]))
+
+
+def sizes(total: int) -> dict[str, int]:
+    """The number of images of each split of what was rendered.
+
+    A tenth is for validation and a tenth for the test, but never more than the paper's 2,000.
     """
-    if config == "official":
-        return OFFICIAL_SIZES
-    total = int(folder.name.rpartition("-")[2])
     held = min(total // 10, 2_000)
     return {"train": total - 2 * held, "validation": held, "test": held}
 

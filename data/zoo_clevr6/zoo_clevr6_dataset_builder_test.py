@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from zoo.data.zoo_clevr6 import memory, store, zoo_clevr6_dataset_builder
+from zoo.errors import SettingError
 
 _SIZES = {"train": 8, "validation": 1, "test": 1}
 
@@ -40,7 +41,7 @@ class ZooClevr6Test(tfds.testing.DatasetBuilderTestCase):
         ):
             patch.start()
             self.addCleanup(patch.stop)
-        family = pathlib.Path(cache.name) / "data" / "zoo_clevr6"
+        self.family = family = pathlib.Path(cache.name) / "data" / "zoo_clevr6"
         store.write(family / f"rendered-{memory.VERSION}-10", _scenes(), 10)
         store.write(family / f"official-{memory.VERSION}", _scenes(), 10)
         super().setUp()
@@ -56,6 +57,21 @@ class ZooClevr6Test(tfds.testing.DatasetBuilderTestCase):
             np.testing.assert_array_equal(example["mask"][..., 0], mask)
             self.assertIn(example["count"], range(2, 7))
         self.assertEmpty(expected)
+
+    def test_files_of_fewer_images_than_are_rendered_are_refused(self):
+        """Until they are deleted; files that were cut off on purpose are read."""
+        builder = self._make_builder("rendered")
+        builder.download_and_prepare()
+        part = self.dataset_class(data_dir=os.path.join(self.tmp_dir, "part"), config="rendered")
+        few = tfds.download.DownloadConfig(max_examples_per_split=3)
+        part.download_and_prepare(download_config=few)
+        (self.family / f"rendered-{memory.VERSION}-10").rename(
+            self.family / f"rendered-{memory.VERSION}-13"
+        )
+        for read in (builder.as_dataset, builder.as_data_source):
+            with self.assertRaisesRegex(SettingError, "holds 10 images of .*, and 13 are rendered"):
+                read("train")
+        self.assertLen(list(part.as_dataset("train")), 3)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from zoo import data
 from zoo.data import perturbation
@@ -169,6 +170,19 @@ def test_dsprites_by_name_with_the_network_of_the_environment(tmp_path, monkeypa
         # 255 * 0.9 = 229.5 and 255 * 0.1 = 25.5 lie between two grey levels.
         assert np.abs(dataset.images[:].astype(int) - expected).max() <= 1
         assert dataset.space == dsprites.SPACE
+
+
+def test_a_tfds_config_takes_the_network_of_the_environment_as_its_name_does(
+    tmp_path, network, monkeypatch
+):
+    config = tfds.builder_cls("zoo_dsprites").builder_configs["perturbed"]
+    for chosen in ("perturbed", config):
+        monkeypatch.setenv(perturbation.ENVIRONMENT, str(network))
+        builder = tfds.builder("zoo_dsprites", config=chosen, data_dir=tmp_path)
+        assert builder.builder_config.name == f"perturbed-{perturbation.digest(network)}"
+        monkeypatch.delenv(perturbation.ENVIRONMENT)
+        own = tfds.builder("zoo_dsprites", config=chosen, network=network, data_dir=tmp_path)
+        assert own.builder_config.name == builder.builder_config.name
 
 
 @pytest.fixture

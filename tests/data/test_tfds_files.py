@@ -92,6 +92,15 @@ def test_what_was_not_prepared_or_cannot_be_written_is_one_line(tmp_path, monkey
     assert len(list(builder.as_dataset("test"))) == COUNT
 
 
+@pytest.mark.parametrize(("name", "split"), [(NAME, "test"), ("zoo_dsprites/rendered", "train")])
+def test_mock_data_of_tfds_needs_no_files(name, split):
+    with tfds.testing.mock_data(num_examples=3):
+        dataset = tfds.load(name, split=split)
+        assert len(list(tfds.as_numpy(dataset))) == 3
+        source = tfds.data_source(name, split=split)
+        assert source[2]["image"].shape == dataset.element_spec["image"].shape
+
+
 def test_a_build_that_was_interrupted_goes_on(tmp_path, monkeypatch, capsys):
     complete = prepared(tmp_path / "at_once")
     write, written = shards.write_shard, []

@@ -18,6 +18,7 @@ from zoo import errors as zoo_errors
 from zoo.models.additive import NORMALIZATIONS, AdditiveAutoencoder
 from zoo.networks.additive import moment_encoder, object_decoder, resnet18_encoder
 from zoo.networks.dense import mlp_encoder
+from zoo.networks.interaction import Interaction
 from zoo.optim.optimizers import Adam
 from zoo.optim.schedules import linear_ramp
 from zoo.training import publishing, run
@@ -245,6 +246,19 @@ def test_blocks_interact_by_a_polynomial_beside_the_sum():
     np.testing.assert_allclose(model.decode(latents), expected, rtol=1e-5)
 
 
+def test_interactions_are_not_rounded_in_mixed_precision():
+    before, latents = keras.config.dtype_policy(), _latents(4, 2)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        layer = Interaction([[0], [1]], 2, (2,))
+        layer.coefficients.assign(_latents(1, 2))
+        found = layer(latents)
+    finally:
+        keras.config.set_dtype_policy(before)
+    expected = latents[:, [0]] * latents[:, [1]] * _latents(1, 2)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("interaction, blocks", [(0, None), (2, [[0, 1]])])
 def test_orders_of_interaction_that_make_no_sense_are_refused(interaction, blocks):
     with pytest.raises(zoo_errors.SettingError, match=f"interaction is {interaction} with"):
@@ -330,6 +344,18 @@ def test_code_noise_costs_a_linear_decoder_its_variance_times_the_squared_weight
         error = found.std() / math.sqrt(len(found))
         assert abs(found.mean() - last[0] - deviation**2 * cost) < 4 * error
         assert 4 * error < 0.2 * deviation**2 * cost
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_a_constant_latent_has_finite_gradients(normalized):
+    model = _model(2, normalized_code=normalized, code_noise=0.5)
+    kernel = model.code_head.kernel.numpy()
+    kernel[:, 0] = 0
+    model.code_head.kernel.assign(kernel)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model.losses_on(_batch(8), NO_SEED, FIRST)["loss"])
+    for gradient in tape.gradient(loss, model.trainable_variables):
+        assert np.isfinite(gradient).all()
 
 
 def test_gradient_of_the_loss_against_finite_differences():

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from zoo.data import catalog, sampling
+from zoo.models.domain_priors import FlowPrior
 from zoo.models.factor_vae import FactorVAE, discriminator_adam, permute_latents
 from zoo.models.objectives import BetaVAE
 from zoo.models.vae import VAE
@@ -129,6 +130,23 @@ def test_a_second_batch_is_permuted_and_otherwise_not_learnt_from(linear, batch)
         assert np.array_equal(losses[name], other[name]) == (name != "discriminator"), name
     with pytest.raises(ValueError, match="halves a batch of 5; make train.batch_size even"):
         model.losses_on({"image": images[:5]}, SEED, STEP)
+
+
+def test_a_second_batch_has_the_prior_of_the_domains_of_the_first_half(linear, batch):
+    model = linear(
+        FactorVAE,
+        discriminator=_small_discriminator,
+        second_batch=True,
+        prior=lambda: FlowPrior(domains=2),
+    )
+    images, domain = batch(12)["image"], tf.constant([0, 1] * 6)
+    model.prior.flow.set_weights([w + 0.5 for w in model.prior.flow.get_weights()])
+    found = model.losses_on({"image": images, "domain": domain}, SEED, STEP)["kl"]
+    terms = model.elbo(images[:6], SEED, domain[:6])[2]
+    np.testing.assert_allclose(found, terms["kl"], rtol=1e-6)
+    others = tf.concat([domain[:6], 1 - domain[6:]], 0)
+    again = model.losses_on({"image": images, "domain": others}, SEED, STEP)["kl"]
+    np.testing.assert_array_equal(found, again)
 
 
 def test_gradient(linear, batch, check_gradient):

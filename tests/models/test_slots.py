@@ -248,9 +248,9 @@ def test_consistency_is_the_encoder_s_error_on_what_the_decoder_makes(variationa
     mean = tf.reduce_mean(model.encode(images["image"]), axis=[0, 1])
     width = model.encoder.output_shape[-1]
     constant = tf.concat([mean, tf.zeros([width - 4])], 0) + tf.zeros([400, 3, width])
-    model.encoder = lambda x: constant[: len(x)]
+    model.encoder = lambda x, training: constant[: len(x)]
     slots = tf.repeat(plain.encode(images["image"]), 100, axis=0)
-    share = model._consistency(slots, SEED)["consistency_share"]
+    share = model._consistency(slots, SEED, training=True)["consistency_share"]
     assert np.mean(share) == pytest.approx(1, abs=0.05)
 
 
@@ -276,6 +276,32 @@ def test_consistency_moves_the_encoder_alone():
         kernels[-1].assign(start + sign * 1e-2 * way / tf.norm(way))
         ends.append(float(tf.reduce_sum(matched_error(slots, model.encoder(decoded)))))
     assert (ends[0] - ends[1]) / 2e-2 == pytest.approx(float(tf.norm(way)), rel=0.02)
+
+
+@pytest.mark.parametrize("variational", [True, False])
+def test_training_moves_the_averages_of_networks_that_have_them(variational):
+    def encoder(shape, slots, width):
+        layers = [keras.layers.Flatten(), keras.layers.BatchNormalization()]
+        layers += [keras.layers.Dense(slots * width), keras.layers.Reshape((slots, width))]
+        return keras.Sequential([keras.Input(shape), *layers])
+
+    model = SlotAutoencoder(
+        SHAPE,
+        slots=3,
+        latent_dim=4,
+        variational=variational,
+        beta=0.05 * variational,
+        alpha=0.0,
+        consistency=0.1,
+        slot_encoder=encoder,
+        slot_decoder=DECODERS["broadcast"],
+    )
+    batch, average = {"image": _images()}, model.encoder.layers[1].moving_mean
+    model.validation_losses_on(batch, SEED, START)
+    model.encode(batch["image"])
+    np.testing.assert_array_equal(average, 0 * average)
+    model.losses_on(batch, SEED, START)
+    assert np.abs(average).max() > 0
 
 
 def test_codes_are_means_or_samples_of_fixed_noise():

@@ -8,11 +8,14 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
+from zoo.models.autoencoder import AE
+from zoo.models.factor_vae import FactorVAE
 from zoo.models.likelihoods import Bernoulli, Gaussian
 from zoo.models.objectives import BetaVAE
 from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.optim import schedules
+from zoo.optim.optimizers import Adam
 
 RNG = np.random.default_rng(0)
 SEED = tf.constant([1, 2])
@@ -174,6 +177,57 @@ def test_learned_variance_learns_the_error():
         optimizer.apply(tape.gradient(loss, variables), variables)
     expected = np.log(np.mean(images.numpy() ** 2))
     np.testing.assert_allclose(likelihood.log_variance.numpy(), expected, atol=1e-2)
+
+
+def _normalized(inputs: int, outputs: int) -> keras.Model:
+    layers = [keras.Input((inputs,)), keras.layers.Dense(5)]
+    return keras.Sequential(
+        [*layers, keras.layers.BatchNormalization(), keras.layers.Dense(outputs)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("family", "networks"),
+    [
+        (AE, ("encoder", "decoder")),
+        (VAE, ("encoder", "decoder")),
+        (
+            functools.partial(
+                VAE,
+                objective=lambda vae: FactorVAE(
+                    vae, discriminator=lambda dim: _normalized(dim, 2), second_batch=True
+                ),
+            ),
+            ("encoder", "decoder", "discriminator"),
+        ),
+    ],
+)
+def test_training_takes_statistics_of_the_batch_and_validation_moving_averages(family, networks):
+    keras.utils.set_random_seed(3)
+    model = family(
+        (4,),
+        latent_dim=2,
+        encoder=lambda shape: _normalized(*shape, 6),
+        decoder=lambda dim, shape: _normalized(dim, *shape),
+    )
+    parts = [getattr(model, n, None) or model.objective.discriminator for n in networks]
+    model.bind(Adam(1e-3))
+    batch, step = _batch(8), tf.constant(0)
+
+    def averages() -> list[np.ndarray]:
+        return [part.layers[1].moving_mean.numpy() for part in parts]
+
+    before = averages()
+    model.update(batch, SEED, step, 1)
+    moved = averages()
+    for name, old, new in zip(networks, before, moved, strict=True):
+        assert np.abs(new - old).max() > 0, name
+    weights = model.get_weights()
+    validated = model.validation_losses_on(batch, SEED, step)["loss"]
+    model.decode(model.encode(batch["image"]))
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert np.abs(model.losses_on(batch, SEED, step)["loss"] - validated).max() > 1e-3
 
 
 def test_ramp_needs_steps():

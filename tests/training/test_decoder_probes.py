@@ -99,6 +99,20 @@ def test_a_decoder_at_the_closed_form_has_no_error():
     assert max(linear_optimum_probe(model, dataset)().values()) < 0.02
 
 
+def test_the_closed_form_is_of_images_in_0_to_1_of_which_a_pixel_may_be_constant():
+    pixels = np.clip(np.rint(128 + 20 * _gaussian().images[:2000]), 0, 255).astype(np.uint8)
+    pixels[:, 1] = 7
+    best = evaluation.optimal_linear_vae(
+        np.cov(pixels / 255, rowvar=False), 4, beta=2.0, variance=0.0005
+    )
+    model = _linear(likelihood=lambda: Gaussian(0.0005))
+    model.decoder.set_weights([best["decoder"].T, np.zeros(4)])
+    variances = best["posterior_variances"]
+    model.log_variance_head.set_weights([np.zeros((4, 4)), np.log(variances)])
+    found = linear_optimum_probe(model, Dataset("pixels", DenseImages(pixels)))()
+    assert max(found.values()) < 1e-4 and best["active"].sum() == 3
+
+
 @pytest.mark.parametrize(
     "options", [{"likelihood": Bernoulli}, {"likelihood": lambda: Gaussian("learned")}]
 )

@@ -1,6 +1,7 @@
 """The training loop: chunks, replicas, noise streams, and the pure XLA program."""
 
 import collections
+import functools
 import multiprocessing
 
 import keras
@@ -131,6 +132,50 @@ def test_two_replicas_train_as_one_with_the_same_global_batch_and_other_noise():
     np.testing.assert_allclose(two, one, atol=1e-6)
     np.testing.assert_allclose(two_loss, one_loss, rtol=1e-6)
     assert abs(one_spread) < 1e-6 and two_spread > 1e-4
+
+
+def _replicated_paths(queue) -> None:
+    """A step of CG-GAN that takes path lengths and one that does not, on two logical CPUs."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    from zoo.models.cg_gan import CGGAN
+    from zoo.networks.style_gan import style_discriminator, style_generator
+    from zoo.training.loop import strategy_for
+
+    strategy = strategy_for()
+    with strategy.scope():
+        model = CGGAN(
+            (8, 8, 1),
+            latent_dim=4,
+            style_dim=2,
+            path_length=2.0,
+            generator=functools.partial(style_generator, filters=(4, 4), style_dim=8),
+            discriminator=functools.partial(style_discriminator, filters=(4, 4), embedding=4),
+        )
+        model.bind(Adam(1e-3))
+    batch = {"image": tf.random.stateless_uniform([4, 8, 8, 1], [1, 2]), "domain": tf.range(4) % 2}
+
+    @functools.partial(tf.function, autograph=False)
+    def step(number):
+        strategy.run(model.update, (batch, tf.stack([1, number]), number, 2))
+
+    means = []
+    for number in (0, 1):
+        step(tf.constant(number))
+        values = strategy.experimental_local_results(model.mean_path_length.value)
+        means.append([float(value) for value in values])
+    queue.put(means)
+
+
+def test_replicas_agree_on_the_mean_path_length():
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=_replicated_paths, args=(queue,))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+    (one, other), after = queue.get(timeout=10)
+    assert one == other > 0 and after == [one, one]
 
 
 def test_a_batch_that_replicas_cannot_share_is_refused():

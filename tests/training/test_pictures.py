@@ -1,16 +1,20 @@
-"""The pictures of a run: which latents its traversals call dead."""
+"""The pictures of a run: when they are drawn, and which latents their traversals call dead."""
 
 import types
 
+import gin
 import keras
 import numpy as np
 import pytest
 import toy  # noqa: F401  registers the data set
 
-from zoo import data, runs
+import zoo.configurables  # noqa: F401  registers what gin files name
+from zoo import config, data, runs
 from zoo.drawing import sheets
 from zoo.models.autoencoder import AE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.training.run import train
+from zoo.training.settings import Settings
 from zoo.training.trainer import Pictures
 
 
@@ -46,3 +50,18 @@ def test_a_run_without_a_record_has_its_pictures_all_the_same(tmp_path, last):
     log = types.SimpleNamespace(last=last, image=lambda *_: None)
     Pictures(runs.RunFolder(tmp_path), _model(), data.load("toy"), log).draw(20)
     assert (tmp_path / "images" / "traversals.png").exists()
+
+
+def test_pictures_that_fall_between_two_records_are_drawn_with_the_second(
+    tmp_path, toy_gin, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr(Pictures, "draw", lambda _, step: drawn.append(step))
+    every = {"log": 4, "checkpoint": 10, "pictures": 5}
+    bindings = [f"train.{name}_every = {steps}" for name, steps in every.items()]
+    config.parse([toy_gin], [*bindings, "train.steps = 19", "train.publish = 'scores'"])
+    try:
+        train(Settings(), tmp_path)
+    finally:
+        gin.clear_config()
+    assert drawn == [8, 10, 16, 19]

@@ -181,10 +181,9 @@ class AdditiveAutoencoder(Autoencoder):
     def _losses_of(self, batch, seed, step, training: bool) -> dict[str, tf.Tensor]:
         images = self._normalized(batch["image"])
         decoded = codes = self._code(images, training)
-        if training:
+        if training and (callable(self.code_noise) or self.code_noise):
             noise = standard_normal(tf.shape(codes), stream(seed, 1))
-            noise *= at(self.code_noise, step) * tf.math.reduce_std(codes, axis=0)
-            decoded += noise
+            decoded += at(self.code_noise, step) * _deviation(codes) * noise
         error = tf.math.squared_difference(images, self._image(decoded, training))
         losses = {"loss": _mean(error), "squared_error": _mean(self.scale**2 * error)}
         if self.penalty:
@@ -234,6 +233,16 @@ def _shift_and_scale(normalization, channels: int) -> list[np.ndarray]:
                 f"channels, and images have {channels}; take 'unit' or 'symmetric'"
             )
     return numbers
+
+
+def _deviation(codes: tf.Tensor) -> tf.Tensor:
+    """The standard deviation of every latent over a batch: `[B, D]` to `[D]`.
+
+    That of a constant latent is 0, and so is its gradient.
+    """
+    variance = tf.math.reduce_variance(codes, axis=0)
+    varies = variance > 0
+    return tf.where(varies, tf.sqrt(tf.where(varies, variance, 1.0)), 0.0)
 
 
 def _mean(values: tf.Tensor) -> tf.Tensor:

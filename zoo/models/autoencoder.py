@@ -48,20 +48,36 @@ class AE(Autoencoder):
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """The code: `[B, ...]` to `[B, D]`."""
-        return tf.cast(self.code_head(self.encoder(images)), tf.float32)
+        return self._code(images, training=False)
 
-    def decoder_outputs(self, latents: tf.Tensor) -> tf.Tensor:
-        """The unnormalised outputs that parameterise the likelihood: `[B, D]` to `[B, ...]`."""
-        return tf.cast(self.decoder(latents), tf.float32)
+    def decoder_outputs(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The unnormalised outputs that parameterise the likelihood: `[B, D]` to `[B, ...]`.
+
+        Args:
+            latents: `[B, D]`.
+            training: see `VAE.posterior`.
+        """
+        return tf.cast(self.decoder(latents, training=training), tf.float32)
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
         """The mean of p(x|z): `[B, D]` to `[B, ...]`."""
         return self.likelihood.mean(self.decoder_outputs(latents))
 
-    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        """See `Model.losses_on`; nothing is random."""
+    def losses_on(
+        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, training: bool = True
+    ) -> dict[str, tf.Tensor]:
+        """See `Model.losses_on`; nothing is random but dropout, where a network has it."""
         del seed, step
         images = batch["image"]
-        outputs = self.decoder_outputs(self.encode(images))
+        outputs = self.decoder_outputs(self._code(images, training), training)
         loss = self.likelihood.negative_log_likelihood(images, outputs)
         return {"loss": loss, "reconstruction": loss}
+
+    def validation_losses_on(
+        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """See `Model.validation_losses_on`: without what layers do in training only."""
+        return self.losses_on(batch, seed, step, training=False)
+
+    def _code(self, images: tf.Tensor, training: bool) -> tf.Tensor:
+        return tf.cast(self.code_head(self.encoder(images, training=training)), tf.float32)

@@ -45,7 +45,12 @@ class Model(keras.Model):
 
     As any Keras model it is called, saved by `save("x.keras")`, and loaded by
     `keras.saving.load_model` once its module has been imported; see `recipes` for its config.
+
+    Attributes:
+        momentary: the names of what `summarize` adds of the weights as they are, not of averages.
     """
+
+    momentary: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs):
         """Makes the class known to Keras, which loads no other, by its module and name."""

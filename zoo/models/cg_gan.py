@@ -80,6 +80,8 @@ class CGGAN(Generator):
         discriminator_optimizer: makes the optimiser of the discriminator.
     """
 
+    momentary = ("mask_size", "importance_per_latent")
+
     def __init__(
         self,
         observation_shape: tuple[int, ...],
@@ -305,11 +307,15 @@ class CGGAN(Generator):
             )
             loss += weight * losses["image_change"]
         if self.path_length:
-            losses["path_length"] = zeros + tf.cond(
+            penalty, mean = tf.cond(
                 tf.equal(step % 4, 0),
-                lambda: self._path_penalty(latents, domain, stream(seed, 4), training),
-                lambda: tf.zeros([]),
+                lambda: self._path_penalty(latents, domain, stream(seed, 4)),
+                lambda: (tf.zeros([]), tf.convert_to_tensor(self.mean_path_length)),
             )
+            if training:
+                # Not in a branch, where replicas cannot agree on the mean of theirs.
+                self.mean_path_length.assign(mean)
+            losses["path_length"] = zeros + penalty
             loss += 4 * self.path_length * losses["path_length"]
         return {"loss": loss, **losses}
 
@@ -352,8 +358,8 @@ class CGGAN(Generator):
             styles = tf.where(later[..., None], other, styles)
         return network.synthesis(styles, self._noise(count, stream(seed, 3)))
 
-    def _path_penalty(self, latents, domain, seed, training):
-        """The mean squared deviation of path lengths from their moving average, a scalar."""
+    def _path_penalty(self, latents, domain, seed):
+        """The mean squared deviation of path lengths from their moving average, and the latter."""
         network, half = self.generator.network, (tf.shape(latents)[0] + 1) // 2
         latents, domain = latents[:half], domain[:half]
         styles = network.repeated(network.mapping(self.generator.entering(latents, domain)))
@@ -367,9 +373,7 @@ class CGGAN(Generator):
         lengths = tf.sqrt(tf.reduce_mean(tf.reduce_sum(slope**2, axis=-1), axis=-1))
         before = tf.convert_to_tensor(self.mean_path_length)
         mean = before + 0.01 * (tf.stop_gradient(tf.reduce_mean(lengths)) - before)
-        if training:
-            self.mean_path_length.assign(mean)
-        return tf.reduce_mean((lengths - mean) ** 2)
+        return tf.reduce_mean((lengths - mean) ** 2), mean
 
     def _noise(self, count, seed) -> list[tf.Tensor]:
         """N(0, 1) for every convolution, `[count, h, w, 1]`."""

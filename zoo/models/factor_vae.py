@@ -88,7 +88,15 @@ class FactorVAE(Objective):
         """The batch; with a second batch its first half."""
         return tf.split(batch["image"], 2)[0] if self._halves(batch) else batch["image"]
 
-    def losses(self, vae, batch, posterior, latents, terms, seed, step) -> dict[str, tf.Tensor]:
+    def domain(self, batch: Batch) -> tf.Tensor | None:
+        """See `Objective.domain`."""
+        domain = super().domain(batch)
+        halved = domain is not None and self._halves(batch)
+        return tf.split(domain, 2)[0] if halved else domain
+
+    def losses(
+        self, vae, batch, posterior, latents, terms, seed, step, training
+    ) -> dict[str, tf.Tensor]:
         """See `Objective.losses`; `discriminator` is the discriminator's cross entropy.
 
         With a second batch the losses are those of the first half.
@@ -97,9 +105,10 @@ class FactorVAE(Objective):
         source = latents
         if self._halves(batch):
             others = tf.split(batch["image"], 2)[1]
-            source = vae.draw(vae.posterior(others), stream(seed, 1))
+            source = vae.draw(vae.posterior(others, training), stream(seed, 1))
         permuted = permute_latents(source, stream(seed, 2))
-        logits = tf.cast(self.discriminator(tf.concat([latents, permuted], axis=0)), tf.float32)
+        both = tf.concat([latents, permuted], axis=0)
+        logits = tf.cast(self.discriminator(both, training=training), tf.float32)
         log_probabilities = tf.split(tf.nn.log_softmax(logits), 2)
         total_correlation = log_probabilities[0][:, 0] - log_probabilities[0][:, 1]
         return {

@@ -34,13 +34,13 @@ class Variational(Protocol):
     prior: Prior
     likelihood: keras.layers.Layer
 
-    def posterior(self, images: tf.Tensor) -> tfd.Distribution:
+    def posterior(self, images: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """`q(z|x)`: `[B, ...]` images to B distributions over `[D]`."""
 
     def draw(self, posterior: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
         """One reparameterised sample of every posterior of a batch, `[B, D]`."""
 
-    def decoder_outputs(self, latents: tf.Tensor) -> tf.Tensor:
+    def decoder_outputs(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
         """What parameterises the likelihood: `[B, D]` to `[B, ...]`."""
 
 
@@ -71,6 +71,10 @@ class Objective(keras.layers.Layer):
         """The images of a batch that are encoded and decoded, `[N, ...]`."""
         return batch["image"]
 
+    def domain(self, batch: Batch) -> tf.Tensor | None:
+        """The domains of the observed images, `[N]`; None where the sampler gives none."""
+        return batch.get("domain")
+
     def losses(
         self,
         vae: Variational,
@@ -80,6 +84,7 @@ class Objective(keras.layers.Layer):
         terms: Mapping[str, tf.Tensor],
         seed: tf.Tensor,
         step: tf.Tensor,
+        training: bool,
     ) -> dict[str, tf.Tensor]:
         """The losses of every example, `[B, ...]` by name; see `Model.losses_on`.
 
@@ -91,8 +96,9 @@ class Objective(keras.layers.Layer):
             terms: of the evidence lower bound of each, `[N, ...]`; see `VAE.elbo`.
             seed: `[2]` int32, that of the sample.
             step: the number of updates made before, for schedules.
+            training: see `VAE.posterior`.
         """
-        del vae, batch, seed
+        del vae, batch, seed, training
         penalty, logged = self.regularizer(posterior, latents, terms["kl"], step)
         return {"loss": terms["reconstruction"] + penalty, **terms, **logged}
 

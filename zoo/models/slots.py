@@ -153,18 +153,23 @@ class SlotAutoencoder(Autoencoder):
         """`(slots, latent_dim)`, the shape of a code."""
         return self.slots, self.latent_dim
 
-    def posterior(self, images: tf.Tensor) -> tfd.Distribution | None:
-        """`q(z|x)`: `[B, H, W, C]` to a batch of B normals over `[K, D]`, independent entries."""
+    def posterior(self, images: tf.Tensor, training: bool = False) -> tfd.Distribution | None:
+        """`q(z|x)`: `[B, H, W, C]` to a batch of B normals over `[K, D]`, independent entries.
+
+        Args:
+            images: `[B, H, W, C]`.
+            training: see `VAE.posterior`.
+        """
         if not self.variational:
             return None
-        mean, h = tf.split(tf.cast(self.encoder(images), tf.float32), 2, axis=-1)
+        mean, h = tf.split(self._encoded(images, training), 2, axis=-1)
         return tfd.Normal(mean, 0.5 * tf.exp(h))
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """Slots of images, the posterior mean or a sample of it: `[B, H, W, C]` to `[B, K, D]`."""
         posterior = self.posterior(images)
         if posterior is None:
-            return tf.cast(self.encoder(images), tf.float32)
+            return self._encoded(images, training=False)
         return posterior.mean() if self.codes == "mean" else self._draw(posterior, _CODE_SEED)
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
@@ -191,19 +196,22 @@ class SlotAutoencoder(Autoencoder):
         parts = tf.transpose(parts, [0, 2, 1, 3])
         return tf.reshape(parts, [-1, self.slots, *self.observation_shape])
 
-    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def losses_on(
+        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, training: bool = True
+    ) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; logs reconstruction (squared error), KL and interaction.
 
         `interaction_share` is the interaction divided by that of uniform attention: from 0, where
         each pixel attends to one slot, to 1. `consistency_share` is the encoder's error on slots
         put together anew divided by what their mean in place of each would have.
         """
-        images, posterior = batch["image"], self.posterior(batch["image"])
+        images = batch["image"]
+        posterior = self.posterior(images, training)
         if posterior is None:
-            latents = tf.cast(self.encoder(images), tf.float32)
+            latents = self._encoded(images, training)
         else:
             latents = self._draw(posterior, seed)
-        target, decoded = self._targets_and_decoded(images, latents, seed)
+        target, decoded = self._targets_and_decoded(images, latents, seed, training)
         error = tf.math.squared_difference(target, tf.cast(decoded["image"], tf.float32))
         losses = {"reconstruction": self.pixel_stride**2 * tf.reduce_sum(error, axis=[1, 2])}
         loss = self.sigma * losses["reconstruction"]
@@ -221,34 +229,44 @@ class SlotAutoencoder(Autoencoder):
             losses["interaction_share"] = tf.math.divide_no_nan(losses["interaction"], uniform)
             loss += at(self.alpha, step) * losses["interaction"]
         if self.consistency is not None:
-            losses |= self._consistency(latents, seed)
+            losses |= self._consistency(latents, seed, training)
             loss += at(self.consistency, step) * losses["consistency"]
         return {"loss": loss, **losses}
 
-    def _consistency(self, latents: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def validation_losses_on(
+        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """See `Model.validation_losses_on`: without what layers do in training only."""
+        return self.losses_on(batch, seed, step, training=False)
+
+    def _consistency(self, latents, seed, training: bool) -> dict[str, tf.Tensor]:
         """The encoder's error on slots put together anew, `[B]`, and its share of their spread."""
         slots = recombined(latents, stream(seed, _RECOMBINED))
         images = tf.stop_gradient(self.decode(slots))
-        posterior = self.posterior(images)
-        found = self.encoder(images) if posterior is None else posterior.mean()
-        error = matched_error(slots, tf.cast(found, tf.float32))
+        posterior = self.posterior(images, training)
+        found = self._encoded(images, training) if posterior is None else posterior.mean()
+        error = matched_error(slots, found)
         spread = self.slots * tf.reduce_sum(tf.math.reduce_variance(slots, axis=[0, 1]))
         share = tf.math.divide_no_nan(tf.stop_gradient(error), spread)
         return {"consistency": error, "consistency_share": share}
 
-    def _targets_and_decoded(self, images, latents, seed):
+    def _targets_and_decoded(self, images, latents, seed, training: bool):
         """The pixels that the loss is on, `[B, P, C]`, and what the decoder makes of them."""
         height, width, channels = self.observation_shape
         flat, stride = tf.reshape(images, [-1, height * width, channels]), self.pixel_stride
         if stride == 1:
-            return flat, self.decoder(latents)
+            return flat, self.decoder(latents, training=training)
         bits = tf.random.stateless_uniform(
             [2], stream(seed, _PIXELS), None, None, tf.int32, alg="philox"
         )
         row, column = tf.unstack(tf.math.floormod(bits, stride))
         rows, columns = row + tf.range(0, height, stride), column + tf.range(0, width, stride)
         pixels = tf.reshape(rows[:, None] * width + columns, [height * width // stride**2])
-        return tf.gather(flat, pixels, axis=1), self.decoder(latents, pixels)
+        return tf.gather(flat, pixels, axis=1), self.decoder(latents, pixels, training=training)
+
+    def _encoded(self, images: tf.Tensor, training: bool) -> tf.Tensor:
+        """What the encoder makes of images: `[B, K, D]`, or `[B, K, 2 D]` of a posterior."""
+        return tf.cast(self.encoder(images, training=training), tf.float32)
 
     def _draw(self, posterior, seed) -> tf.Tensor:
         return posterior.loc + posterior.scale * standard_normal(tf.shape(posterior.loc), seed)

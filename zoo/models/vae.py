@@ -105,9 +105,15 @@ class VAE(Autoencoder):
                 "for a prior that does not depend on the domain"
             )
 
-    def posterior(self, images: tf.Tensor) -> tfd.Distribution:
-        """`q(z|x)`: `[B, ...]` images to B distributions over `[D]`."""
-        features = self.encoder(images)
+    def posterior(self, images: tf.Tensor, training: bool = False) -> tfd.Distribution:
+        """`q(z|x)`: `[B, ...]` images to B distributions over `[D]`.
+
+        Args:
+            images: `[B, ...]`.
+            training: whether layers do what they do in training only: use the statistics of this
+                batch and update their moving averages, drop units.
+        """
+        features = self.encoder(images, training=training)
         mean = tf.cast(self.mean_head(features), tf.float32)
         log_variance = tf.cast(self.log_variance_head(features), tf.float32)
         return self.posterior_family(features, mean, log_variance)
@@ -116,9 +122,14 @@ class VAE(Autoencoder):
         """The posterior mean: `[B, ...]` to `[B, D]`."""
         return self.posterior(images).mean()
 
-    def decoder_outputs(self, latents: tf.Tensor) -> tf.Tensor:
-        """The unnormalised outputs that parameterise the likelihood: `[B, D]` to `[B, ...]`."""
-        return tf.cast(self.decoder(latents), tf.float32)
+    def decoder_outputs(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The unnormalised outputs that parameterise the likelihood: `[B, D]` to `[B, ...]`.
+
+        Args:
+            latents: `[B, D]`.
+            training: see `posterior`.
+        """
+        return tf.cast(self.decoder(latents, training=training), tf.float32)
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
         """The mean of p(x|z): `[B, D]` to `[B, ...]`."""
@@ -133,18 +144,23 @@ class VAE(Autoencoder):
         return self.prior.sample(tf.stack([count, self.latent_dim]), seed)
 
     def elbo(
-        self, images: tf.Tensor, seed: tf.Tensor, domain: tf.Tensor | None = None
+        self,
+        images: tf.Tensor,
+        seed: tf.Tensor,
+        domain: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tuple[tfd.Distribution, tf.Tensor, dict[str, tf.Tensor]]:
         """The posterior, a sample of it `[B, D]`, and the terms of the evidence lower bound.
 
         The terms are reconstruction `[B]`, KL in all `[B]` and per latent `[B, D]`, the posterior
         variances `[B, D]` and, where there is one, the penalty of the decoder's Jacobian `[B]`.
-        `domain` `[B]` is for priors that depend on it.
+        `domain` `[B]` is for priors that depend on it; `training` is that of `posterior`. The
+        penalty is of the decoder as it is outside training.
         """
-        posterior = self.posterior(images)
+        posterior = self.posterior(images, training)
         latents = self.draw(posterior, seed)
         reconstruction = self.likelihood.negative_log_likelihood(
-            images, self.decoder_outputs(latents)
+            images, self.decoder_outputs(latents, training)
         )
         kl, kl_per_latent = self.posterior_family.divergence(posterior, latents, domain)
         terms = {
@@ -159,15 +175,23 @@ class VAE(Autoencoder):
             terms["jacobian_penalty"] = self.jacobian_penalty(self.decode, latents, directions)
         return posterior, latents, terms
 
-    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def losses_on(
+        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, training: bool = True
+    ) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; logs the terms of `elbo` and what the objective logs."""
-        images = self.objective.observed(batch)
-        posterior, latents, terms = self.elbo(images, seed, batch.get("domain"))
-        losses = self.objective.losses(self, batch, posterior, latents, terms, seed, step)
+        images, domain = self.objective.observed(batch), self.objective.domain(batch)
+        posterior, latents, terms = self.elbo(images, seed, domain, training)
+        losses = self.objective.losses(self, batch, posterior, latents, terms, seed, step, training)
         if self.jacobian_penalty is not None:
             weight = at(self.jacobian_penalty.weight, step)
             losses["loss"] += weight * losses["jacobian_penalty"]
         return losses
+
+    def validation_losses_on(
+        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """See `Model.validation_losses_on`: without what layers do in training only."""
+        return self.losses_on(batch, seed, step, training=False)
 
     def rounds(self, optimizer: keras.optimizers.Optimizer) -> list[list[Player]]:
         """The VAE and, from the same forward pass, what else the objective has learn."""

@@ -25,7 +25,7 @@ class Interaction(keras.layers.Layer):
     def __init__(
         self, blocks: Sequence[Sequence[int]], order: int, observation_shape: Sequence[int]
     ):
-        super().__init__(name="interaction")
+        super().__init__(dtype="float32", name="interaction")
         self.monomials = cross_monomials(blocks, order)
         self.observation_shape = tuple(observation_shape)
         size = math.prod(self.observation_shape)

@@ -139,7 +139,10 @@ def _assign(model: Model, returned: Returned) -> None:
 
 
 def _log(folder: runs.RunFolder, model: Model, returned: Returned) -> dict:
-    """Adds what was logged elsewhere to the log of a folder; returns what is pending of it."""
+    """Adds what was logged elsewhere to the log of a folder; returns what is pending of it.
+
+    What a model says of its weights is left out where they were others: all are those at the end.
+    """
     job, records, pending = returned.job, list(returned.records), {}
     if records and runner.unfinished(job, records[-1]):
         last = records.pop()
@@ -151,5 +154,8 @@ def _log(folder: runs.RunFolder, model: Model, returned: Returned) -> dict:
             count = record.last - record.first
             means = {n: s / count for n, s in zip(job["losses"], record.sums, strict=True)}
             images = count * job["batch_size"]
-            log.write(record.last, record.seconds, images, model.summarize(means))
+            values = model.summarize(means)
+            if record.last != returned.facts["step"]:
+                values = {n: v for n, v in values.items() if n not in model.momentary}
+            log.write(record.last, record.seconds, images, values)
     return pending

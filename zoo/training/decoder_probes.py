@@ -193,11 +193,15 @@ def linear_optimum_probe(model: Model, dataset: Dataset, images: int = 2000) -> 
             "train.probe: linear_optimum_probe needs a VAE of constant beta with a Gaussian "
             "likelihood of constant variance"
         )
-    everything = dataset.whole.images[dataset.some(len(dataset))].reshape(len(dataset), -1)
-    covariance = np.cov(everything.astype(np.float64), rowvar=False)
+    everything = sampling.observations(dataset, dataset.some(len(dataset))).numpy()
+    everything = everything.reshape(len(dataset), -1).astype(np.float64)
+    covariance = np.cov(everything, rowvar=False)
     best = evaluation.optimal_linear_vae(
         covariance, model.latent_dim, beta=model.objective.beta, variance=variance
     )
+    # Of a constant pixel there is no Cholesky factor.
+    eigenvalues, directions = np.linalg.eigh(covariance)
+    root = directions * np.sqrt(np.maximum(eigenvalues, 0))
     norms, live = np.linalg.norm(best["decoder"], axis=0), int(best["active"].sum())
     observations = sampling.observations(dataset, dataset.some(images))
     jacobian = evaluation.jacobian_function(model.decode, (model.latent_dim,))
@@ -208,7 +212,7 @@ def linear_optimum_probe(model: Model, dataset: Dataset, images: int = 2000) -> 
         spectrum = np.sort(np.linalg.svd(weights, compute_uv=False))[::-1] ** 2
         columns = np.sort(np.argsort(-np.linalg.norm(weights, axis=0))[:live])
         # Rows that have the covariance of the data are as good as the data.
-        rows = np.linalg.cholesky(covariance).T * np.sqrt(len(covariance))
+        rows = root.T * np.sqrt(len(covariance))
         rows = np.concatenate([rows, -rows])
         aligned = evaluation.pca_alignment(weights[:, columns], rows)
         component, cosines = aligned["component"], aligned["cosines"]

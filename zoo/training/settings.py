@@ -42,7 +42,8 @@ class Settings:
             this processor, and what a run began with when it resumes elsewhere.
         log_every: steps between records of the log (averages over those steps).
         checkpoint_every: steps between checkpoints.
-        pictures_every: steps between reconstructions and traversals.
+        pictures_every: steps between reconstructions and traversals, each drawn with the first
+            record, checkpoint or selection from then on.
         devices: `auto` (all GPUs), `one`, or `workers`: those of all processes that the environment
             variable `TF_CONFIG` names, all started with the same command.
         compiled: what XLA compiles: `auto` (the loop, on a GPU), `always`, `update` (each update by

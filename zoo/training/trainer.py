@@ -141,7 +141,8 @@ class Trainer:
         probe: returns further values of each record, `dict` where there are none.
         selection: keeps the best checkpoint, or None.
         batch_size: images a step, for the rates.
-        log_every, checkpoint_every, pictures_every: steps between records, checkpoints, pictures.
+        log_every, checkpoint_every, pictures_every: steps between records, checkpoints, pictures;
+            the latter are drawn at the first end of a chunk from then on.
         stopping: says when to save and end.
         require_own: called before anything is written; raises where the folder is another's now.
         callbacks: called with every record, last.
@@ -192,12 +193,12 @@ class Trainer:
                 # It came there elsewhere, or was killed before it was published.
                 self.pictures.draw(steps)
             while chunk.done < steps and not self._stopped():
-                stop = self._stop(chunk.begun, steps)
+                begun, stop = chunk.begun, self._stop(chunk.begun, steps)
                 bar.update(chunk.advance(stop) * self.batch_size)
                 if chunk.done < stop:
                     continue
                 record = self._record(chunk, steps, bar)
-                if stop == steps or stop % self.pictures_every == 0:
+                if stop == steps or _next(begun, self.pictures_every) <= stop:
                     self.pictures.draw(stop)
                 if stop == steps or stop % self.checkpoint_every == 0:
                     self.require_own()
