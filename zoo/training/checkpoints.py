@@ -163,9 +163,10 @@ def remove_unfinished(folder: pathlib.Path) -> None:
 
 
 def _require_whole(checkpoint: tf.train.Checkpoint, model: Model) -> None:
-    # What an optimiser trains is found by the optimiser, too.
+    # What an optimiser trains is found by the optimiser, too. Of variables that are no weights, the
+    # states of Keras' random generators, none is held.
     held = {id(part) for part in tf.train.TrackableView(checkpoint).descendants()}
-    lost = [v.path for v in model.variables if not held & {id(v), id(v.value)}]
+    lost = [v.path for v in model.weights if not held & {id(v), id(v.value)}]
     if lost:
         more = f" and {len(lost) - 1} more" if lost[1:] else ""
         raise SettingError(
