@@ -1,7 +1,6 @@
 """Work on the factors side by side, in threads: what they run releases Python's lock."""
 
 import contextlib
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 import threadpoolctl
+
+from zoo import cores
 
 T = TypeVar("T")
 
@@ -32,7 +33,6 @@ def over_factors(work: Callable[[int], T], factors: np.ndarray) -> list[T]:
     """
     sizes = [len(np.unique(column)) for column in factors.T]
     order = np.argsort(sizes, kind="stable")[::-1].tolist()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with one_thread(), ThreadPoolExecutor(cores) as pool:
+    with one_thread(), ThreadPoolExecutor(cores.count()) as pool:
         results = dict(zip(order, pool.map(work, order), strict=True))
     return [results[f] for f in range(len(order))]

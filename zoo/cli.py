@@ -36,9 +36,8 @@ from zoo import stopping
 from zoo.errors import UserError
 
 # Where a file cannot be written or read as it is named, and what of it a user can mend.
-_PLACES = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
-}
+_DENIED = errno.EACCES, errno.EPERM, errno.EROFS
+_PLACES = *_DENIED, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _VERBOSITY = (
     "--verbosity=-1 leaves out progress, --verbosity=1 shows more; --helpfull names all flags"

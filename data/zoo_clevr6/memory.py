@@ -49,12 +49,17 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
 def rendered(directory: pathlib.Path) -> int | None:
     """The number of images of the largest set that was rendered into a folder, if any."""
     folder = rendering.latest(directory)
-    return int(folder.name.rpartition("-")[2]) if folder else None
+    return _total(folder) if folder else None
 
 
 def _sizes(config: str, folder: pathlib.Path) -> dict[str, int]:
     """The number of images of each split."""
-    return OFFICIAL_SIZES if config == "official" else sizes(int(folder.name.rpartition("-")[2]))
+    return OFFICIAL_SIZES if config == "official" else sizes(_total(folder))
+
+
+def _total(folder: pathlib.Path) -> int:
+    """The number of images that a folder of renderings is named after."""
+    return int(folder.name.rpartition("-")[2])
 
 
 def sizes(total: int) -> dict[str, int]:

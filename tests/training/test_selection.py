@@ -54,6 +54,16 @@ def _model():
     return model
 
 
+def _vae(objective) -> VAE:
+    return VAE(
+        (16, 16, 1),
+        latent_dim=2,
+        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
+        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
+        objective=objective,
+    )
+
+
 def _errors(model, dataset, factors, scores, tmp_path: pathlib.Path) -> int:
     """Scales the decoder's last layer by each factor in turn; gives the step that was kept."""
     folder = runs.RunFolder(tmp_path)
@@ -164,29 +174,16 @@ def test_the_validation_loss_takes_moving_averages_and_changes_nothing(toy):
 
 
 def test_a_model_of_pairs_cannot_be_selected_by_its_loss(toy):
-    model = VAE(
-        (16, 16, 1),
-        latent_dim=2,
-        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
-        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
-        objective=SlowVAE,
-    )
+    model = _vae(SlowVAE)
     with pytest.raises(UserError, match="VAE has no loss of single images .SlowVAE trains on pai"):
         selection.mean_loss(model, toy)
 
 
 def test_a_model_that_halves_its_batches_cannot_be_selected_by_its_loss(toy):
-    model = VAE(
-        (16, 16, 1),
-        latent_dim=2,
-        encoder=lambda shape: mlp_encoder(shape, units=(8,)),
-        decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
-        objective=functools.partial(
-            FactorVAE,
-            discriminator=lambda dim: mlp_discriminator(dim, units=(8,)),
-            second_batch=True,
-        ),
+    objective = functools.partial(
+        FactorVAE, discriminator=lambda dim: mlp_discriminator(dim, units=(8,)), second_batch=True
     )
+    model = _vae(objective)
     message = "VAE has losses of 1 of 2 images, as with FactorVAE.second_batch; select by scores"
     with pytest.raises(UserError, match=message):
         selection.mean_loss(model, toy)
