@@ -104,7 +104,7 @@ def test_loss_is_composed_of_its_terms(linear, batch, estimator):
 def test_a_batch_of_unknown_size(linear, batch):
     """As replicas see it, who slice their share out of the global batch."""
     model = linear(TCVAE, estimator="stratified", dataset_size=50)
-    traced = tf.function(lambda *parts: model.losses_on(*parts)).get_concrete_function(
+    traced = tf.function(model.losses_on).get_concrete_function(
         {"image": tf.TensorSpec([None, 4], tf.float32)},
         tf.TensorSpec([2], tf.int32),
         tf.TensorSpec([], tf.int32),

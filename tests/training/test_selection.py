@@ -18,6 +18,7 @@ from zoo.evaluation import facts
 from zoo.models.additive import AdditiveAutoencoder
 from zoo.models.autoencoder import AE
 from zoo.models.factor_vae import FactorVAE
+from zoo.models.objectives import BetaVAE
 from zoo.models.slow_vae import SlowVAE
 from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
@@ -54,8 +55,8 @@ def _model():
     return model
 
 
-def _vae(objective) -> VAE:
-    return VAE(
+def _vae(objective, kind=VAE) -> VAE:
+    return kind(
         (16, 16, 1),
         latent_dim=2,
         encoder=lambda shape: mlp_encoder(shape, units=(8,)),
@@ -177,6 +178,18 @@ def test_a_model_of_pairs_cannot_be_selected_by_its_loss(toy):
     model = _vae(SlowVAE)
     with pytest.raises(UserError, match="VAE has no loss of single images .SlowVAE trains on pai"):
         selection.mean_loss(model, toy)
+
+
+def test_losses_of_a_users_own_vae_select_it(toy):
+    class Own(VAE):
+        def losses_on(self, batch, seed, step):
+            losses = super().losses_on(batch, seed, step)
+            return {**losses, "loss": 2 * losses["loss"]}
+
+    plain, own = _vae(BetaVAE), _vae(BetaVAE, Own)
+    own.set_weights(plain.get_weights())
+    assert selection.mean_loss(own, toy)(0) == pytest.approx(2 * selection.mean_loss(plain, toy)(0))
+    assert own.training_losses
 
 
 def test_a_model_that_halves_its_batches_cannot_be_selected_by_its_loss(toy):

@@ -170,16 +170,7 @@ class AdditiveAutoencoder(Autoencoder):
 
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; logs the squared error of images in [0, 1] beside the loss."""
-        return self._losses_of(batch, seed, step, training=True)
-
-    def validation_losses_on(
-        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """See `Model.validation_losses_on`: with moving averages, and without noise."""
-        return self._losses_of(batch, seed, step, training=False)
-
-    def _losses_of(self, batch, seed, step, training: bool) -> dict[str, tf.Tensor]:
-        images = self._normalized(batch["image"])
+        images, training = self._normalized(batch["image"]), self.training_losses
         decoded = codes = self._code(images, training)
         if training and (callable(self.code_noise) or self.code_noise):
             noise = standard_normal(tf.shape(codes), stream(seed, 1))

@@ -63,21 +63,13 @@ class AE(Autoencoder):
         """The mean of p(x|z): `[B, D]` to `[B, ...]`."""
         return self.likelihood.mean(self.decoder_outputs(latents))
 
-    def losses_on(
-        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, training: bool = True
-    ) -> dict[str, tf.Tensor]:
+    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; nothing is random but dropout, where a network has it."""
         del seed, step
-        images = batch["image"]
+        images, training = batch["image"], self.training_losses
         outputs = self.decoder_outputs(self._code(images, training), training)
         loss = self.likelihood.negative_log_likelihood(images, outputs)
         return {"loss": loss, "reconstruction": loss}
-
-    def validation_losses_on(
-        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """See `Model.validation_losses_on`: without what layers do in training only."""
-        return self.losses_on(batch, seed, step, training=False)
 
     def _code(self, images: tf.Tensor, training: bool) -> tf.Tensor:
         return tf.cast(self.code_head(self.encoder(images, training=training)), tf.float32)

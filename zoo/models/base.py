@@ -47,9 +47,11 @@ class Model(keras.Model):
     `keras.saving.load_model` once its module has been imported; see `recipes` for its config.
 
     Attributes:
+        training_losses: whether `losses_on` is of training, or of validation.
         momentary: the names of what `summarize` adds of the weights as they are, not of averages.
     """
 
+    training_losses = True
     momentary: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs):
@@ -108,9 +110,13 @@ class Model(keras.Model):
         """As `losses_on`, of examples that are not trained on: no variable changes.
 
         Models that do in training what they do not do afterwards (statistics of the batch, noise
-        on the code) leave it out here.
+        on the code) leave it out where `training_losses` is False, as it is here.
         """
-        return self.losses_on(batch, seed, step)
+        self.training_losses = False
+        try:
+            return self.losses_on(batch, seed, step)
+        finally:
+            self.training_losses = True
 
     def check(self, dataset: Dataset) -> None:
         """Raises a SettingError where this model cannot be trained on a data set."""

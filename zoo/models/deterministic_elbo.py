@@ -48,11 +48,9 @@ class DeterministicELBO(BetaVAE):
             raise SettingError(f"DeterministicELBO.curvature is {curvature!r}; give True or False")
         self.curvature = curvature
 
-    def losses(
-        self, vae, batch, posterior, latents, terms, seed, step, training
-    ) -> dict[str, tf.Tensor]:
+    def losses(self, vae, batch, posterior, latents, terms, seed, step) -> dict[str, tf.Tensor]:
         """See `Objective.losses`; the expansion is of the decoder as it is outside training."""
-        del seed, training
+        del seed
         expanded = expanded_reconstruction(
             vae, self.observed(batch), posterior, curvature=self.curvature
         )

@@ -94,15 +94,13 @@ class FactorVAE(Objective):
         halved = domain is not None and self._halves(batch)
         return tf.split(domain, 2)[0] if halved else domain
 
-    def losses(
-        self, vae, batch, posterior, latents, terms, seed, step, training
-    ) -> dict[str, tf.Tensor]:
+    def losses(self, vae, batch, posterior, latents, terms, seed, step) -> dict[str, tf.Tensor]:
         """See `Objective.losses`; `discriminator` is the discriminator's cross entropy.
 
         With a second batch the losses are those of the first half.
         """
         del posterior, step
-        source = latents
+        source, training = latents, vae.training_losses
         if self._halves(batch):
             others = tf.split(batch["image"], 2)[1]
             source = vae.draw(vae.posterior(others, training), stream(seed, 1))

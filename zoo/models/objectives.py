@@ -33,6 +33,7 @@ class Variational(Protocol):
     latent_dim: int
     prior: Prior
     likelihood: keras.layers.Layer
+    training_losses: bool
 
     def posterior(self, images: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """`q(z|x)`: `[B, ...]` images to B distributions over `[D]`."""
@@ -84,7 +85,6 @@ class Objective(keras.layers.Layer):
         terms: Mapping[str, tf.Tensor],
         seed: tf.Tensor,
         step: tf.Tensor,
-        training: bool,
     ) -> dict[str, tf.Tensor]:
         """The losses of every example, `[B, ...]` by name; see `Model.losses_on`.
 
@@ -96,9 +96,8 @@ class Objective(keras.layers.Layer):
             terms: of the evidence lower bound of each, `[N, ...]`; see `VAE.elbo`.
             seed: `[2]` int32, that of the sample.
             step: the number of updates made before, for schedules.
-            training: see `VAE.posterior`.
         """
-        del vae, batch, seed, training
+        del vae, batch, seed
         penalty, logged = self.regularizer(posterior, latents, terms["kl"], step)
         return {"loss": terms["reconstruction"] + penalty, **terms, **logged}
 

@@ -196,16 +196,14 @@ class SlotAutoencoder(Autoencoder):
         parts = tf.transpose(parts, [0, 2, 1, 3])
         return tf.reshape(parts, [-1, self.slots, *self.observation_shape])
 
-    def losses_on(
-        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, training: bool = True
-    ) -> dict[str, tf.Tensor]:
+    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; logs reconstruction (squared error), KL and interaction.
 
         `interaction_share` is the interaction divided by that of uniform attention: from 0, where
         each pixel attends to one slot, to 1. `consistency_share` is the encoder's error on slots
         put together anew divided by what their mean in place of each would have.
         """
-        images = batch["image"]
+        images, training = batch["image"], self.training_losses
         posterior = self.posterior(images, training)
         if posterior is None:
             latents = self._encoded(images, training)
@@ -232,12 +230,6 @@ class SlotAutoencoder(Autoencoder):
             losses |= self._consistency(latents, seed, training)
             loss += at(self.consistency, step) * losses["consistency"]
         return {"loss": loss, **losses}
-
-    def validation_losses_on(
-        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """See `Model.validation_losses_on`: without what layers do in training only."""
-        return self.losses_on(batch, seed, step, training=False)
 
     def _consistency(self, latents, seed, training: bool) -> dict[str, tf.Tensor]:
         """The encoder's error on slots put together anew, `[B]`, and its share of their spread."""

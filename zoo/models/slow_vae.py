@@ -81,11 +81,9 @@ class SlowVAE(Objective):
             )
         return tf.concat([batch["image"], batch["partner"]], axis=0)
 
-    def losses(
-        self, vae, batch, posterior, latents, terms, seed, step, training
-    ) -> dict[str, tf.Tensor]:
+    def losses(self, vae, batch, posterior, latents, terms, seed, step) -> dict[str, tf.Tensor]:
         """See `Objective.losses`; an example is a pair."""
-        del vae, batch, latents, seed, training
+        del vae, batch, latents, seed
         terms = {name: _pair_mean(value) for name, value in terms.items()}
         each = marginals(posterior)
         means, scales = tf.split(each.loc, 2), tf.split(each.scale, 2)

@@ -175,23 +175,16 @@ class VAE(Autoencoder):
             terms["jacobian_penalty"] = self.jacobian_penalty(self.decode, latents, directions)
         return posterior, latents, terms
 
-    def losses_on(
-        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor, training: bool = True
-    ) -> dict[str, tf.Tensor]:
+    def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; logs the terms of `elbo` and what the objective logs."""
+        training = self.training_losses
         images, domain = self.objective.observed(batch), self.objective.domain(batch)
         posterior, latents, terms = self.elbo(images, seed, domain, training)
-        losses = self.objective.losses(self, batch, posterior, latents, terms, seed, step, training)
+        losses = self.objective.losses(self, batch, posterior, latents, terms, seed, step)
         if self.jacobian_penalty is not None:
             weight = at(self.jacobian_penalty.weight, step)
             losses["loss"] += weight * losses["jacobian_penalty"]
         return losses
-
-    def validation_losses_on(
-        self, batch: Batch, seed: tf.Tensor, step: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """See `Model.validation_losses_on`: without what layers do in training only."""
-        return self.losses_on(batch, seed, step, training=False)
 
     def rounds(self, optimizer: keras.optimizers.Optimizer) -> list[list[Player]]:
         """The VAE and, from the same forward pass, what else the objective has learn."""
