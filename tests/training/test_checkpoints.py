@@ -66,6 +66,37 @@ def test_a_variable_that_no_checkpoint_would_hold_is_refused(tmp_path, how):
         Checkpoints(tmp_path, model)
 
 
+class _Noisy(_Counter):
+    """Draws from a generator of Keras, within a layer in a list, as stacks of layers are kept."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers_of_dropout = [keras.layers.Dropout(0.5), keras.layers.Dropout(0.5)]
+
+    def draw(self) -> np.ndarray:
+        drops = [drop(tf.ones([32]), training=True) for drop in self.layers_of_dropout]
+        return np.stack([drop.numpy() for drop in drops])
+
+
+def test_dropout_goes_on_where_it_stopped(tmp_path):
+    models = [_Noisy(), _Noisy()]
+    for model in models:
+        model.bind(keras.optimizers.SGD())
+    models[0].draw()
+    Checkpoints(tmp_path, models[0]).save(1)
+    expected = models[0].draw()
+    assert Checkpoints(tmp_path, models[1]).restore() == 1
+    np.testing.assert_array_equal(models[1].draw(), expected)
+
+
+def test_what_was_written_without_random_states_is_read(tmp_path):
+    _saved(tmp_path, 10)
+    model = _Noisy()
+    model.bind(keras.optimizers.SGD())
+    assert Checkpoints(tmp_path, model).restore() == 10
+    assert float(model.count) == 10
+
+
 @pytest.mark.parametrize("text", [None, "", 'model_checkpoint_path: "ckpt-99"\n', "\xff\x00"])
 def test_checkpoints_are_found_whatever_tensorflows_list_says(tmp_path, text):
     _saved(tmp_path, 10, 20)

@@ -17,11 +17,13 @@ _FILE = re.compile(r"ckpt-(\d+)\.(index|data-\d{5}-of-\d{5})")
 _UNFINISHED = re.compile(r"\.ckpt-(\d+)|ckpt-(\d+)_temp.*|checkpoint\.tmp.*")
 # IndexError is how TensorFlow's reader says that a file is too short.
 _UNREADABLE = (tf.errors.OpError, AssertionError, ValueError, TypeError, IndexError)
-_PENDING = "pending/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 class Checkpoints:
     """Saves and restores a model, its optimisers and the number of steps done.
+
+    To the model belong the states of Keras' random generators, such as those of dropout, which
+    TensorFlow's checkpoints do not find.
 
     A folder holds the checkpoints whose files it holds: no list of them is kept that could be lost
     or wrong. (The file `checkpoint` is for TensorFlow's tools; nothing here reads it.)
@@ -53,10 +55,11 @@ class Checkpoints:
         with tf.device("CPU"):
             self._pending = tf.Variable("{}", dtype=tf.string, trainable=False)
         parts = {"model": model, "optimizers": list(model.optimizers), "step": self._step}
-        # What was written before there was anything pending has no such entry.
-        self._bare = tf.train.Checkpoint(**parts)
-        self._checkpoint = tf.train.Checkpoint(**parts, pending=self._pending)
-        _require_whole(self._bare, model)
+        self._parts = parts | {"pending": self._pending}
+        if random := _random_states(model):
+            self._parts["random"] = random
+        self._checkpoint = tf.train.Checkpoint(**self._parts)
+        _require_whole(self._checkpoint, model)
 
     def save(self, step: int, pending: Mapping | None = None) -> str:
         """Writes a checkpoint; returns its path.
@@ -117,9 +120,7 @@ class Checkpoints:
             path = str(self.folder / f"ckpt-{step}")
             try:
                 self._pending.assign("{}")
-                recent = tf.train.load_checkpoint(path).has_tensor(_PENDING)
-                checkpoint = self._checkpoint if recent else self._bare
-                checkpoint.read(path).assert_existing_objects_matched()
+                self._checkpoint_of(path).read(path).assert_existing_objects_matched()
                 self.pending = json.loads(self._pending.numpy())
             except _UNREADABLE as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -140,6 +141,12 @@ class Checkpoints:
             variable.assign(value)
         files.remove(self.folder)
         return 0
+
+    def _checkpoint_of(self, path: str) -> tf.train.Checkpoint:
+        """Without what earlier versions of this package did not write."""
+        written = {name.split("/")[0] for name, _ in tf.train.list_variables(path)}
+        lacking = {"pending", "random"} - written
+        return tf.train.Checkpoint(**{n: p for n, p in self._parts.items() if n not in lacking})
 
     def _variables(self):
         """All variables with their values."""
@@ -163,8 +170,7 @@ def remove_unfinished(folder: pathlib.Path) -> None:
 
 
 def _require_whole(checkpoint: tf.train.Checkpoint, model: Model) -> None:
-    # What an optimiser trains is found by the optimiser, too. Of variables that are no weights, the
-    # states of Keras' random generators, none is held.
+    # What an optimiser trains is found by the optimiser, too.
     held = {id(part) for part in tf.train.TrackableView(checkpoint).descendants()}
     lost = [v.path for v in model.weights if not held & {id(v), id(v.value)}]
     if lost:
@@ -174,6 +180,12 @@ def _require_whole(checkpoint: tf.train.Checkpoint, model: Model) -> None:
             "TensorFlow follows attributes that are variables, layers or models, and no lists of "
             "them; make it an attribute"
         )
+
+
+def _random_states(model: Model) -> list[tf.Variable]:
+    """Of Keras' random generators: variables that are neither weights nor of metrics."""
+    others = {id(v) for v in (*model.weights, *model.metrics_variables)}
+    return [v.value for v in model.variables if id(v) not in others]
 
 
 def _steps(folder: pathlib.Path) -> list[int]:
