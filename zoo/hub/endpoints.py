@@ -125,7 +125,11 @@ class Endpoints:
 
     @_endpoint()
     def encode(self, images: Any) -> "tf.Tensor":
-        """Posterior means: images `[B, H, W, C]` to codes `[B, D]`."""
+        """Posterior means: images `[B, H, W, C]` to codes `[B, D]`.
+
+        Of slot autoencoders of `SlotAutoencoder.codes = "sample"` samples, with the same noise for
+        every image.
+        """
 
     @_endpoint(_posterior)
     def posterior(self, images: Any) -> dict[str, "tf.Tensor"]:

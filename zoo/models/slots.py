@@ -69,7 +69,8 @@ class SlotAutoencoder(Autoencoder):
         layers: attention of several layers is averaged (`mean`: the authors' code) or added up
             (`sum`: their paper), which multiplies `L_interact` by the square of their number.
         codes: what `encode` returns where the model is variational: `mean`, or `sample`, which the
-            authors' code scores; always with the same noise.
+            authors' code scores, here with the same noise for every image, so that a code does not
+            depend on the images beside it.
         pixel_stride: train on every n-th row and column from a random first one on, with the
             reconstruction scaled up accordingly; for decoders that can. 1 takes all pixels.
         slot_encoder: (observation shape, slots, width) -> network to `[B, slots, width]`.
@@ -170,7 +171,10 @@ class SlotAutoencoder(Autoencoder):
         posterior = self.posterior(images)
         if posterior is None:
             return self._encoded(images, training=False)
-        return posterior.mean() if self.codes == "mean" else self._draw(posterior, _CODE_SEED)
+        if self.codes == "mean":
+            return posterior.mean()
+        noise = standard_normal(tf.shape(posterior.loc)[1:], _CODE_SEED)
+        return posterior.loc + posterior.scale * noise
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
         """Images of slots, not clipped to [0, 1]: `[B, K, D]` to `[B, H, W, C]`."""
