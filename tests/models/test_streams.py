@@ -4,11 +4,12 @@ import functools
 
 import keras
 import numpy as np
+import scipy.stats
 import tensorflow as tf
 
 from zoo.models.factor_vae import FactorVAE, permute_latents
 from zoo.models.jacobian_penalty import JacobianOrthogonality
-from zoo.models.noise import standard_normal, stream
+from zoo.models.noise import noise_of, standard_normal, stream
 from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
@@ -52,3 +53,26 @@ def test_the_noise_of_each_part_of_a_step_is_a_stream_of_its_own():
         *(stream(stream(SEED, 1), k) for k in (0, 1)),
     ]
     assert len({tuple(seed.numpy()) for seed in seeds}) == len(seeds)
+
+
+def test_noise_of_an_image_is_a_function_of_it_alone():
+    images = np.random.default_rng(0).random((500, 4, 4, 1), np.float32)
+    images[1] = images[0]
+    images[2] = images[0] + np.eye(4, dtype=np.float32)[0, :, None] / 255  # One pixel, one level.
+    noise = noise_of(images, (2, 3), SEED).numpy()
+    np.testing.assert_array_equal(noise[::-1], noise_of(images[::-1], (2, 3), SEED))
+    np.testing.assert_array_equal(noise[1], noise[0])
+    assert np.abs(noise[2] - noise[0]).min() > 0
+    compiled = tf.function(lambda x: noise_of(x, (2, 3), SEED), jit_compile=True)
+    np.testing.assert_allclose(noise, compiled(images), atol=2e-4)
+
+
+def test_noise_of_images_is_standard_normal_and_independent():
+    images = np.random.default_rng(1).random((4000, 16), np.float32)
+    noise = noise_of(images, (5,), SEED).numpy()
+    assert scipy.stats.kstest(noise.ravel(), "norm").pvalue > 0.01
+    # Standard errors of 0.016, over latents and from one image to the next.
+    assert np.abs(np.corrcoef(noise.T) - np.eye(5)).max() < 0.06
+    assert np.abs(np.corrcoef(noise[:-1].T, noise[1:].T)[:5, 5:]).max() < 0.06
+    other = noise_of(images, (5,), stream(SEED, 1)).numpy()
+    assert abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.03

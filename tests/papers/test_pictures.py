@@ -194,7 +194,7 @@ def test_restarts_are_planes_of_codes_beside_the_factors(monkeypatch):
     figure = zietlow.restarts({"a": [result], "b": []}, points=40)
     assert [axis.get_title() for axis in figure.axes] == [
         "factors",
-        *(f"seed {seed}" for seed in (0, 30, 45, 60)),
+        *(f"seed {seed}" for seed in (0, 30, 45, 60, 90)),
     ]
     drawn = [np.asarray(axis.collections[0].get_offsets()) for axis in figure.axes]
     np.testing.assert_allclose(drawn[0], square[:40])

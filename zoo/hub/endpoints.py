@@ -127,8 +127,8 @@ class Endpoints:
     def encode(self, images: Any) -> "tf.Tensor":
         """Posterior means: images `[B, H, W, C]` to codes `[B, D]`.
 
-        Of slot autoencoders of `SlotAutoencoder.codes = "sample"` samples, with the same noise for
-        every image.
+        Of slot autoencoders of `SlotAutoencoder.codes = "sample"` samples, with noise that is a
+        function of the image.
         """
 
     @_endpoint(_posterior)

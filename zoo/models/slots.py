@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 from zoo.errors import SettingError
 from zoo.models.base import Autoencoder, Batch
 from zoo.models.consistency import MOST_SLOTS, matched_error, recombined
-from zoo.models.noise import standard_normal, stream
+from zoo.models.noise import noise_of, standard_normal, stream
 from zoo.networks.slot_decoders import transformer_slot_decoder
 from zoo.networks.slot_encoders import transformer_slot_encoder
 from zoo.optim.schedules import Schedule, at
@@ -69,8 +69,7 @@ class SlotAutoencoder(Autoencoder):
         layers: attention of several layers is averaged (`mean`: the authors' code) or added up
             (`sum`: their paper), which multiplies `L_interact` by the square of their number.
         codes: what `encode` returns where the model is variational: `mean`, or `sample`, which the
-            authors' code scores, here with the same noise for every image, so that a code does not
-            depend on the images beside it.
+            authors' code scores, here with noise that is a function of the image.
         pixel_stride: train on every n-th row and column from a random first one on, with the
             reconstruction scaled up accordingly; for decoders that can. 1 takes all pixels.
         slot_encoder: (observation shape, slots, width) -> network to `[B, slots, width]`.
@@ -173,7 +172,7 @@ class SlotAutoencoder(Autoencoder):
             return self._encoded(images, training=False)
         if self.codes == "mean":
             return posterior.mean()
-        noise = standard_normal(tf.shape(posterior.loc)[1:], _CODE_SEED)
+        noise = noise_of(images, posterior.loc.shape[1:], _CODE_SEED)
         return posterior.loc + posterior.scale * noise
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:

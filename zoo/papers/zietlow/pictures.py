@@ -1,5 +1,7 @@
 """Pictures of Zietlow 2022 that models make: non-linear eigenfaces, planes of two latents."""
 
+import math
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -30,22 +32,24 @@ def eigenfaces(found: dict, columns=()) -> Figure:
     return pictures.page([panels[k : k + 1] for k in range(len(panels))])
 
 
-def restarts(found: dict, columns=(), shown: int = SHOWN, points: int = 1500) -> Figure:
-    """The codes of a few restarts in a plane, coloured by the first factor (Fig. 3.5).
+def restarts(found: dict, columns=(), across: int = 6, points: int = 1500) -> Figure:
+    """The codes of all restarts in a plane, coloured by the first factor (Fig. 3.5).
 
     In the first panel the factors themselves.
 
     Args:
         found: the results of a row, of models with two latents.
         columns: not used.
-        shown: how many runs, the first seeds.
+        across: how many panels are beside one another.
         points: how many codes.
     """
     del columns
     (results,) = (found_[0] for found_ in found.values() if found_)
-    folders = sorted(results.folders, key=lambda folder: int(folder.name))[:shown]
-    figure = Figure(figsize=(2.4 * (len(folders) + 1), 2.7), layout="constrained")
-    axes = figure.subplots(1, len(folders) + 1)
+    folders = sorted(results.folders, key=lambda folder: int(folder.name))
+    panels = len(folders) + 1
+    width, height = min(panels, across), math.ceil(panels / across)
+    figure = Figure(figsize=(2.4 * width, 2.7 * height), layout="constrained")
+    axes = [figure.add_subplot(height, width, k + 1) for k in range(panels)]
     for axis, folder in zip(axes[1:], folders, strict=True):
         model, dataset = pictures.opened(folder)
         numbers = dataset.some(points)

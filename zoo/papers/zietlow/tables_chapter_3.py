@@ -175,12 +175,12 @@ def _figure_3_7() -> Table:
 def _figure_3_5() -> Table:
     return Table(
         "zietlow/figure_3_5",
-        "Codes of the linear set with sides of equal length: four restarts of the beta-VAE",
+        "Codes of the linear set with sides of equal length: restarts of the beta-VAE",
         (DS, DTO),
         (Row("ratio_1.0", runs.ratio(1.0)),),
         notes=(
-            "The runs are those of Table 3.4, the first four seeds. Written before any run: every "
-            "restart has the square turned by another angle.",
+            "The runs are those of Table 3.4; the dissertation draws four. Written before any run: "
+            "every restart has the square turned by another angle.",
         ),
         figure=pictures.restarts,
     )
