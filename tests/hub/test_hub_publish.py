@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from zoo.errors import UserError
 from zoo.hub import __main__ as command
 from zoo.hub import model_card, package, places, publish, registry
 
@@ -193,6 +194,48 @@ def test_what_a_killed_process_left_is_taken_away(sealed, hub):
     entry = publish.publish(sealed, hub, name=NAME, **TEXTS)
     package.check(folder, entry.files)
     assert not stage.exists()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_without_its_registry_a_hub_of_models_is_left_alone(sealed, hub, tmp_path, linked):
+    before = (hub / NAME / VERSION / "card.json").read_bytes()
+    (hub / places.REGISTRY).rename(tmp_path / "registry.json")
+    if linked:
+        (hub / places.REGISTRY).symlink_to(tmp_path / "nowhere.json")
+    said = "it has no registry.json" if linked else f"holds {NAME}/{VERSION}, but no registry.json"
+    for name, dry_run in ((NAME, None), ("other", None), (NAME, print)):
+        with pytest.raises(UserError, match=said):
+            publish.publish(sealed, hub, name=name, dry_run=dry_run, **TEXTS)
+    assert (hub / NAME / VERSION / "card.json").read_bytes() == before
+    assert names(hub) <= {"beta_vae", "registry.json", ".lock"}
+
+
+def test_a_whole_model_that_the_registry_forgot_is_not_replaced(sealed, hub):
+    before = (hub / places.REGISTRY).read_bytes()
+    entry = publish.publish(sealed, hub, name=NAME, **TEXTS)
+    # As after a process that was killed before it wrote the registry, or with an older copy of it.
+    (hub / places.REGISTRY).write_bytes(before)
+    with pytest.raises(publish.PublishError, match=r"1\.1\.0 holds a whole model .* --version"):
+        publish.publish(sealed, hub, name=NAME, **TEXTS | {"licence": "other"})
+    package.check(hub / entry.folder, entry.files)
+    assert publish.publish(sealed, hub, name=NAME, **TEXTS) == entry
+
+
+def test_a_process_that_is_killed_in_a_new_hub_blocks_it_not(sealed, tmp_path, monkeypatch):
+    hub = tmp_path / "hub"
+
+    def killed(models):
+        if models:
+            raise KeyboardInterrupt
+        return text(models)
+
+    with monkeypatch.context() as patch:
+        text = registry.text
+        patch.setattr(registry, "text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish.publish(sealed, hub, name=NAME, **TEXTS)
+    assert (hub / NAME / VERSION / "card.json").exists() and not registry.entries(str(hub))
+    assert publish.publish(sealed, hub, name=NAME, **TEXTS).version == VERSION
 
 
 def test_a_strange_registry_is_listed_and_shown(hub, capsys):

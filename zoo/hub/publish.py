@@ -171,10 +171,21 @@ def _opened(hub: places.Place, dry: bool) -> Iterator[tuple[registry.Models, Put
 
 def _of_folder(hub: places.Folder) -> tuple[registry.Models, Put]:
     path = hub.folder / places.REGISTRY
+    # A link that leads nowhere is a registry that is lost, and the error of reading it.
+    known = os.path.lexists(path)
+    if not known and (lost := _lost(hub.folder)):
+        raise PublishError(
+            f"{hub.address} holds {lost}, but no {places.REGISTRY}: restore that from a copy, or "
+            "publish to another folder"
+        )
 
     def put(stage: pathlib.Path, folder: str, models: registry.Models) -> None:
         target = hub.folder / folder
-        # What a killed process has left, which no registry names.
+        _require_replaceable(target, stage)
+        if not known:
+            # First: a model without it, where this is killed, would be one of a lost registry.
+            with files.atomic(path) as temporary:
+                temporary.write_text(registry.text({}), encoding="utf-8")
         files.remove(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(stage, target)
@@ -182,7 +193,30 @@ def _of_folder(hub: places.Folder) -> tuple[registry.Models, Put]:
         with files.atomic(path) as temporary:
             temporary.write_text(registry.text(models), encoding="utf-8")
 
-    return (registry.read(hub) if path.exists() else {}), put
+    return (registry.read(hub) if known else {}), put
+
+
+def _lost(hub: pathlib.Path) -> str | None:
+    """The folder of a model that lies in a hub, as `name/version`; None where none does."""
+    cards = hub.glob(f"*/**/{package.CARD}") if hub.is_dir() else ()
+    folders = (path.parent.relative_to(hub).as_posix() for path in cards)
+    return next(filter(registry.is_folder, folders), None)
+
+
+def _require_replaceable(target: pathlib.Path, stage: pathlib.Path) -> None:
+    """Raises a PublishError where a whole model is that no registry names, and not that of `stage`.
+
+    What a killed process has left is half of one, or the same.
+    """
+    try:
+        card = package.verify(target)
+    except package.PackageError:
+        return
+    if card != package.read_card(stage):
+        raise PublishError(
+            f"{target} holds a whole model that the registry does not name, and is not replaced: "
+            "restore the registry from a copy, take another --version, or move the model away"
+        )
 
 
 def _of_repository(hub: HuggingFace, dry: bool) -> tuple[registry.Models, Put]:
@@ -200,7 +234,7 @@ def _of_repository(hub: HuggingFace, dry: bool) -> tuple[registry.Models, Put]:
             added[README] = _front(hub, stage, folder, models).encode()
         hub.commit(added, f"Add {folder}", head)
 
-    return (registry.checked(content, hub.address) if content else {}), put
+    return ({} if content is None else registry.checked(content, hub.address)), put
 
 
 def _front(hub: HuggingFace, stage: pathlib.Path, folder: str, models: registry.Models) -> str:

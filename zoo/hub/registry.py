@@ -247,6 +247,12 @@ def is_name(text: Any) -> bool:
     return isinstance(text, str) and bool(_NAME.fullmatch(text))
 
 
+def is_folder(text: str) -> bool:
+    """Whether a text can be the folder of a version in a hub: `name/version`."""
+    name, _, version = text.rpartition("/")
+    return is_name(name) and bool(_VERSION.fullmatch(version))
+
+
 def is_own(name: str) -> bool:
     """Whether a hub of this package has a model of this name."""
     return any(name in read(place) for place in places.hubs() if places.is_own(place))
