@@ -8,7 +8,7 @@ import pytest
 
 from zoo.errors import UserError
 from zoo.hub import __main__ as command
-from zoo.hub import model_card, package, places, publish, registry
+from zoo.hub import model_card, package, places, publish, registry, submission
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
 TEXTS = {"licence": "x", "description": "x", "command": "x"}
@@ -82,6 +82,13 @@ def test_a_run_brings_its_pictures_and_the_scores_of_its_other_seeds(sealed, tmp
         assert part in text
     assert f"zoo.load('{NAME}', '1.0.0', hub='the address of this hub')" in text
     assert str(tmp_path) not in text
+
+
+def test_of_several_runs_of_a_seed_the_published_one_counts(sealed, tmp_path):
+    for name, seed, mig in (("a_first_try", 0, 0.9), ("b", 0, 0.2), ("c", 1, 0.3)):
+        run(tmp_path / name, seed, mig, sealed)
+    seeds = submission.read(tmp_path / "b").card["seeds"]
+    assert (seeds["seeds"], seeds["scores"]["mig"]) == ([0, 1], [0.2, 0.3])
 
 
 def test_the_card_of_a_generator_says_that_it_makes_images():

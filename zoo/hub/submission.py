@@ -70,8 +70,11 @@ def read(run: str | os.PathLike) -> Submission:
 
 def _seeds(folder: runs.RunFolder) -> dict[str, Any] | None:
     """The scores of the finished runs beside a run that differ by their seed only, and its own."""
-    _, own = _seed_and_rest(folder)
-    found = {}
+    seed, own = _seed_and_rest(folder)
+    if seed is None:
+        return None
+    # First: of several runs of its seed this one counts.
+    found = {seed: model_card.numbers(_headline(folder))}
     for config_file in sorted(folder.path.resolve().parent.glob("*/config.gin")):
         other = runs.RunFolder(config_file.parent)
         try:
