@@ -164,9 +164,12 @@ def test_loading_by_name_is_loading_what_was_registered(exported, model, images)
     np.testing.assert_array_equal(named.encode(images), model.encode(images))
 
 
-def test_a_run_folder_is_a_path(exported, model, images):
+def test_a_run_folder_is_a_path(exported, model, images, tmp_path):
     run = zoo.hub.load(str(exported.parent))
     assert run.path == exported
+    # Of zoo.perturb.
+    shutil.copytree(exported, tmp_path / "perturbation")
+    assert zoo.hub.load(tmp_path).path == tmp_path / "perturbation"
     np.testing.assert_array_equal(run.encode(images), model.encode(images))
 
 

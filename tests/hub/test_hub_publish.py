@@ -1,5 +1,6 @@
 """Publishing to a folder: whole or not at all, once a version, and what it asks for."""
 
+import functools
 import json
 import pathlib
 import shutil
@@ -118,7 +119,7 @@ def test_what_is_not_finished_is_refused(sealed, tmp_path):
         publish.publish(trained, tmp_path / "hub", **TEXTS)
     (trained / "DONE").write_text("")
     shutil.rmtree(trained / "saved_model")
-    with pytest.raises(publish.PublishError, match="holds no exported model"):
+    with pytest.raises(publish.PublishError, match="no exported model: python -m zoo.export --run"):
         publish.publish(trained, tmp_path / "hub", **TEXTS)
     with pytest.raises(publish.PublishError, match="there is no folder .*nowhere: name a run"):
         publish.publish(tmp_path / "nowhere", tmp_path / "hub", **TEXTS)
@@ -166,6 +167,26 @@ def test_a_damaged_export_is_not_published(sealed, tmp_path):
     with pytest.raises(package.PackageError, match="truncated"):
         publish.publish(sealed, tmp_path / "hub", name="a", version="1", **TEXTS)
     assert not (tmp_path / "hub").exists()
+
+
+def test_a_picture_that_cannot_be_read_is_not_the_hubs_fault(sealed, tmp_path, monkeypatch):
+    trained = run(tmp_path / "run", 0, 0.5, sealed)
+    picture = trained / "images" / "traversals.png"
+    monkeypatch.setattr(publish, "open", functools.partial(_refused, picture), raising=False)
+    with pytest.raises(publish.PublishError, match=r"traversals\.png cannot be read \(Perm"):
+        publish.publish(trained, tmp_path / "hub", licence="MIT")
+    monkeypatch.undo()
+    picture.unlink()
+    picture.symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(publish.PublishError, match=r"traversals\.png cannot be read \(No such"):
+        publish.publish(trained, tmp_path / "hub", licence="MIT")
+    assert names(tmp_path / "hub") <= {".lock"}
+
+
+def _refused(path, name, *mode):
+    if name == path:
+        raise PermissionError(13, "Permission denied")
+    return open(name, *mode)
 
 
 def test_a_place_that_is_not_written_to_is_refused(sealed, tmp_path):

@@ -320,5 +320,4 @@ def _resolve(name_or_path: str | os.PathLike, version: str | None, hub: str | No
         )
     if version is not None:
         raise InputError(f"{path} is a directory: a version ({version}) goes with a name only")
-    exported = path / "saved_model"
-    return exported if exported.is_dir() else path
+    return package.of_run(path) or path

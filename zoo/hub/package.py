@@ -26,6 +26,8 @@ _RELATIVE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]
 # What is read of a card, where it is there.
 _KINDS = {"name": str, "dataset": str, "test_dataset": str, "scores": dict, "input": dict}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# The folder of the exported model in a run's: of a training, and of zoo.perturb.
+_IN_RUNS = ("saved_model", "perturbation")
 
 
 class PackageError(UserError):
@@ -45,6 +47,11 @@ def inside(directory: str | os.PathLike, relative: str) -> pathlib.Path:
     if not path.resolve().is_relative_to(directory.resolve()):
         raise PackageError(f"{path} is a link that leaves its package")
     return path
+
+
+def of_run(folder: pathlib.Path) -> pathlib.Path | None:
+    """The folder of the exported model that a run's folder holds; None where it holds none."""
+    return next((folder / name for name in _IN_RUNS if (folder / name).is_dir()), None)
 
 
 def table(files: Any, where: str) -> dict[str, dict[str, Any]]:

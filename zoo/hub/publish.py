@@ -115,13 +115,9 @@ def _staged(
 ) -> dict[str, dict]:
     """Writes a sealed copy of a model with README and pictures; gives the table of its files."""
     for relative in submitted.card["files"]:
-        path = package.inside(stage, relative)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(package.inside(submitted.folder, relative), path)
+        _copy(package.inside(submitted.folder, relative), package.inside(stage, relative))
     for relative, source in submitted.pictures.items():
-        path = package.inside(stage, relative)
-        path.parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, path)
+        _copy(source, package.inside(stage, relative))
     try:
         # Where a folder lies is nobody else's business, and another's when it is served.
         shown = address if address.startswith("hf://") else "the address of this hub"
@@ -136,6 +132,16 @@ def _staged(
     table[package.CARD] = files.digest(stage / package.CARD)
     files.sync_tree(stage)
     return table
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    try:
+        open(source, "rb").close()
+    except OSError as error:
+        # Said here: the hub would be blamed for it.
+        raise PublishError(f"{source} cannot be read ({error.strerror})") from None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
 
 
 def _tell(say: Callable[[str], Any], stage: pathlib.Path, entry: registry.Entry) -> None:

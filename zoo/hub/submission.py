@@ -12,9 +12,6 @@ from zoo import config, gin_files, runs
 from zoo.errors import UserError
 from zoo.hub import model_card, package
 
-# The exported models that a run's folder can hold.
-_EXPORTED = ("saved_model", "perturbation")
-
 
 class PublishError(UserError):
     """A model that cannot be published as it is."""
@@ -56,16 +53,19 @@ def read(run: str | os.PathLike) -> Submission:
             f"--gin_file={folder.config} --run_dir={run}, or publish what python -m zoo.export "
             "makes of it"
         )
-    exported = [folder.path / name for name in _EXPORTED if (folder.path / name).is_dir()]
-    if not exported:
-        raise PublishError(f"{run} holds no exported model: its kind is not exported")
-    card = package.verify(exported[0])
+    exported = package.of_run(folder.path)
+    if exported is None:
+        raise PublishError(
+            f"{run} holds no exported model: python -m zoo.export --run={run} makes one, unless "
+            "models of its kind are not exported"
+        )
+    card = package.verify(exported)
     if seeds := _seeds(folder):
         card["seeds"] = seeds
     pictures = {
         f"{model_card.PICTURES}/{path.name}": path for path in sorted(folder.images.glob("*.png"))
     }
-    return Submission(exported[0], card, pictures)
+    return Submission(exported, card, pictures)
 
 
 def _seeds(folder: runs.RunFolder) -> dict[str, Any] | None:
