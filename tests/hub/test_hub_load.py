@@ -75,6 +75,8 @@ def test_samples_follow_their_seed(model):
     np.testing.assert_array_equal(model.sample(np.int64(4), seed=(0, 1)), first)
     assert not np.array_equal(model.sample(4, seed=2), first)
     assert not np.array_equal(model.sample(4, seed=-1), first)
+    for same in (2**64 + 1, (0, 2**32 + 1), np.array([2**64, 1])):
+        np.testing.assert_array_equal(model.sample(4, seed=same), first)
 
 
 def test_the_jacobian_is_the_derivative_of_decode(model):
@@ -119,6 +121,13 @@ def test_integer_and_float_images_are_the_same_images(exported, model, images, t
     np.testing.assert_allclose(bytewise.encode(images * 255), codes, rtol=1e-6)
 
 
+class Refusing:
+    """A tensor of PyTorch that requires gradients."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("it requires grad")
+
+
 @pytest.mark.parametrize(
     "call, said",
     [
@@ -140,8 +149,13 @@ def test_integer_and_float_images_are_the_same_images(exported, model, images, t
         (lambda m: m.jacobian(np.zeros(D)), r"jacobian: latents of shape \(3,\).*batch axis"),
         (lambda m: m.sample(0), "count is 0"),
         (lambda m: m.sample(1.5), "count is 1.5"),
+        (lambda m: m.sample(2**31), "count is 2147483648.* 2147483647 at most"),
+        *[(lambda m, n=n: m.sample(n), "count is ") for n in ("2", None, np.nan, np.inf, [1, 2])],
+        (lambda m: m.encode(Refusing()), "the images are not one array: it requires grad"),
         (lambda m: m.sample(1, seed=(1, 2, 3)), "one integer or two"),
         (lambda m: m.sample(1, seed=0.5), "one integer or two"),
+        (lambda m: m.sample(1, seed=[[1], [2, 3]]), "one integer or two"),
+        (lambda m: m._domains("generate", None), "generate: the domains are not one array"),
     ],
 )
 def test_wrong_input_is_one_line(model, call, said):

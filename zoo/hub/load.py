@@ -1,5 +1,6 @@
 """Pretrained models in use: a loaded SavedModel that takes any image array."""
 
+import operator
 import os
 import pathlib
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # How far float images may overstep [0, 1]: noise does, images in 0..255 are a mistake.
 OVERSHOOT = 0.5
+# Images of one call.
+_MOST = np.iinfo(np.int32).max
 
 
 class InputError(UserError):
@@ -142,22 +145,24 @@ class Pretrained(Endpoints):
         if argument == "domain":
             return self._domains(name, value)
         if argument == "count":
-            if np.ndim(value) or int(value) != value or value < 1:
-                raise InputError(f"{name}: count is {value!r}; it must be a positive integer")
-            return tf.constant(int(value), tf.int32)
+            if not (count := _count(value)):
+                raise InputError(
+                    f"{name}: count is {value!r}; it must be a positive integer, {_MOST} at most"
+                )
+            return tf.constant(count, tf.int32)
         if argument == "seed":
-            pair = np.asarray((0, value) if np.ndim(value) == 0 else value)
-            if pair.shape != (2,) or pair.dtype.kind not in "iu":
+            if not (pair := _pair(value)):
                 raise InputError(f"{name}: seed is {value!r}; it must be one integer or two")
             # Any integer is a seed: the endpoint takes its low 32 bits.
-            return tf.constant(pair.astype(np.uint32).view(np.int32))
+            low = np.array([seed % 2**32 for seed in pair], np.uint32)
+            return tf.constant(low.view(np.int32))
         return tf.cast(self._checked(name, value, argument), tf.float32)
 
     def _domains(self, name: str, value: Any) -> "tf.Tensor":
         """The domains of a batch, `[B]` int32."""
         import tensorflow as tf
 
-        domains = tf.convert_to_tensor(value)
+        domains = _tensor(name, value, "domains")
         if domains.shape.rank != 1 or not domains.dtype.is_integer:
             raise InputError(
                 f"{name}: domain of shape {tuple(domains.shape)} and type {domains.dtype.name}, "
@@ -191,12 +196,7 @@ class Pretrained(Endpoints):
         return tuple(arguments[0].shape[1:])
 
     def _checked(self, name: str, array: Any, what: str) -> "tf.Tensor":
-        import tensorflow as tf
-
-        try:
-            tensor = tf.convert_to_tensor(array)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{name}: the {what} are not one array: {error}") from error
+        tensor = _tensor(name, array, what)
         expected = self._argument_shape(name)
         if not tensor.shape[1:].is_compatible_with(expected) or tensor.shape.rank == 0:
             axes = ", ".join(str(size) for size in expected)
@@ -235,6 +235,36 @@ class Pretrained(Endpoints):
                     f"are in {limits}; zoo.prepare(images, model) converts others"
                 )
         return scaled / maximum if images.dtype.is_integer else scaled
+
+
+def _tensor(name: str, array: Any, what: str) -> "tf.Tensor":
+    """A tensor of an array of any library."""
+    import tensorflow as tf
+
+    try:
+        return tf.convert_to_tensor(array)
+    # A RuntimeError is that of a tensor of PyTorch that requires gradients.
+    except (TypeError, ValueError, RuntimeError) as error:
+        line = " ".join(str(error).split())
+        raise InputError(f"{name}: the {what} are not one array: {line}") from error
+
+
+def _count(value: Any) -> int:
+    """A number of images; 0 where it is none."""
+    try:
+        count = int(value)
+        return count if np.ndim(value) == 0 and count == value and 0 < count <= _MOST else 0
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _pair(value: Any) -> list[int]:
+    """The two integers of a seed; nothing where it is none."""
+    try:
+        pair = [operator.index(seed) for seed in ((0, value) if np.ndim(value) == 0 else value)]
+    except (TypeError, ValueError):
+        return []
+    return pair if len(pair) == 2 else []
 
 
 def _rows(latents: "tf.Tensor") -> np.ndarray:
