@@ -156,6 +156,15 @@ def test_a_dry_run_makes_no_repository(sealed, stand_in):
     assert {method for method, _ in stand_in.requests} <= {"GET", "HEAD"}
 
 
+def test_offline_nothing_is_published_and_nobody_asked(sealed, stand_in, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "writer")
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    for dry_run in (None, print):
+        with pytest.raises(publish.PublishError, match=f"{REPO}: not asked, ZOO_OFFLINE is set; "):
+            publish.publish(sealed, REPO, name=NAME, dry_run=dry_run, **TEXTS)
+    assert not stand_in.requests
+
+
 @pytest.mark.parametrize(
     "token, said",
     [

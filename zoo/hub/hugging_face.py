@@ -59,7 +59,7 @@ class HuggingFace:
         """The newest commit; None where there is no such repository, or none that may be seen.
 
         Raises:
-            Unavailable: no answer, or a refusal.
+            Unavailable: no answer, a refusal, or `ZOO_OFFLINE` is set.
         """
         from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -69,13 +69,13 @@ class HuggingFace:
             except RepositoryNotFoundError:
                 return None
 
-        return self._asked(ask)
+        return self._answered(ask)
 
     def at(self, commit: str, path: str = "registry.json") -> bytes | None:
         """A file at a commit; None where it has none.
 
         Raises:
-            Unavailable: no answer, or a refusal.
+            Unavailable: no answer, a refusal, or `ZOO_OFFLINE` is set.
         """
         from huggingface_hub.errors import RemoteEntryNotFoundError
 
@@ -86,26 +86,26 @@ class HuggingFace:
                 return None
             return pathlib.Path(found).read_bytes()
 
-        return self._asked(ask)
+        return self._answered(ask)
 
     def create(self) -> None:
         """Makes the repository where it is not there.
 
         Raises:
-            Unavailable: no answer, or a refusal.
+            Unavailable: no answer, a refusal, or `ZOO_OFFLINE` is set.
         """
-        self._asked(lambda: self._client().create_repo(self._repo, exist_ok=True))
+        self._answered(lambda: self._client().create_repo(self._repo, exist_ok=True))
 
     def commit(self, content: Mapping[str, bytes | pathlib.Path], message: str, parent: str) -> str:
         """Adds files in one commit on `parent`, and gives its address.
 
         Raises:
-            Unavailable: no answer, a refusal, or another commit came first.
+            Unavailable: no answer, a refusal, another commit came first, or `ZOO_OFFLINE` is set.
         """
         from huggingface_hub import CommitOperationAdd
 
         operations = [CommitOperationAdd(path, file) for path, file in content.items()]
-        made = self._asked(
+        made = self._answered(
             lambda: self._client().create_commit(
                 self._repo,
                 operations,
@@ -126,6 +126,12 @@ class HuggingFace:
         options = {"revision": self._revision, "local_files_only": transfer.offline()}
         download = self._client().hf_hub_download
         return pathlib.Path(self._asked(lambda: download(self._repo, path, **options), path))
+
+    def _answered(self, ask: Callable[[], Answer]) -> Answer:
+        """What only the network can answer."""
+        if transfer.offline():
+            raise transfer.Unavailable("not asked, ZOO_OFFLINE is set")
+        return self._asked(ask)
 
     def _asked(self, ask: Callable[[], Answer], path: str = "") -> Answer:
         from huggingface_hub import errors
