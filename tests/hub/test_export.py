@@ -108,6 +108,23 @@ def test_an_empty_folder_and_an_older_export_are_replaced_and_a_file_is_not(mode
         export(model, tmp_path / "file", "# nothing\n", CARD)
 
 
+def test_an_interrupted_replacement_leaves_the_older_export(model, tmp_path, monkeypatch):
+    export(model, tmp_path / "out", "# older\n", CARD)
+    rename = pathlib.Path.rename
+
+    def interrupted(self, target):
+        if self.name == "out" and target.name == "out":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export(model, tmp_path / "out", "# newer\n", CARD)
+    package.verify(tmp_path / "out")
+    assert (tmp_path / "out" / "config.gin").read_text() == "# older\n"
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out"]
+
+
 def _vae(units=64):
     return VAE(
         (16, 16, 1),

@@ -110,9 +110,16 @@ def export(
         (made / "config.gin").write_text(config)
         written = package.seal(made, card)
         files.sync_tree(made)
-        if folder.exists():
-            folder.rename(temporary / "old")
-        made.rename(folder)
+        old = temporary / "old"
+        try:
+            if folder.exists():
+                folder.rename(old)
+            made.rename(folder)
+        except BaseException:
+            # Interrupted between the two: the older model is still the one there is.
+            if old.exists() and not os.path.lexists(folder):
+                old.rename(folder)
+            raise
         files.sync(folder.parent)
         return written
     finally:
