@@ -140,6 +140,41 @@ def test_a_published_version_that_changed_is_refused(hub, sealed, serve, monkeyp
     assert registry.find(NAME, hub=web.address).files != before
 
 
+def test_a_version_that_was_gone_meanwhile_is_remembered(hub, sealed, serve):
+    web = serve(hub)
+    registry.find(NAME, hub=web.address)
+    document = (hub / places.REGISTRY).read_bytes()
+    for _ in range(2):
+        (hub / places.REGISTRY).write_text(registry.text({}))
+        assert registry.entries(web.address) == []
+        (hub / places.REGISTRY).write_bytes(document)
+        assert registry.find(NAME, hub=web.address).version == VERSION
+    (hub / places.REGISTRY).write_text(registry.text({}))
+    assert registry.entries(web.address) == []
+    shutil.rmtree(hub)
+    publish(sealed, hub, name=NAME, version=VERSION, **TEXTS)
+    with pytest.raises(registry.RegistryError, match=f"other files of {NAME} {VERSION} than"):
+        registry.find(NAME, hub=web.address)
+    # Who gives the hash of a registry has seen it.
+    found = hashlib.sha256((hub / places.REGISTRY).read_bytes()).hexdigest()
+    assert registry.find(NAME, hub=f"{web.address}#sha256={found}").version == VERSION
+    assert registry.find(NAME, hub=web.address).version == VERSION
+
+
+def test_a_cached_registry_that_is_damaged_or_another_says_so(hub, serve, monkeypatch):
+    address = serve(hub).address
+    registry.find(NAME, hub=address)
+    path = places.kept(places.of(address)) / places.REGISTRY
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    pinned = f"{address}#sha256={64 * '0'}"
+    with pytest.raises(registry.RegistryError, match="ZOO_OFFLINE is set, .* not the one that its"):
+        registry.find(NAME, hub=pinned)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(registry.RegistryError, match="ZOO_OFFLINE is set, .* is no JSON") as error:
+        registry.find(NAME, hub=address)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
 def test_a_pinned_registry_is_the_one_of_its_hash(hub, sealed, serve):
     found = hashlib.sha256((hub / places.REGISTRY).read_bytes()).hexdigest()
     pinned = f"{serve(hub).address}/registry.json#sha256={found}"

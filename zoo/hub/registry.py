@@ -12,6 +12,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -32,6 +33,10 @@ _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,9}")
 # Characters of a name in a message.
 _SHOWN = 200
 _TEXTS = ("description", "licence", "command")
+
+# Beside the cached registry of a hub: a registry of all versions that it has ever listed, where it
+# no longer lists one.
+_SEEN = "seen.json"
 
 # Name -> version -> entry as in the file.
 Models = dict[str, dict[str, dict[str, Any]]]
@@ -177,24 +182,23 @@ def read(place: Place) -> Models:
             return checked(place.registry(), place.address)
         except Unavailable as error:
             raise RegistryError(f"the hub {place.address} cannot be read: {error}") from None
-    path = places.kept(place) / places.REGISTRY
-    before = _remembered(place)
     try:
         content = place.registry()
     except Unavailable as error:
-        if path.is_file():
-            if not offline():
-                logging.warning(
-                    "the hub %s: %s; its registry of earlier is used", place.address, error
-                )
-            return before
-        raise RegistryError(f"the hub {place.address} cannot be read: {error}") from None
+        return _earlier(place, error)
     models = checked(content, place.address, place.pin)
-    _require_unchanged(place, before, models)
-    if models != before or not path.is_file():
-        # Where it cannot be kept, as in a read-only cache, the hub is asked again.
-        with contextlib.suppress(OSError), files.atomic(path) as temporary:
-            temporary.write_bytes(content)
+    path, seen_path = (places.kept(place) / name for name in (places.REGISTRY, _SEEN))
+    seen = _merged(_sound(seen_path), _sound(path))
+    # A pin vouches for its registry, also where that differs from earlier ones.
+    if not place.pin:
+        _require_unchanged(place, seen, models)
+    seen = _merged(seen, models)
+    # Where they cannot be kept, as in a read-only cache, the hub is asked again.
+    with contextlib.suppress(OSError):
+        # First: the registry that is overwritten may be the only one that lists a version.
+        if seen != models:
+            _keep(seen_path, text(seen).encode())
+        _keep(path, content)
     return models
 
 
@@ -334,11 +338,41 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"the nearest is {near!r} (all: {', '.join(known)})"
 
 
+def _earlier(place: Place, why: Unavailable) -> Models:
+    """The models of a hub as they were when it last answered."""
+    path = places.kept(place) / places.REGISTRY
+    line = f"the hub {place.address} cannot be read: {why}"
+    try:
+        models = checked(path.read_bytes(), str(path), place.pin)
+    except OSError:
+        raise RegistryError(line) from None
+    except RegistryError as error:
+        raise RegistryError(f"{line}, and what is kept cannot serve: {error}") from None
+    if not offline():
+        logging.warning("the hub %s: %s; its registry of earlier is used", place.address, why)
+    return models
+
+
+def _keep(path: pathlib.Path, content: bytes) -> None:
+    if not path.is_file() or path.read_bytes() != content:
+        with files.atomic(path) as temporary:
+            temporary.write_bytes(content)
+
+
+def _merged(older: Models, newer: Models) -> Models:
+    """All versions of two registries; the newer one's entry of those that are in both."""
+    return {name: {**older.get(name, {}), **newer.get(name, {})} for name in (older | newer)}
+
+
 def _remembered(place: Place) -> Models:
     """The models of a hub without asking the network; none where nothing sound is known."""
-    path = (place.folder or places.kept(place)) / places.REGISTRY
+    return _sound((place.folder or places.kept(place)) / places.REGISTRY, place.pin)
+
+
+def _sound(path: pathlib.Path, pin: str | None = None) -> Models:
+    """The models of a registry on this machine; none where it is not there, or not sound."""
     try:
-        return checked(path.read_bytes(), str(path), place.pin)
+        return checked(path.read_bytes(), str(path), pin)
     except (OSError, RegistryError):
         return {}
 
