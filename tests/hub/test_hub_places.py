@@ -64,7 +64,14 @@ def test_a_name_in_two_hubs_is_the_first_ones_and_said(
     (line,) = warned(caplog)
     assert f"{NAME} is in the bundled store and in {hub}: the first is taken; hub='{hub}'" in line
     assert not web.requests, "no network for what is here"
+    caplog.clear()
     assert registry.find(NAME, "2.0.0").hub.address == str(hub)
+    assert warned(caplog)[0] == (
+        f"{NAME} 2.0.0 is not in the bundled store, which has other versions of it: that of {hub} "
+        "is taken"
+    )
+    assert registry.versions(NAME) == [VERSION, "2.0.0"]
+    assert registry.versions(NAME, str(places.BUILT_IN)) == [VERSION]
     assert registry.find(NAME, hub=web.address).version == "2.0.0"
     versions = {(each.version, each.hub.address) for each in registry.entries()}
     assert versions == {(VERSION, "the bundled store"), ("2.0.0", str(hub))}

@@ -102,13 +102,15 @@ def names() -> list[str]:
 
 
 def versions(name: str, hub: str | None = None) -> list[str]:
-    """The versions of a model, the newest last, of the first hub that has it, or of one hub.
+    """The versions of a model, the newest last, of all hubs or of one: all that `find` takes.
 
     Raises:
         RegistryError: there is no such model; the message names the nearest.
     """
-    _, models = _first(name, None, _asked(hub))
-    return in_order(models[name])
+    asked = _asked(hub)
+    answers = _answering(asked, strict=hub is not None)
+    known = {version for _, models in answers for version in models.get(name, ())}
+    return in_order(known or _first(name, None, asked)[1][name])
 
 
 def entries(hub: str | None = None) -> list[Entry]:
@@ -131,7 +133,8 @@ def entries(hub: str | None = None) -> list[Entry]:
 def find(name: str, version: str | None = None, hub: str | None = None) -> Entry:
     """The entry of a model: of one version, or of the newest.
 
-    It is that of the first hub that has it; a later one that has the name, too, is said.
+    It is that of the first hub that has it; a later one that has the name, too, is said, and so is
+    a hub elsewhere that is taken because an earlier one has other versions only.
 
     Args:
         name: for example `beta_vae/dsprites`.
@@ -143,6 +146,13 @@ def find(name: str, version: str | None = None, hub: str | None = None) -> Entry
     """
     asked = _asked(hub)
     place, models = _first(name, version, asked)
+    if not places.is_own(place):
+        for other in asked[: asked.index(place)]:
+            if name in _remembered(other):
+                logging.warning(
+                    "%s %s is not in %s, which has other versions of it: that of %s is taken",
+                    *(name, version, other.address, place.address),
+                )
     later = [each for each in asked[asked.index(place) + 1 :] if not places.is_own(each)]
     for other in later:
         if name in _remembered(other):
