@@ -1,22 +1,24 @@
 """Exported models as ONNX files, for runtimes without TensorFlow."""
 
+import functools
 import logging as standard_logging
 import pathlib
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from absl import logging
 
 from zoo.errors import UserError
-from zoo.files import atomic
+from zoo.files import atomic, sync
 from zoo.hub import endpoints, package
 from zoo.hub.load import Pretrained
 
-# Those that draw numbers or differentiate stay with TensorFlow.
-ENDPOINTS = ("encode", "posterior", "decode", "generate", "style", "content", "attention",
-             "slot_images")  # fmt: skip
+# What draws numbers or differentiates stays with TensorFlow.
+ENDPOINTS = tuple(name for name in endpoints.DECLARED if name not in ("sample", "jacobian"))
 # The largest difference from TensorFlow's values, relative to the largest of them beyond 1.
 TOLERANCE = 1e-4
 # Understood by ONNX Runtime 1.15 and later.
@@ -29,16 +31,16 @@ class OnnxError(UserError):
 
 
 def write(model: Pretrained, folder: pathlib.Path) -> list[pathlib.Path]:
-    """Writes `NAME.onnx` for each endpoint NAME of a model, and its card.
+    """Writes `NAME.onnx` for each endpoint NAME of a model but two, `sample` and `jacobian`.
 
     Inputs have the names of the endpoint's arguments (`images`, `latents`, `domain`), the output
     that of the endpoint, or those of the parts (`mean`, `stddev`) where there are several; the
-    first axis of all is the batch. Each file is run by ONNX Runtime on examples and must agree with
-    TensorFlow.
+    first axis of all is the batch, single numbers excepted. Each file is run by ONNX Runtime on
+    examples and must agree with TensorFlow. The card of the model comes with them.
 
     Args:
         model: as `zoo.hub.load` returns it.
-        folder: made if absent.
+        folder: made if absent; all files that an earlier call wrote there go.
 
     Returns:
         The files. An endpoint with an operation that ONNX lacks has none; a warning says so.
@@ -49,27 +51,55 @@ def write(model: Pretrained, folder: pathlib.Path) -> list[pathlib.Path]:
     """
     converter, runtime = _libraries()
     folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".onnx.", dir=folder) as temporary:
+        written = _written(model, pathlib.Path(temporary), converter, runtime)
+        if not written:
+            raise OnnxError(f"nothing of {model.path} could be written as ONNX; use the SavedModel")
+        # A folder with a card holds the files of one model: those of another go.
+        for name in (package.CARD, *(f"{endpoint}.onnx" for endpoint in endpoints.DECLARED)):
+            (folder / name).unlink(missing_ok=True)
+        paths = [path.rename(folder / path.name) for path in written]
+    with atomic(folder / package.CARD) as card:
+        shutil.copyfile(model.path / package.CARD, card)
+    return paths
+
+
+def _written(
+    model: Pretrained, folder: pathlib.Path, converter: ModuleType, runtime: ModuleType
+) -> list[pathlib.Path]:
+    """Writes the files of the endpoints that can be converted."""
+    import tensorflow as tf
+
     paths = []
     for name in ENDPOINTS:
         function = getattr(model.model, name, None)
         if function is None:
             continue
+        specs, _ = function.concrete_functions[0].structured_input_signature
+        called = tf.function(functools.partial(_called, function), input_signature=specs)
         try:
-            content = _converted(function, name, converter)
+            proto = _converted(called, specs, converter)
+        except Exception as error:  # the library's own, of many kinds
+            _warn(name, error)
+            continue
+        _rename(proto.graph, function, name)
+        content = proto.SerializeToString()
+        try:
             session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the libraries' own, of many kinds
-            why = " ".join(str(error).split())
-            logging.warning("no %s.onnx, as ONNX lacks an operation of it: %s", name, why)
+        except Exception as error:  # the same: an operation left as it was is found here
+            _warn(name, error)
             continue
         _check(session, function, name)
         paths.append(folder / f"{name}.onnx")
-        with atomic(paths[-1]) as temporary:
-            temporary.write_bytes(content)
-        logging.info("%s: %.1f MB", paths[-1], len(content) / 1e6)
-    if not paths:
-        raise OnnxError(f"nothing of {model.path} could be written as ONNX; use the SavedModel")
-    shutil.copyfile(model.path / package.CARD, folder / package.CARD)
+        paths[-1].write_bytes(content)
+        sync(paths[-1])
+        logging.info("%s: %.1f MB", paths[-1].name, len(content) / 1e6)
     return paths
+
+
+def _warn(name: str, error: Exception) -> None:
+    why = " ".join(str(error).split())
+    logging.warning("no %s.onnx, as ONNX lacks an operation of it: %s", name, why)
 
 
 def _libraries() -> tuple[ModuleType, ModuleType]:
@@ -85,21 +115,18 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
     return tf2onnx, onnxruntime
 
 
-def _converted(function: Callable, name: str, converter: ModuleType) -> bytes:
-    import tensorflow as tf
+def _called(function: Callable, *tensors: Any) -> Any:
+    return function(*tensors)
 
-    specs, _ = function.concrete_functions[0].structured_input_signature
-    called = tf.function(lambda *tensors: function(*tensors), input_signature=specs)
+
+def _converted(function: Callable, specs: Sequence, converter: ModuleType) -> Any:
     proto, _ = converter.convert.from_function(
-        called,
+        function,
         input_signature=specs,
         opset=_OPSET,
         custom_op_handlers={"Erfc": (_erfc, []), "BroadcastArgs": (_broadcast_args, [])},
     )
-    # Outputs come in the order of `tf.nest.flatten`.
-    outputs = function.concrete_functions[0].structured_outputs
-    _rename(proto.graph, sorted(outputs) if isinstance(outputs, dict) else [name])
-    return proto.SerializeToString()
+    return proto
 
 
 def _erfc(graph, node, name: str, arguments: list) -> None:
@@ -127,8 +154,11 @@ def _broadcast_args(graph, node, name: str, arguments: list) -> None:
     graph.make_node("Cast", shape, attr={"to": kinds[0]}, **options)
 
 
-def _rename(graph, names: list[str]) -> None:
+def _rename(graph, function: Callable, name: str) -> None:
     """Gives the outputs of a graph names, and the batch one."""
+    # They come in the order of `tf.nest.flatten`.
+    outputs = function.concrete_functions[0].structured_outputs
+    names = sorted(outputs) if isinstance(outputs, dict) else [name]
     known = dict(zip([output.name for output in graph.output], names, strict=True))
     for node in graph.node:
         for part in (node.input, node.output):
@@ -136,7 +166,9 @@ def _rename(graph, names: list[str]) -> None:
     for output in graph.output:
         output.name = known[output.name]
     for value in (*graph.input, *graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        # The bounds of a distribution are numbers, without a batch.
+        if value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
 def _check(session, function: Callable, name: str) -> None:
