@@ -47,6 +47,9 @@ def _products(x, y):
     return {
         "plain": hidden,
         "relu": tf.nn.relu(hidden + wide[0]),
+        # The first product is taken over, by a step that adds and cuts off, and given out itself.
+        "cut": tf.nn.relu(2 * x @ wide + wide[0]),
+        "whole": 2 * x @ wide,
         # The sum is needed before and after it is cut off.
         "both": tf.nn.relu(hidden) + hidden,
         "turned": tf.linalg.matmul(x, x, transpose_b=True),
@@ -89,6 +92,7 @@ def _elementwise(x):
         "reciprocal": tf.math.reciprocal(positive),
         "power": tf.pow(positive, 1.7),
         "cube": tf.pow(x, 3.0),
+        "not_zero": tf.cast(tf.cast(tf.nn.relu(x), tf.bool), tf.float32),
         "less": tf.where(x < 0.3, x, -2.0),
         "floor": tf.maximum(x, 0.2),
         "softmax": tf.nn.softmax(4 * x),

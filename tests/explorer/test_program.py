@@ -60,6 +60,24 @@ def test_gelu_is_one_call():
     assert [step[0] for step in made["steps"]] == ["unary", "unary", "unary", "binary"]
 
 
+def test_a_product_that_was_taken_over_and_is_an_output_is_made_again():
+    weights, bias = np.float32([[1, 2], [3, 4]]), np.float32([5, 6])
+    for order in (("cut", "whole"), ("whole", "cut")):
+
+        def both(x, order=order):
+            made = {"cut": lambda: tf.nn.relu(x @ weights + bias), "whole": lambda: x @ weights}
+            return {name: made[name]() for name in order}
+
+        made, _ = _program(both, 1, 2)
+        assert [step[0] for step in made["steps"]] == ["matmul", "matmul"]
+        assert made["outputs"]["cut"]["at"] != made["outputs"]["whole"]["at"]
+
+
+def test_a_number_as_a_truth_is_whether_it_is_zero():
+    made, _ = _program(lambda x: {"y": tf.cast(tf.cast(x, tf.bool), tf.float32)}, 1, 3)
+    assert [step[0] for step in made["steps"]] == ["binary", "binary"]
+
+
 def test_a_step_that_nothing_takes_is_left_out():
     made, _ = _program(lambda x: {"y": tf.unstack(tf.exp(x), axis=1)[2]}, 1, 5)
     assert [step[0] for step in made["steps"]] == ["unary", "copy"]

@@ -27,8 +27,13 @@ lowers = functools.partial(declared, LOWERINGS)
 
 @lowers(*SAME)
 def _same(state: State, op: Op) -> Value:
-    if op.operation.type == "Cast" and tf.as_dtype(op.attr("DstT")).is_integer:
-        raise Unknown(f"integers as result ({op.attr('DstT').name})")
+    if op.operation.type == "Cast":
+        source, result = (tf.as_dtype(op.attr(key)) for key in ("SrcT", "DstT"))
+        if result.is_integer:
+            raise Unknown(f"integers as result ({result.name})")
+        if result.is_bool and not source.is_bool:
+            zero = state.binary("Equal", op.inputs[0], state.scalar(0))
+            return state.binary("Sub", state.scalar(1), zero)
     return op.inputs[0].reshaped(op.shape)
 
 

@@ -124,12 +124,16 @@ class Builder:
     ) -> Value:
         """Adds a call; `out` is a tensor to write to, or the shape of a new one."""
         for value in inputs:
-            if value and value.buffer in self._absorbed:
-                self.steps.append(self._absorbed.pop(value.buffer))
+            self._recompute(value)
         out = out if isinstance(out, Value) else self.buffer(out)
         buffers = tuple(value and value.buffer for value in inputs)
         self.steps.append(Step(kernel, buffers, out.buffer, tuple(int(i) for i in integers)))
         return out
+
+    def _recompute(self, value: Value | None) -> None:
+        """Adds the step of a value that was taken over, which another step takes after all."""
+        if value and (step := self._absorbed.pop(value.buffer, None)):
+            self.steps.append(step)
 
     def extended(self, value: Value, bias: Value | None, relu: bool, at: int) -> Value | None:
         """A value plus a bias or made positive by the step that makes it, if that can.
@@ -161,6 +165,8 @@ class Builder:
         Steps of constants alone are marked: they run once. Their results stay; the other tensors
         share memory where they are not needed at the same time.
         """
+        for value in outputs.values():
+            self._recompute(value)
         self._drop_unused({value.buffer for value in outputs.values()})
         once = self._once({value.buffer for value in inputs.values()})
         first = {value.buffer: -1 for value in inputs.values()}
