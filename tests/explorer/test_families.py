@@ -11,9 +11,11 @@ from zoo import hub
 from zoo.drawing import palette
 from zoo.explorer import contents, page
 from zoo.hub.export import export
+from zoo.models import posteriors
 from zoo.models.cg_gan import CGGAN
 from zoo.models.slots import SlotAutoencoder
-from zoo.networks import slot_decoders, slot_encoders, style_gan
+from zoo.models.vae import VAE
+from zoo.networks import dense, slot_decoders, slot_encoders, style_gan
 
 SHAPE, SLOTS = (16, 16, 3), 3
 RNG = np.random.default_rng(0)
@@ -170,6 +172,30 @@ class TestSlots:
             parts = np.asarray(model.slot_images(code(tab).reshape(1, SLOTS, 4)))[0]
             first = np.clip(255 * parts[0], 0, 255)
             assert np.abs(_pixels(tab, ".strip canvas") - first).max() < 1.01
+
+
+def test_a_covariance_that_cannot_run_leaves_the_encoder_its_means(opened, tmp_path):
+    keras.utils.set_random_seed(0)
+    model, file = _made(
+        VAE(
+            SHAPE,
+            latent_dim=3,
+            encoder=functools.partial(dense.mlp_encoder, units=(8,)),
+            decoder=functools.partial(dense.mlp_decoder, units=(8,)),
+            posterior=posteriors.FullCovariance,
+        ),
+        tmp_path,
+    )
+    tab = opened(file)
+    image = RNG.random((1, *SHAPE), np.float32)
+    made = tab.evaluate(
+        "x => Object.entries(explorer.panels[0].model.encode(x))"
+        ".map(([name, x]) => [name, Array.from(x)])",
+        image.ravel().tolist(),
+    )
+    ((name, mean),) = made
+    assert name == "mean" and np.abs(mean - np.ravel(model.encode(image))).max() < CLOSE
+    assert tab.get_by_text("posterior of the picture").count() == 0
 
 
 def test_without_room_for_the_encoder_the_pictures_stay(slots):

@@ -117,16 +117,19 @@ def _encoded(model, programs, constants, name, megabytes) -> dict:
     """Adds the encoder, unless it cannot run in the page or takes programs beyond the megabytes."""
     loaded = model.model
 
-    def encode(images):
-        if hasattr(loaded, "posterior"):
-            return loaded.posterior(images)
-        return {"mean": loaded.encode(images)}
-
+    ways = [lambda images: {"mean": loaded.encode(images)}]
+    if hasattr(loaded, "posterior"):
+        # Its deviations may have an operation that cannot run where the codes have none.
+        ways.insert(0, lambda images: loaded.posterior(images))
     arguments = {"images": tf.TensorSpec([1, *model.image_shape], tf.float32)}
-    try:
-        programs["encode"] = lowering.program(encode, arguments, constants, name)
-    except lowering.OperationError as error:
-        logging.warning("%s: the page has no encoder", error)
+    for way in ways:
+        try:
+            programs["encode"] = lowering.program(way, arguments, constants, name)
+            break
+        except lowering.OperationError as error:
+            failed = error
+    else:
+        logging.warning("%s: the page has no encoder", failed)
         return {"encoder": "its encoder has an operation that the explorer cannot run"}
     size = _size(_packed(programs, constants))
     if size > megabytes:

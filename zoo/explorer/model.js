@@ -18,12 +18,17 @@ class Model {
     return "encode" in this.engine.programs;
   }
 
+  // Whether the encoder gives standard deviations, too.
+  get deviates() {
+    return this.encodes && this.engine.programs.encode.outputs.some(({ name }) => name === "stddev");
+  }
+
   // { image, ... } of latents, and of a domain if there are several.
   decode(latents, domain = 0) {
     return this.engine.run("decode", { latents, domain: [domain] });
   }
 
-  // { mean, stddev } of a picture of numbers in [0, 1]; without stddev where there is no posterior.
+  // { mean, stddev } of a picture of numbers in [0, 1]; without stddev where the page has no posterior.
   encode(images) {
     return this.engine.run("encode", { images });
   }

@@ -157,7 +157,7 @@ class Panel {
       return span;
     };
     const key = element("p", { className: "soft small" }, mark(BAND), "95 % of the codes");
-    if (this.model.latents[0].stddev !== null && this.model.encodes)
+    if (this.model.deviates)
       key.append(" ", mark(POSTERIOR), "posterior of the picture, m ± 2 s ");
     this.along = element("span", { className: "along" });
     key.append(this.along);
