@@ -13,6 +13,7 @@ from zoo.hub import download, package, registry
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "zoo/explorer"
+COLOURS = ROOT / "zoo/drawing/palette.py"
 # More than by default: pages of the site are loaded when they are scrolled to.
 MEGABYTES = 8
 
@@ -42,6 +43,6 @@ def _has_images(name: str) -> bool:
 
 def _digest(name: str) -> str:
     digest = hashlib.sha256(registry.find(name).version.encode())
-    for path in sorted(SOURCES.glob("*.*")):
+    for path in (*sorted(SOURCES.glob("*.*")), COLOURS):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -10,7 +10,6 @@ class Explorer {
     this.frames = 0;
     // The user's picture while it is shown: { picture, origin }.
     this.own = null;
-    this.item = 0;
     this.levels = [];
     this.followed = null;
     this.ready = this.load();
@@ -168,7 +167,6 @@ class Explorer {
 
   // Sets the sliders of the factors to a picture of the sheet.
   place(number) {
-    this.item = number;
     this.levels = this.levelsOf(number);
     const { factors } = this.panels[this.leading].model;
     factors.forEach((factor, axis) => {
