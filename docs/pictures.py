@@ -1,19 +1,20 @@
 """Draws the pictures of the site that are made of data and models: `make pictures`.
 
-A sheet of a config of each data set, and of each pretrained model its traversals or, with slots,
-each slot's part of an image, into `docs/sheets/`. They are kept in the repository: the site builds
-in seconds.
+A sheet of a config of each data set, and of each pretrained model of images its traversals or, with
+slots, each slot's part of an image, into `docs/sheets/`. They are kept in the repository: the site
+builds in seconds.
 """
 
 import pathlib
 import sys
+import types
 
 import numpy as np
 import site_pages
 
 import zoo
 from zoo.data import catalog, preview
-from zoo.drawing import sheets, slots
+from zoo.drawing import domains, sheets, slots
 from zoo.errors import UserError
 from zoo.evaluation import slot_jacobian
 from zoo.evaluation.regime import dead_latents, kl_per_latent
@@ -45,8 +46,14 @@ def _model(name: str) -> np.ndarray | None:
     if name.startswith("perturbations/"):
         return None
     model = zoo.load(name)
+    if len(model.image_shape) != 3:
+        return None
+    if "generate" in model.endpoints:
+        made = {"latent_dim": model.latent_size, "domains": model.card["input"]["domains"]}
+        made = types.SimpleNamespace(generate=model.generate, **made)
+        return domains.pictures(made)["latents"]
     dataset = catalog.load(model.card["dataset"])
-    images = dataset.images[dataset.some(256)]
+    images = dataset.whole.images[dataset.some(256)]
     codes = np.asarray(model.encode(images))
     if codes.ndim == 3:
         # The first picture is that of the slots' parts.

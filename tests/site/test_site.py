@@ -3,13 +3,17 @@
 import pathlib
 import posixpath
 import re
+import types
 
+import numpy as np
+import pictures
 import pytest
 import site_links
 import site_pages
 
 from zoo.__main__ import COMMANDS
 from zoo.data import catalog
+from zoo.data.dataset import Dataset, DenseImages
 from zoo.evaluation import index
 from zoo.hub import registry
 
@@ -97,6 +101,46 @@ def test_commands_say_their_help(site):
     page = site.pages["reference/commands.md"]
     assert page.count("usage: python -m zoo.") == len(COMMANDS)
     assert "--start_over" in page
+
+
+def _pictured(monkeypatch, dataset=None, shape=(4, 4, 1), **endpoints):
+    """The picture of a model with these functions."""
+    model = types.SimpleNamespace(
+        **endpoints,
+        card={"dataset": "x", "input": {"domains": 2}},
+        endpoints=tuple(endpoints),
+        image_shape=shape,
+        latent_size=3,
+        model=types.SimpleNamespace(),
+    )
+    monkeypatch.setattr(pictures.zoo, "load", lambda name: model)
+    monkeypatch.setattr(pictures.catalog, "load", lambda name: dataset)
+    return pictures._model("some/model")
+
+
+def test_a_model_of_a_part_of_a_data_set_is_drawn_of_its_images(monkeypatch):
+    images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+    part = Dataset("x", DenseImages(images)).part("x[test]", np.array([7, 9]))
+    taken = []
+
+    def encode(given):
+        taken.append(given)
+        return given.reshape(len(given), -1)[:, :3].astype(np.float32)
+
+    def decode(codes):
+        return np.zeros((len(codes), 4, 4, 1), np.float32)
+
+    assert _pictured(monkeypatch, part, encode=encode, decode=decode).ndim == 3
+    np.testing.assert_array_equal(taken[0], images[[7, 9]])
+
+
+def test_a_generator_is_drawn_and_what_is_no_image_is_not(monkeypatch):
+    def generate(latents, domain):
+        assert latents.shape == (len(domain), 3)
+        return np.zeros((len(domain), 4, 4, 1), np.float32)
+
+    assert _pictured(monkeypatch, generate=generate).ndim == 3
+    assert _pictured(monkeypatch, shape=(36,), encode=None, decode=None) is None
 
 
 def _relinked(text: str) -> str:
