@@ -108,6 +108,13 @@ def test_an_empty_folder_and_an_older_export_are_replaced_and_a_file_is_not(mode
         export(model, tmp_path / "file", "# nothing\n", CARD)
 
 
+def test_a_published_model_is_not_replaced(model, tmp_path):
+    export(model, tmp_path / "out", "# older\n", CARD | {"name": "a/b", "version": "1.0.0"})
+    with pytest.raises(UserError, match=r"out holds a/b 1\.0\.0, and a published version never"):
+        export(model, tmp_path / "out", "# newer\n", CARD)
+    package.verify(tmp_path / "out")
+
+
 def test_an_interrupted_replacement_leaves_the_older_export(model, tmp_path, monkeypatch):
     export(model, tmp_path / "out", "# older\n", CARD)
     rename = pathlib.Path.rename

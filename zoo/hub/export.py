@@ -57,18 +57,34 @@ def require_replaceable(folder: pathlib.Path) -> None:
     """Refuses to write an exported model where something else is.
 
     Raises:
-        UserError: `folder` is there, is not empty, and holds no exported model.
+        UserError: `folder` is there, is not empty, and holds no exported model, or one that is
+            published.
     """
     if not os.path.lexists(folder):
         return
     if folder.is_dir():
         names = {path.name for path in folder.iterdir()}
-        if not names or names >= {package.CARD, package.SAVED_MODEL}:
+        if names >= {package.CARD, package.SAVED_MODEL}:
+            _require_unpublished(folder)
+            return
+        if not names:
             return
     raise UserError(
         f"{folder} is there and is no exported model, so it is not replaced; name another folder "
         "or move it away"
     )
+
+
+def _require_unpublished(folder: pathlib.Path) -> None:
+    try:
+        card = package.read_card(folder)
+    except package.PackageError:
+        return
+    if "version" in card:
+        raise UserError(
+            f"{folder} holds {card.get('name')} {card['version']}, and a published version never "
+            "changes; name another folder"
+        )
 
 
 def export(
