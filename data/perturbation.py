@@ -28,17 +28,19 @@ _BATCH = 256
 
 
 _fetch: Callable[[str], pathlib.Path] | None = None
+_is_own: Callable[[str], bool] | None = None
 
 
-def find_in_hub_with(fetch: Callable[[str], pathlib.Path]) -> None:
+def find_in_hub_with(fetch: Callable[[str], pathlib.Path], is_own: Callable[[str], bool]) -> None:
     """Says how names become folders; `zoo` does so, as nothing here knows its hub.
 
     Args:
         fetch: a name to the folder of a verified SavedModel; it raises a ValueError if there is no
             such model.
+        is_own: whether a hub of the package itself has a model of a name.
     """
-    global _fetch
-    _fetch = fetch
+    global _fetch, _is_own
+    _fetch, _is_own = fetch, is_own
 
 
 def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
@@ -48,19 +50,25 @@ def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
         family: for example `zoo_dsprites`.
         network: the folder of a SavedModel, or one that has a folder of the family's name, or a
             name in the hub; if None, what `ZOO_PERTURBATION` holds, of the same kinds, and without
-            it the hub's own network, `perturbations/dsprites`.
+            it the hub's own network, `perturbations/dsprites`. As for `zoo.load`, a name of the
+            package's own hubs wins over a folder (`./` before the latter), and a folder over a name
+            of another hub.
 
     Raises:
         SettingError: there is no such network.
     """
-    chosen = os.fspath(network or os.environ.get(ENVIRONMENT) or _hub_name(family))
-    folder = pathlib.Path(chosen).expanduser()
-    for place in (folder / family, folder):
-        if (place / "saved_model.pb").is_file():
-            return place
-    if folder.is_dir():
-        raise SettingError(f"{folder} is no SavedModel: it has no saved_model.pb")
-    what = f"{family}/perturbed needs the network {chosen!r}, which is no folder here"
+    named = network or os.environ.get(ENVIRONMENT)
+    chosen = os.fspath(named or _hub_name(family))
+    what = f"{family}/perturbed needs the network {chosen!r}, which is"
+    # What nobody named is not looked for among the folders here.
+    if named and not _is_own(chosen):
+        folder = pathlib.Path(chosen).expanduser()
+        for place in (folder / family, folder):
+            if (place / "saved_model.pb").is_file():
+                return place
+        if folder.is_dir():
+            raise SettingError(f"{folder} is no SavedModel: it has no saved_model.pb")
+        what += " no folder here and"
     advice = (
         f"name a SavedModel's folder in {ENVIRONMENT}, such as `python -m zoo.perturb` trains "
         "(data/README.md says what it computes)"
@@ -69,7 +77,7 @@ def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
         return pathlib.Path(_fetch(chosen))
     except UserError as error:
         reason = " ".join(str(error).split())
-        raise SettingError(f"{what} and not in the hub ({reason}): {advice}") from error
+        raise SettingError(f"{what} not in the hub ({reason}): {advice}") from error
 
 
 def _hub_name(family: str) -> str:

@@ -29,9 +29,13 @@ def _fetch(name: str) -> pathlib.Path:
     return importlib.import_module("zoo.hub.download").fetch(name)
 
 
+def _is_own(name: str) -> bool:
+    return importlib.import_module("zoo.hub.registry").is_own(name)
+
+
 # Importing the data sets registers their builders. Perturbed ones take their networks from the hub,
 # which they know nothing of.
-importlib.import_module("zoo.data.perturbation").find_in_hub_with(_fetch)
+importlib.import_module("zoo.data.perturbation").find_in_hub_with(_fetch, _is_own)
 
 
 def __getattr__(name: str):

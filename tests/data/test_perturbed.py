@@ -219,6 +219,24 @@ def test_the_hub_s_network_by_default_or_by_name(tmp_path, small_shapes3d, monke
     assert asked == ["perturbations/shapes3d", "perturbations/mine"]
 
 
+def test_a_folder_is_not_taken_for_a_network_of_the_package(tmp_path, network, monkeypatch):
+    monkeypatch.delenv(perturbation.ENVIRONMENT, raising=False)
+    monkeypatch.chdir(tmp_path)
+    ours = perturbation.find("zoo_dsprites")
+    # A run of that name, then a network.
+    pathlib.Path("perturbations/dsprites").mkdir(parents=True)
+    assert perturbation.find("zoo_dsprites") == ours
+    pathlib.Path("perturbations/dsprites").rmdir()
+    shutil.copytree(network, "perturbations/dsprites")
+    assert perturbation.find("zoo_dsprites") == ours
+    assert perturbation.find("zoo_dsprites", "perturbations/dsprites") == ours
+    here = "./perturbations/dsprites"
+    assert perturbation.find("zoo_dsprites", here) == pathlib.Path(here)
+    shutil.copytree(network, "perturbations/mine")
+    mine = perturbation.find("zoo_dsprites", "perturbations/mine")
+    assert mine == pathlib.Path("perturbations/mine")
+
+
 @pytest.mark.parametrize("family", ["zoo_dsprites", "zoo_shapes3d"])
 def test_without_a_network_one_line_says_so_before_anything_is_drawn(tmp_path, monkeypatch, family):
     monkeypatch.delenv(perturbation.ENVIRONMENT, raising=False)
