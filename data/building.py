@@ -79,9 +79,15 @@ class PerturbedMixin:
         super().__init__(config=config, **kwargs)
 
     def _dataset(self, dl_manager: tfds.download.DownloadManager) -> Dataset:
-        if isinstance(self.builder_config, NetworkConfig):
-            return catalog.load(f"{self.name}/perturbed/network={self.builder_config.network}")
-        return super()._dataset(dl_manager)
+        config, network = self.builder_config, None
+        if isinstance(config, NetworkConfig):
+            network = config.network
+        elif config.name == "perturbed":
+            # By name: `ZOO_PERTURBATION` may have been set since this builder was made.
+            network = perturbation.hub_name(self.name)
+        if network is None:
+            return super()._dataset(dl_manager)
+        return catalog.load(f"{self.name}/perturbed/network={network}")
 
 
 class MemoryBuilder:

@@ -80,7 +80,10 @@ class GridTests:
             folders.add(builder.data_dir)
             with mock.patch.dict(os.environ, {perturbation.ENVIRONMENT: network}):
                 again = self._make_builder("perturbed")
+                plain._dataset(None)
             self.assertEqual(again.data_dir, builder.data_dir)
+            hub_name = perturbation.hub_name(builder.name)
+            self.assertEqual(self.loaded, f"{builder.name}/perturbed/network={hub_name}")
         self.assertLen(folders, 3)
         builder.download_and_prepare()
         self.assertEqual(self.loaded, f"{builder.name}/perturbed/network={network}")

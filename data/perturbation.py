@@ -58,7 +58,7 @@ def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
         SettingError: there is no such network.
     """
     named = network or os.environ.get(ENVIRONMENT)
-    chosen = os.fspath(named or _hub_name(family))
+    chosen = os.fspath(named or hub_name(family))
     what = f"{family}/perturbed needs the network {chosen!r}, which is"
     # What nobody named is not looked for among the folders here.
     if named and not _is_own(chosen):
@@ -80,7 +80,8 @@ def find(family: str, network: str | os.PathLike | None = None) -> pathlib.Path:
         raise SettingError(f"{what} not in the hub ({reason}): {advice}") from error
 
 
-def _hub_name(family: str) -> str:
+def hub_name(family: str) -> str:
+    """The name of a family's network in the hub."""
     return f"perturbations/{family.removeprefix('zoo_')}"
 
 
