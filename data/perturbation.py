@@ -88,7 +88,7 @@ def hub_name(family: str) -> str:
 def perturbed(
     base: Dataset, epsilon: float, network: str | os.PathLike, directory: pathlib.Path
 ) -> DenseImages:
-    """The images of a factor grid, each with the perturbation of its factors.
+    """The images of a data set, each with the perturbation of its factors.
 
     x' = x + epsilon m(w) with x in [0, 1], then -x' below 0 and 2 - x' above 1, kept as
     round(255 x') uint8. What the network gives is not the same to the last bit in a batch of
@@ -97,18 +97,28 @@ def perturbed(
     then on. Every network has a file of its own.
 
     Args:
-        base: the images on their complete grid.
-        epsilon: the largest change of a pixel, in [0, 1].
+        base: the images with their factors, all of a data set: as on a grid.
+        epsilon: the largest change of a pixel, above 0 and at most 1.
         network: its folder.
         directory: where the file is kept.
 
     Returns:
-        The images, in the order of the grid.
+        The images, in the order of `base`.
 
     Raises:
-        SettingError: this is no network for these images, or the disk is too small.
+        SettingError: these images cannot be perturbed, this is no network for them, or the disk is
+            too small.
     """
     folder = pathlib.Path(network)
+    if base.of is not None or base.space is None:
+        what = "has no factors" if base.space is None else f"is a part of {base.whole.name}"
+        raise SettingError(
+            f"{base.name} {what}: perturb a whole data set on a grid of factors, and take parts of "
+            "the result"
+        )
+    # Negated, so that a NaN is refused too.
+    if not 0 < epsilon <= 1:
+        raise SettingError(f"epsilon must be above 0 and at most 1, not {epsilon}")
     _require_network(folder)
     made = hashlib.sha256(f"{base.fingerprint} {epsilon} {_BATCH} {digest(folder)}".encode())
     path = directory / f"perturbed-{made.hexdigest()[:12]}.npy"

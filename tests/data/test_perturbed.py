@@ -20,7 +20,7 @@ from zoo.data.renderers import dsprites, shapes3d
 from zoo.data.space import Factor, FactorSpace
 from zoo.data.zoo_dsprites import memory as zoo_dsprites
 from zoo.data.zoo_shapes3d import memory as zoo_shapes3d
-from zoo.errors import UserError
+from zoo.errors import SettingError, UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHAPE = (4, 5, 1)
@@ -287,6 +287,20 @@ def test_a_network_that_does_not_fit(tmp_path, case):
         perturbation.perturbed(BASE, 0.1, made, tmp_path)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.glob("[!.]*")] == ["network"]
+
+
+def test_parts_images_without_factors_and_impossible_epsilons_are_refused(tmp_path, network):
+    part = BASE.part("zoo_toy/rendered[some]", np.array([250, 3, 299]))
+    bare = Dataset("mine", DenseImages(BINARY))
+    cases = (
+        (part, 0.1, r"^zoo_toy/rendered\[some\] is a part of zoo_toy/rendered: perturb a whole"),
+        (bare, 0.1, "^mine has no factors: "),
+        *((BASE, epsilon, "^epsilon must be above 0") for epsilon in (0, -0.1, 1.5, np.nan)),
+    )
+    for base, epsilon, message in cases:
+        with pytest.raises(SettingError, match=message):
+            perturbation.perturbed(base, epsilon, network, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_disk_that_is_too_small(tmp_path, monkeypatch, network):
