@@ -5,24 +5,41 @@ import types
 import numpy as np
 import pytest
 
-from zoo import scoring
+from zoo import data, scoring
 from zoo.errors import UserError
 
 
 @pytest.fixture(autouse=True)
-def _model(monkeypatch):
+def model(monkeypatch):
     import toy  # noqa: F401  registers the data set
 
     model = types.SimpleNamespace(
         encode=lambda images: np.reshape(images, (len(images), -1))[:, :3], card={"dataset": "toy"}
     )
     monkeypatch.setattr(scoring, "load", lambda name: model)
+    return model
 
 
 def test_a_model_is_scored_on_the_data_set_of_its_card():
     table = scoring.score("any", None, "mig,dto", 0)
     assert 0 <= table["mig"]["score"] <= 1 and table["dto"]["reason"] == "the model has no decoder"
     assert scoring.broken(table) == []
+
+
+def test_other_images_of_the_name_are_scored_only_if_the_name_is_given(model, monkeypatch):
+    fingerprint = data.load("toy").fingerprint
+    cards = (
+        {"dataset": "toy", "dataset_fingerprint": "0" * 16},
+        {"test_dataset": "toy", "test_dataset_fingerprint": "0" * 16, "dataset": "any"},
+    )
+    for card in cards:
+        monkeypatch.setattr(model, "card", card)
+        with pytest.raises(UserError, match=f"^any: toy/squares has other .*now {fingerprint}"):
+            scoring.score("any", None, "mig", 0)
+        assert scoring.score("any", "toy", "mig", 0)["mig"]["score"] is not None
+    for found in ({}, {"dataset_fingerprint": fingerprint}):
+        monkeypatch.setattr(model, "card", {"dataset": "toy", **found})
+        assert scoring.score("any", None, "mig", 0)["mig"]["score"] is not None
 
 
 @pytest.mark.parametrize(

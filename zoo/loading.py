@@ -88,7 +88,8 @@ def halve(
         The card as written, and the folder.
 
     Raises:
-        UserError: as `Trained.trainable`, a score changes, or `out` is there and no exported model.
+        UserError: as `Trained.trainable`, a score or the images it is of have changed, or `out` is
+            there and no exported model.
     """
     if not pathlib.Path(path).is_dir():
         raise SettingError(f"there is no folder {path}: name a run's, or an exported model's")
@@ -108,6 +109,9 @@ def halve(
     how = {"seed": settings.seed, "options": settings.score_options}
 
     dataset = data.load(settings.test_dataset or settings.dataset) if names else None
+    if dataset:
+        otherwise = "publish the model as it is"
+        scoring.require_same_images(card, dataset, f"{path}: ", otherwise)
 
     def scores() -> dict[str, float]:
         return scoring.headline(evaluation.evaluate(model, dataset, names, **how)) if names else {}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from zoo import data, evaluation, runs
+from zoo.data.dataset import Dataset
 from zoo.drawing import sheets
 from zoo.errors import UserError
 from zoo.evaluation.intervals import LABEL
@@ -36,15 +37,40 @@ def score(
         bootstrap: how many times images are resampled for intervals, 0 for none.
 
     Raises:
-        UserError: an unknown model, data set or score, or a data set without images.
+        UserError: an unknown model, data set or score, a data set without images, or one that has
+            other images now than in the training that names it.
     """
     pretrained = load(model)
-    name = dataset or pretrained.card.get("test_dataset") or pretrained.card.get("dataset")
+    card = pretrained.card
+    name = dataset or card.get("test_dataset") or card.get("dataset")
     if not name:
         raise UserError(f"the card of {model} names no data set; give one with --dataset")
-    dataset = data.load(name)
+    loaded = data.load(name)
+    if not dataset:
+        require_same_images(card, loaded, f"{model}: ", f"--dataset={name} scores on these")
     how = {"seed": seed, "chance": chance, "bootstrap": bootstrap}
-    return evaluation.evaluate(pretrained, dataset, metrics, **how)
+    return evaluation.evaluate(pretrained, loaded, metrics, **how)
+
+
+def require_same_images(card: Mapping, dataset: Dataset, of: str, otherwise: str) -> None:
+    """Refuses a data set that is no longer what the scores of a card are of.
+
+    Args:
+        card: of the model; an older one, that has no fingerprints, is not compared.
+        dataset: what its scores were computed on, as it is now.
+        of: whose card it is, for the message.
+        otherwise: what else can be done.
+
+    Raises:
+        UserError: it has other images.
+    """
+    key = "test_dataset" if card.get("test_dataset") else "dataset"
+    before, now = card.get(f"{key}_fingerprint"), dataset.fingerprint
+    if before not in (None, now):
+        raise UserError(
+            f"{of}{dataset.name} has other images now than in its training (fingerprint {before}, "
+            f"now {now}); restore them, or {otherwise}"
+        )
 
 
 def read_arrays(path: str) -> dict[str, np.ndarray]:

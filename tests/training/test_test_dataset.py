@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from zoo import evaluation
+from zoo import data, evaluation
 from zoo import train as command
+from zoo.hub import package
 
 SPLITS = ["train.dataset = 'toy[train]'", "train.test_dataset = 'toy[test]'"]
 
@@ -29,6 +30,9 @@ def test_scores_are_computed_on_the_test_set(tmp_path, toy_gin, monkeypatch):
     assert dataset.name == "toy/squares[test]" and len(dataset) == 12
     manifest = json.loads((tmp_path / "run/manifest.json").read_text())
     assert manifest["dataset"] == "toy[train]" and manifest["test_dataset"] == "toy[test]"
+    card = package.read_card(tmp_path / "run/saved_model")
+    assert card["dataset_fingerprint"] == data.load("toy[train]").fingerprint
+    assert card["test_dataset_fingerprint"] == dataset.fingerprint
 
 
 def test_without_one_it_is_the_training_set(tmp_path, toy_gin):

@@ -48,6 +48,7 @@ def card(model: Model, dataset: Dataset, text: str, manifest: Mapping, scores: M
     """
     kept = (
         *("name", "model", "dataset", "test_dataset"),
+        *("dataset_fingerprint", "test_dataset_fingerprint"),
         *("seed", "steps", "selected_step", "batch_size", "precision", "machine", "versions"),
     )
     return {

@@ -106,6 +106,7 @@ def described(settings: Settings, parts: Parts) -> dict:
         "dataset": settings.dataset,
         "test_dataset": settings.test_dataset or settings.dataset,
         "dataset_fingerprint": parts.dataset.fingerprint,
+        "test_dataset_fingerprint": parts.tested.fingerprint,
         "factors": [axis.name for axis in space.axes if axis.size > 1] if space else [],
         "seed": settings.seed,
         "steps": settings.steps,
