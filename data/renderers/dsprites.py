@@ -11,10 +11,10 @@ bits of an integer: 85 MB for all 737,280 images, 302 MB less than one bit a pix
 
 import concurrent.futures
 import math
-import os
 
 import numpy as np
 
+from zoo import cores
 from zoo.data.space import Factor, FactorSpace
 
 SPACE = FactorSpace(
@@ -87,20 +87,16 @@ def render(factors: np.ndarray) -> np.ndarray:
     return images.reshape(*np.shape(factors)[:-1], SIZE, SIZE, 1)
 
 
-def windows(out: np.ndarray | None = None) -> np.ndarray:
-    """All images in the official order: `[737280, 29]` int32, column j of a row being its bit j.
-
-    Args:
-        out: where to write them, for example a memory-mapped file; a new array if None.
-    """
+def windows() -> np.ndarray:
+    """All images in the official order: `[737280, 29]` int32, column j of a row being its bit j."""
     shapes, scales, orientations, columns, lines = SPACE.sizes
-    out = np.empty((len(SPACE), WINDOW), np.int32) if out is None else out
+    out = np.empty((len(SPACE), WINDOW), np.int32)
     poses = out.reshape(shapes, scales, orientations, columns, lines, WINDOW)
 
     def draw(pose: tuple[int, ...]) -> None:
         poses[pose] = pose_windows(*pose)
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(cores.count()) as pool:
         list(pool.map(draw, np.ndindex(shapes, scales, _TURN)))
     poses[:, :, _TURN] = poses[:, :, 0]
     return out

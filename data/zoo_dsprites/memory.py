@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from zoo import files
 from zoo.data import npy, official, tables, variants
 from zoo.data.dataset import Dataset, Images
 from zoo.data.renderers import dsprites
@@ -157,10 +158,8 @@ def _at(ids):
 
 
 def _draw(path: pathlib.Path) -> None:
-    shape = (len(SPACE), dsprites.WINDOW)
-    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.int32, shape=shape)
-    dsprites.windows(out)
-    out.flush()
+    files.require_room(path.parent, 4 * len(SPACE) * dsprites.WINDOW)
+    npy.write(path, [dsprites.windows()])
 
 
 def _convert(path: pathlib.Path) -> None:

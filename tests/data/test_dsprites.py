@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 
 from zoo import data
 from zoo.data.zoo_dsprites import memory
+from zoo.errors import SettingError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DUMMY = ROOT / "data/zoo_dsprites/dummy_data" / memory.OFFICIAL_FILE
@@ -35,6 +37,15 @@ def test_table_is_the_same_everywhere(directory):
     table = np.load(file, mmap_mode="r")
     assert hashlib.sha256(table).hexdigest() == golden["windows_sha256"]
     assert file.stat().st_size < 90e6
+
+
+def test_a_disk_that_is_too_small_is_one_line_before_anything_is_drawn(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=40_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(memory.dsprites, "windows", lambda *_: pytest.fail("drawn"))
+    with pytest.raises(SettingError, match=r"0.09 GB are needed and 0.04 GB are free"):
+        data.load("zoo_dsprites/rendered", tmp_path)
+    assert not list((tmp_path / "zoo_dsprites").glob("*.npy"))
 
 
 def test_noisy_is_rendered_plus_noise_of_a_tenth(directory, rendered):
