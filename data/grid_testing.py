@@ -36,7 +36,8 @@ class GridTests:
         super().setUp()
         patches = (
             mock.patch.object(catalog, "load", self._first_five),
-            mock.patch.dict(os.environ, {perturbation.ENVIRONMENT: ""}),
+            # Files that a user has put there by hand are not read.
+            mock.patch.dict(os.environ, {perturbation.ENVIRONMENT: "", "ZOO_CACHE": self.tmp_dir}),
         )
         for patch in patches:
             patch.start()

@@ -13,22 +13,29 @@ DAMAGED = (
 )
 
 
-def download(manager, url: str, file: str, directory: pathlib.Path) -> pathlib.Path:
-    """A file through a TFDS download manager that knows its checksum.
+def download(manager, checksums: pathlib.Path, file: str, directory: pathlib.Path) -> pathlib.Path:
+    """A verified file: put into `directory` by hand, or from a TFDS download manager.
 
     Args:
-        manager: a `tfds.download.DownloadManager`.
-        url: where the file is.
+        manager: a `tfds.download.DownloadManager` that knows the file's checksum.
+        checksums: the `checksums.tsv` of the family, which has the file's address.
         file: its name.
-        directory: where a user may put it by hand, for the message.
+        directory: the cache folder of the family.
 
     Raises:
         SettingError: it cannot be downloaded, or is not the original.
     """
-    try:
-        return pathlib.Path(manager.download(url))
-    except Exception as error:
-        raise _unreachable(file, directory, error) from error
+    url, expected = _registered(checksums, file)
+    path = directory / file
+    if not path.exists():
+        try:
+            return pathlib.Path(manager.download(url))
+        except Exception as error:
+            raise _unreachable(file, directory, error) from error
+    sha256 = digest(path)["sha256"]
+    if sha256 != expected.checksum:
+        raise SettingError(f"{path} is not the original file (sha256 {sha256}): delete it")
+    return path
 
 
 def fetched(checksums: pathlib.Path, file: str, directory: pathlib.Path) -> pathlib.Path:
@@ -42,27 +49,22 @@ def fetched(checksums: pathlib.Path, file: str, directory: pathlib.Path) -> path
     Raises:
         SettingError: it cannot be downloaded, or is not the original.
     """
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import checksums as tables
-
-    infos = tables.load_url_infos(tfds.core.Path(checksums))
-    url = next(url for url, info in infos.items() if info.filename == file)
-    path = directory / file
-    if not path.exists():
+    manager = None
+    if not (directory / file).exists():
         import requests
+        import tensorflow_datasets as tfds
 
+        url, expected = _registered(checksums, file)
         try:
             asked(url).raise_for_status()
         except requests.RequestException as error:
             raise _unreachable(file, directory, error) from error
         manager = tfds.download.DownloadManager(
-            download_dir=directory / "downloads", url_infos=infos, dataset_name=directory.name
+            download_dir=directory / "downloads",
+            url_infos={url: expected},
+            dataset_name=directory.name,
         )
-        return download(manager, url, file, directory)
-    sha256 = digest(path)["sha256"]
-    if sha256 != infos[url].checksum:
-        raise SettingError(f"{path} is not the original file (sha256 {sha256}): delete it")
-    return path
+    return download(manager, checksums, file, directory)
 
 
 def asked(url: str):
@@ -76,6 +78,15 @@ def asked(url: str):
     import requests
 
     return requests.head(url, timeout=20, allow_redirects=True)
+
+
+def _registered(checksums: pathlib.Path, file: str):
+    """The address of a file, and its `tfds.core.download.checksums.UrlInfo`."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import checksums as tables
+
+    infos = tables.load_url_infos(tfds.core.Path(checksums))
+    return next((url, info) for url, info in infos.items() if info.filename == file)
 
 
 def _unreachable(file: str, directory: pathlib.Path, error: Exception) -> SettingError:

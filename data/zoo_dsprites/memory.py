@@ -27,7 +27,7 @@ EPSILON = 0.1
 IMAGE_SHAPE = (dsprites.SIZE, dsprites.SIZE, 1)
 _STUDY = {"color": study.ColouredSprites, "noisy_background": study.NoisyBackground}
 OFFICIAL_FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5"
-OFFICIAL_URL = f"https://github.com/deepmind/dsprites-dataset/blob/master/{OFFICIAL_FILE}?raw=true"
+_CHECKSUMS = pathlib.Path(__file__).parent / "checksums.tsv"
 
 
 def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None = None) -> Dataset:
@@ -122,12 +122,12 @@ def read_official(path: pathlib.Path) -> np.ndarray:
 
 
 def download(manager, directory: pathlib.Path) -> pathlib.Path:
-    """The original file, through a TFDS download manager that knows its checksum.
+    """The original file: put into `directory` by hand, or from a TFDS download manager.
 
     Raises:
         SettingError: it cannot be downloaded, or is not the original.
     """
-    return official.download(manager, OFFICIAL_URL, OFFICIAL_FILE, directory)
+    return official.download(manager, _CHECKSUMS, OFFICIAL_FILE, directory)
 
 
 def _images(directory: pathlib.Path, config: str) -> Images:
@@ -163,8 +163,7 @@ def _draw(path: pathlib.Path) -> None:
 
 
 def _convert(path: pathlib.Path) -> None:
-    checksums = pathlib.Path(__file__).parent / "checksums.tsv"
-    source = official.fetched(checksums, OFFICIAL_FILE, path.parent)
+    source = official.fetched(_CHECKSUMS, OFFICIAL_FILE, path.parent)
     windows = read_official(source)
     if len(windows) != len(SPACE):
         raise SettingError(f"{source} holds {len(windows)} images instead of {len(SPACE)}")

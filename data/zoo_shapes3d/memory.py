@@ -26,7 +26,7 @@ EPSILON = 0.175
 IMAGE_SHAPE = (shapes3d.SIZE, shapes3d.SIZE, 3)
 OFFICIAL_FILE = "3dshapes.h5"
 _TABLE, _DENSE = "official.npy", "official-dense.npy"
-OFFICIAL_URL = f"https://storage.googleapis.com/3d-shapes/{OFFICIAL_FILE}"
+_CHECKSUMS = pathlib.Path(__file__).parent / "checksums.tsv"
 
 
 def load(config: str, directory: pathlib.Path, network: str | os.PathLike | None = None) -> Dataset:
@@ -112,12 +112,12 @@ def read_official(path: pathlib.Path, directory: pathlib.Path) -> Images:
 
 
 def download(manager, directory: pathlib.Path) -> pathlib.Path:
-    """The original file, through a TFDS download manager that knows its checksum.
+    """The original file: put into `directory` by hand, or from a TFDS download manager.
 
     Raises:
         SettingError: it cannot be downloaded, or is not the original.
     """
-    return official.download(manager, OFFICIAL_URL, OFFICIAL_FILE, directory)
+    return official.download(manager, _CHECKSUMS, OFFICIAL_FILE, directory)
 
 
 def _images(directory: pathlib.Path, config: str) -> Images:
@@ -134,8 +134,7 @@ def _official(directory: pathlib.Path) -> Images:
     with tables.alone(directory / _TABLE):
         if kept := _kept(directory, len(SPACE)):
             return kept
-        checksums = pathlib.Path(__file__).parent / "checksums.tsv"
-        source = official.fetched(checksums, OFFICIAL_FILE, directory)
+        source = official.fetched(_CHECKSUMS, OFFICIAL_FILE, directory)
         if _length(source) != len(SPACE):
             raise SettingError(f"{source} holds {_length(source)} images instead of {len(SPACE)}")
         return read_official(source, directory)

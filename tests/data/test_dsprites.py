@@ -10,8 +10,10 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from zoo import data
+from zoo.data import official
 from zoo.data.zoo_dsprites import memory
 from zoo.errors import SettingError
 
@@ -96,6 +98,23 @@ def test_truncated_official_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is not the original file.*delete it"):
         data.load("zoo_dsprites/official", tmp_path)
     assert [p.name for p in folder.glob("[!.]*")] == [memory.OFFICIAL_FILE]
+
+
+def test_tfds_takes_the_official_file_that_was_put_into_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(tfds.download.DownloadManager, "download", lambda *_: asked.append(1))
+    (folder := tmp_path / "data/zoo_dsprites").mkdir(parents=True)
+    shutil.copy(DUMMY, folder)
+    builder = tfds.builder("zoo_dsprites/official", data_dir=tmp_path / "tfds")
+    with pytest.raises(SettingError, match="is not the original file.*delete it"):
+        builder.download_and_prepare()
+    _, registered = official._registered(memory._CHECKSUMS, memory.OFFICIAL_FILE)
+    monkeypatch.setattr(official, "digest", lambda _: {"sha256": registered.checksum})
+    builder.download_and_prepare()
+    with h5py.File(DUMMY) as file:
+        assert builder.info.splits["train"].num_examples == len(file["imgs"])
+    assert not asked
 
 
 LOADER = """
