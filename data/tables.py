@@ -107,7 +107,11 @@ def alone(path: pathlib.Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
     try:
-        lock.acquire()
+        try:
+            lock.acquire(timeout=1)
+        except filelock.Timeout:
+            logging.warning("waiting for another process that makes %s", path)
+            lock.acquire()
     except OSError as error:
         if error.errno not in _READ_ONLY:
             raise

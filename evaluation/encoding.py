@@ -1,12 +1,12 @@
 """Codes of images by number, each image encoded at most once."""
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from zoo import cores
 from zoo.evaluation import arrays
 from zoo.evaluation.errors import UNTRACEABLE, InputError
 from zoo.evaluation.traces import kept, may_be_kept
@@ -151,7 +151,7 @@ def _compiled(encoder, shape, dtype, maximum, chunk) -> Callable[[np.ndarray], n
             tf.reshape(images, [-1, chunk, *shape]),
             fn_output_signature=tf.TensorSpec(codes.shape, codes.dtype),
             # Two a core: while one waits for the last part of a layer, the other continues.
-            parallel_iterations=2 * (os.cpu_count() or 1),
+            parallel_iterations=2 * cores.count(),
         )
         return tf.reshape(chunks, tf.concat([[-1], tf.shape(chunks)[2:]], 0))
 

@@ -19,10 +19,10 @@ the bytes do not depend on the processor or on the number of threads.
 
 import concurrent.futures
 import math
-import os
 
 import numpy as np
 
+from zoo import cores
 from zoo.data.renderers import solids
 from zoo.data.space import Factor, FactorSpace
 
@@ -88,7 +88,7 @@ def planes() -> np.ndarray:
         for scale, shape in np.ndindex(scales, shapes):
             room.trace(scale, shape, grid[scale, shape, orientation])
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(cores.count()) as pool:
         list(pool.map(draw, range(orientations)))
     return out
 

@@ -1,11 +1,13 @@
 """Cached tables: made once, checked once after each change, never used altered."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
 import subprocess
 import sys
 
+import filelock
 import numpy as np
 import pytest
 
@@ -114,6 +116,18 @@ def test_a_damaged_record_vouches_for_nothing(keep, made, text):
     assert len(made) == 2
 
 
+def test_waiting_for_another_process_is_said(tmp_path, caplog):
+    path = tmp_path / "table.npy"
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        with filelock.FileLock(tmp_path / ".table.npy.lock"):
+            made = pool.submit(tables.kept, lambda temporary: np.save(temporary, TABLE), path)
+            with pytest.raises(concurrent.futures.TimeoutError):
+                made.result(timeout=1.5)
+        made.result()
+    assert caplog.messages == [f"waiting for another process that makes {path}"]
+    np.testing.assert_array_equal(np.load(path), TABLE)
+
+
 def test_an_error_while_making_leaves_nothing_behind(keep, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -138,6 +152,7 @@ def test_parts_of_killed_makers_are_removed(keep, name):
 
 _MAKER = """
 import pathlib, sys, time
+import filelock
 import numpy as np
 from zoo.data import tables
 
