@@ -242,6 +242,11 @@ def test_a_finished_run_is_left_alone(run):
         ("perturb.epsilon = 0.0", "perturb.epsilon is 0.0; give a number between 0 and 1"),
         ("perturb.epsilon = 1.0", "perturb.epsilon is 1.0; give a number between 0 and 1"),
         ("perturb.steps = 0", "perturb.steps is 0; give at least 1"),
+        (
+            "perturb.steps = 3",
+            "perturb.steps is 3, and the first step that trains m is number 3 wi",
+        ),
+        ("perturb.warm_up = 24", "perturb.steps is 24, and the first step .* is number 27 with pe"),
         ("perturb.samples = 0", "perturb.samples is 0; give at least 1"),
         ("perturb.seeds = (3, 3)", "perturb.seeds names one twice"),
         ("perturb.seeds = (0, -3)", r"perturb.seeds is \(0, -3\); give whole numbers from 0"),

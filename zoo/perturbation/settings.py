@@ -77,6 +77,14 @@ class Settings(settings.Settings):
         for key in ("warm_up", "spread", "min_active"):
             self.require(key, "at least 0", getattr(self, key) >= 0)
         self.require("epsilon", "a number between 0 and 1", 0 < self.epsilon < 1)
+        # Of `decoder_batches + 1` steps the last is m's, from `warm_up` on.
+        first = self.warm_up + (self.decoder_batches - self.warm_up) % (self.decoder_batches + 1)
+        if first >= self.steps:
+            raise UserError(
+                f"perturb.steps is {self.steps}, and the first step that trains m is number "
+                f"{first} with perturb.warm_up = {self.warm_up} and perturb.decoder_batches = "
+                f"{self.decoder_batches}; give more steps"
+            )
         # What cannot be must not wait for the end of the restarts.
         if self.likelihood:
             mean_likelihood(self.likelihood)
