@@ -4,6 +4,9 @@ import os
 import pathlib
 from collections.abc import Callable
 
+from absl import logging
+
+from zoo import files
 from zoo.data import perturbation
 from zoo.data.dataset import Dataset, Images
 from zoo.data.noise import NoisyImages
@@ -38,9 +41,24 @@ def load(
     if config == "perturbed":
         # Found before anything is drawn.
         folder = perturbation.find(family, network)
+        _compare(folder, epsilon, name)
         base = Dataset(f"{family}/rendered", images("rendered"), space)
         name += f"/network={network}" if network else ""
         return Dataset(name, perturbation.perturbed(base, epsilon, folder, directory), space)
     if config == "noisy":
         return Dataset(name, NoisyImages(images("rendered"), amplitude=epsilon), space)
     return Dataset(name, images(config), space)
+
+
+def _compare(network: pathlib.Path, epsilon: float, name: str) -> None:
+    """Warns of a network whose card names another epsilon than that of the data set."""
+    try:
+        trained = files.read_json(network / "card.json", {}).get("epsilon")
+    except files.FileError:
+        return
+    if isinstance(trained, float) and trained != epsilon:
+        logging.warning(
+            "%s has epsilon = %g, and %s was trained for %g: zoo.data.perturbation.perturbed takes "
+            "any epsilon",
+            *(name, epsilon, network, trained),
+        )

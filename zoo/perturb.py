@@ -26,15 +26,12 @@ def main(options: argparse.Namespace) -> None:
     cli.import_tensorflow(options.run_dir)
 
     import zoo.configurables  # noqa: F401  registers what gin files name
-    from zoo.perturbation.publishing import EXPORTED
+    from zoo.perturbation.publishing import usage
     from zoo.perturbation.run import perturb
 
     manifest = perturb(options.gin_file, options.gin_bindings, options.run_dir, options.start_over)
-    family = manifest["dataset"].partition("/")[0]
     print(
-        f"report: {options.run_dir}/report/index.html\n"
-        f"use it: ZOO_PERTURBATION={options.run_dir}/{EXPORTED} for "
-        f"zoo.data.load('{family}/perturbed')"
+        f"report: {options.run_dir}/report/index.html\nuse it: {usage(manifest, options.run_dir)}"
     )
 
 

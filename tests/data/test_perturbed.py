@@ -205,6 +205,16 @@ def test_shapes3d_with_the_network_in_its_name(tmp_path, small_shapes3d):
             data.load(f"{other}/network={made}", tmp_path)
 
 
+def test_another_epsilon_than_that_of_the_network_is_said(tmp_path, small_shapes3d, caplog):
+    made = saved(tmp_path / "m", constant(1.0, zoo_shapes3d.IMAGE_SHAPE), factors=6)
+    for text in ("{}", '{"epsilon": 0.175}', "damaged", '{"epsilon": 0.3}'):
+        assert not caplog.messages
+        (made / "card.json").write_text(text)
+        data.load(f"zoo_shapes3d/perturbed/network={made}", tmp_path)
+    (line,) = caplog.messages
+    assert f"zoo_shapes3d/perturbed has epsilon = 0.175, and {made} was trained for 0.3: " in line
+
+
 def test_the_hub_s_network_by_default_or_by_name(tmp_path, small_shapes3d, monkeypatch):
     made = saved(tmp_path / "m", constant(1.0, zoo_shapes3d.IMAGE_SHAPE), factors=6)
     asked = []

@@ -24,6 +24,7 @@ from zoo.errors import UserError
 from zoo.hub import package
 from zoo.optim.schedules import at
 from zoo.perturbation import choice
+from zoo.perturbation.publishing import usage
 from zoo.perturbation.settings import Settings as PerturbationSettings
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.settings import Settings
@@ -149,6 +150,26 @@ def test_the_data_set_is_made_of_the_export(run, tmp_path, monkeypatch):
     )
     monkeypatch.setenv(perturbation.ENVIRONMENT, str(run / "perturbation"))
     assert perturbation.find("toy") == run / "perturbation"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "epsilon", "line"),
+    [
+        ("zoo_dsprites", 0.1, "ZOO_PERTURBATION=run/perturbation for zoo.data.load('zoo_dsprites/"),
+        ("zoo_shapes3d/official[train]", 0.175, "ZOO_PERTURBATION=run/perturbation for zoo.data."),
+        ("zoo_dsprites/rendered", 0.2, "perturbed(zoo.data.load('zoo_dsprites/rendered'), 0.2, "),
+        (
+            "zoo_dsprites/color",
+            0.1,
+            "zoo.data.perturbation.perturbed(zoo.data.load('zoo_dsprites/c",
+        ),
+        ("smallnorb", 0.1, "zoo.data.perturbation.perturbed(zoo.data.load('smallnorb'), 0.1, "),
+        ("rooms[train]", 0.1, "zoo.data.perturbation.perturbed(zoo.data.load('rooms'), 0.1, 'run/"),
+    ],
+)
+def test_how_to_use_it_is_true_of_its_data_set_and_epsilon(dataset, epsilon, line):
+    said = usage({"dataset": dataset, "epsilon": epsilon}, "run")
+    assert line in said and ("ZOO_PERTURBATION" in line) == ("ZOO_PERTURBATION" in said)
 
 
 def test_the_card_says_where_it_comes_from(run):

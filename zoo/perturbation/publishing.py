@@ -1,8 +1,10 @@
 """What the training of m produces: the SavedModel of a perturbation, its pictures, the report."""
 
+import importlib
 from collections.abc import Mapping
 
 from zoo import gin_files, runs
+from zoo.data import catalog
 from zoo.hub.export import export
 from zoo.perturbation import pictures
 from zoo.perturbation.network import Endpoints
@@ -22,6 +24,26 @@ def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: 
     export(network, folder.path / EXPORTED, described["config"], described, Endpoints)
     pictures.write(folder.images, network, parts.dataset, settings.epsilon, records)
     page.write_from_run(folder.path)
+
+
+def usage(manifest: Mapping, run_dir: str) -> str:
+    """How a data set is made of the network of a run, in one line.
+
+    Args:
+        manifest: of the run.
+        run_dir: its folder.
+    """
+    network, whole = f"{run_dir}/{EXPORTED}", manifest["dataset"].partition("[")[0]
+    family, _, name = whole.partition("/")
+    # Named sets are made of the rendered images with the family's epsilon.
+    if name in ("", "rendered", "official") and family in catalog.FAMILIES:
+        module = importlib.import_module(catalog.FAMILIES[family])
+        if "perturbed" in module.CONFIGS and module.EPSILON == manifest["epsilon"]:
+            return f"ZOO_PERTURBATION={network} for zoo.data.load('{family}/perturbed')"
+    return (
+        f"zoo.data.perturbation.perturbed(zoo.data.load({whole!r}), {manifest['epsilon']}, "
+        f"{network!r}, pathlib.Path(a folder for its images))"
+    )
 
 
 def _card(manifest: Mapping, text: str, last: Mapping) -> dict:
