@@ -14,6 +14,7 @@ and no more, unless it downloads (`_dataset`) or has further features (`_feature
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping
 from types import ModuleType
@@ -188,6 +189,21 @@ class MemoryBuilder:
         self._require_current()
         formats.provide(self, "random_access")
         return super().as_data_source(*args, **kwargs)
+
+    def download_and_prepare(self, *, download_config=None, **kwargs) -> None:
+        """As TFDS's; of two builds of the same at once one writes, and the other waits for it."""
+        config = download_config or tfds.download.DownloadConfig()
+        anew = config.download_mode.overwrite_dataset
+        prepare = functools.partial(super().download_and_prepare, download_config=config, **kwargs)
+        if (self.is_prepared() and not anew) or formats.mocked():
+            prepare()
+            return
+        with unfinished.turn(self.data_dir, self.info.full_name):
+            if self.is_prepared() and not self.info.initialized and not anew:
+                # By another process meanwhile, whose format is that of the files.
+                self.info.as_proto.ClearField("file_format")
+                self.info.read_from_directory(self.data_dir)
+            prepare()
 
     def _download_and_prepare(self, dl_manager, download_config=None) -> None:
         # TFDS's generator route takes 150 us an example for its Python serialiser alone, two

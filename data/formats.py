@@ -30,7 +30,7 @@ def provide(builder: tfds.core.DatasetBuilder, wanted: str) -> None:
     Raises:
         SettingError: nothing has been prepared, or the folder cannot be written to.
     """
-    if _mocked():
+    if mocked():
         return
     if not builder.is_prepared():
         raise SettingError(
@@ -59,7 +59,7 @@ def provide(builder: tfds.core.DatasetBuilder, wanted: str) -> None:
     info.set_file_format(chosen, override=True, override_if_initialized=True)
 
 
-def _mocked() -> bool:
+def mocked() -> bool:
     """Whether TFDS's `mock_data` has replaced the methods of its builders."""
     base = tfds.core.DatasetBuilder
     return base.download_and_prepare.__module__ != base.__module__

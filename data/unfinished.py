@@ -5,7 +5,8 @@ written into `<version>.partial` beside the folder that they belong to, and move
 there:
 
     journal.jsonl    {"plan": ...}, then {"file": name, "bytes": of its examples} of each whole file
-    .lock            held while a process is at it
+
+Whoever builds has its turn: `.<version>.lock` beside the folder is held meanwhile.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ import shutil
 from collections.abc import Iterator
 
 import filelock
+from absl import logging
 
 from zoo import files
 
@@ -47,7 +49,7 @@ class Workspace:
             found = {line["file"]: line["bytes"] for line in lines[1:]}
             self.done = {n: size for n, size in found.items() if (folder / n).is_file()}
         for path in folder.iterdir():
-            if path.name not in (*self.done, ".lock"):
+            if path.name not in self.done:
                 path.unlink()
         self._note({"plan": plan})
         for name, size in self.done.items():
@@ -64,31 +66,52 @@ class Workspace:
 def workspace(target: str | os.PathLike, name: str, plan: dict) -> Iterator[Workspace]:
     """A folder to write files into; at a clean exit those that were added are in `target`.
 
-    Without locks, in a bucket, or where another process builds the same, it is `target` itself.
+    In a bucket it is `target` itself. Else whoever calls it has its `turn`.
 
     Args:
         target: the folder they belong to.
         name: of the folder beside it, `<name>.partial`.
         plan: all that the files depend on, as JSON; what another plan left is thrown away.
     """
-    with contextlib.ExitStack() as stack:
-        if "://" in os.fspath(target):
-            yield Workspace(target)
-            return
-        partial = pathlib.Path(target).with_name(f"{name}.partial")
-        partial.mkdir(parents=True, exist_ok=True)
-        try:
-            stack.enter_context(filelock.FileLock(partial / ".lock", timeout=0))
-        except filelock.Timeout:
-            yield Workspace(target)
-            return
-        found = Workspace(partial, kept=True)
-        found.resume(plan)
-        yield found
-        for file in found.done:
-            os.replace(partial / file, pathlib.Path(target) / file)
-        files.sync(target)
-        shutil.rmtree(partial)
+    if "://" in os.fspath(target):
+        yield Workspace(target)
+        return
+    partial = pathlib.Path(target).with_name(f"{name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    found = Workspace(partial, kept=True)
+    found.resume(plan)
+    yield found
+    for file in found.done:
+        os.replace(partial / file, pathlib.Path(target) / file)
+    files.sync(target)
+    shutil.rmtree(partial)
+
+
+@contextlib.contextmanager
+def turn(target: str | os.PathLike, what: str) -> Iterator[None]:
+    """Waits until no other process builds a folder; in a bucket nobody is waited for.
+
+    Args:
+        target: the folder, which may be there by then.
+        what: is built, for the log.
+    """
+    if "://" in os.fspath(target):
+        yield
+        return
+    target = pathlib.Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        lock.acquire(timeout=1)
+    except filelock.Timeout:
+        logging.warning("waiting for another process that writes %s to %s", what, target)
+        lock.acquire()
+    try:
+        yield
+        # Whoever has waited for it finds the folder. After a failure it stays, for the next one.
+        pathlib.Path(lock.lock_file).unlink(missing_ok=True)
+    finally:
+        lock.release()
 
 
 def _lines(path: pathlib.Path) -> list[dict]:

@@ -1,10 +1,11 @@
 """TFDS files as other projects meet them: two formats in one folder, and builds that go on."""
 
+import concurrent.futures
 import hashlib
 import json
 import pathlib
+import threading
 
-import filelock
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -115,7 +116,7 @@ def test_a_build_that_was_interrupted_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(shards, "write_shard", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepared(tmp_path / "twice")
-    (folder,) = (tmp_path / "twice" / NAME).iterdir()
+    (folder,) = (tmp_path / "twice" / NAME).glob("[!.]*")
     assert folder.name.endswith(".partial")
     capsys.readouterr()
     written.clear()
@@ -145,12 +146,30 @@ def test_what_another_plan_left_is_thrown_away(tmp_path):
     assert (target / "x").read_text() == "whole"
 
 
-def test_two_builds_at_once_do_not_share_files(tmp_path):
-    (target := tmp_path / "temporary").mkdir()
-    (tmp_path / "1.0.0.partial").mkdir()
-    with filelock.FileLock(tmp_path / "1.0.0.partial/.lock"):
-        with unfinished.workspace(target, "1.0.0", {}) as workspace:
-            assert workspace.folder == str(target)
+def test_of_two_builds_at_once_one_writes_and_the_other_waits(tmp_path, monkeypatch):
+    write, written = shards.write_shard, []
+    begun, waiting = threading.Event(), threading.Event()
+
+    def slow(file_format, encode, path, *arguments):
+        written.append(path)
+        begun.set()
+        assert waiting.wait(20)
+        return write(file_format, encode, path, *arguments)
+
+    monkeypatch.setattr(shards, "write_shard", slow)
+    monkeypatch.setattr(unfinished.logging, "warning", lambda *_: waiting.set())
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(prepared, tmp_path)
+        assert begun.wait(60)
+        # Made before the files are there; their format is the first one's.
+        second = pool.submit(prepared, tmp_path, file_format="array_record")
+        first, second = first.result(), second.result()
+    assert len(written) == 3
+    assert second.info.splits["test"].shard_lengths == first.info.splits["test"].shard_lengths
+    assert second.info.file_format.value == "tfrecord"
+    assert len(list(second.as_dataset("test"))) == COUNT
+    assert len(second.as_data_source("test")) == COUNT
+    assert [path.name for path in (tmp_path / NAME).iterdir()] == [str(first.version)]
 
 
 def test_vectors_and_numbers_are_serialised_as_tfds_does(tmp_path):
