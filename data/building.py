@@ -33,9 +33,24 @@ from zoo.errors import SettingError
 __all__ = ["FileReaderBuilder", "MemoryBuilder", "SceneBuilder", "configs", "vector"]
 
 
-def configs(descriptions: Mapping[str, str]) -> list[tfds.core.BuilderConfig]:
-    """The TFDS configs of a family, from its `CONFIGS`."""
-    return [tfds.core.BuilderConfig(name=n, description=d) for n, d in descriptions.items()]
+# The release note of the configs that have noise.
+NEW_NOISE = "The noise of an image is no longer, but for a shift, largely that of another."
+
+
+def configs(
+    descriptions: Mapping[str, str], release_notes: Mapping[str, dict[str, str]] | None = None
+) -> list[tfds.core.BuilderConfig]:
+    """The TFDS configs of a family, from its `CONFIGS`.
+
+    Args:
+        descriptions: by name.
+        release_notes: of configs that have versions of their own, the newest last.
+    """
+    made = [tfds.core.BuilderConfig(name=n, description=d) for n, d in descriptions.items()]
+    for config in made:
+        if notes := (release_notes or {}).get(config.name):
+            config.release_notes, config.version = notes, [*notes][-1]
+    return made
 
 
 def vector(*shape: int, dtype: type = np.float32) -> tfds.features.Tensor:

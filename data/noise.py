@@ -6,9 +6,6 @@ import numpy as np
 
 from zoo.errors import SettingError
 
-# Counters that are multiples of it differ in all bits.
-GOLDEN = 0x9E3779B9
-
 
 class NoisyImages:
     """Uniform noise in [-amplitude, amplitude] on images in [0, 1], folded back at 0 and 1.
@@ -16,7 +13,9 @@ class NoisyImages:
     x' = x + amplitude * n with n uniform in (-1, 1), then -x' below 0 and 2 - x' above 1 (the
     dissertation of Zietlow, chapter 4, ablation of the perturbation), kept as round(255 x') uint8.
     All arithmetic is on integers, with 16 random bits a pixel, so that numpy, TensorFlow and XLA
-    give the same bytes: n comes from a 32-bit mixing function of the image number and the pixel.
+    give the same bytes: n is made of mixed(mixed(image ^ mixed(seed)) ^ mixed(pixel)), 32 bits.
+    (Added instead of combined by xor, as they once were, all images would read one sequence of 2^32
+    numbers, each from a place of its own, and share much of it.)
 
     Implements `zoo.data.dataset.Images`.
 
@@ -32,15 +31,14 @@ class NoisyImages:
     def __init__(self, base, amplitude: float, seed: int = 0):
         if not 0 <= amplitude <= 1:
             raise SettingError(f"the noise's amplitude must be between 0 and 1, not {amplitude}")
-        self._base, self._seed = base, seed
+        self._base, self._seed = base, mixed(np.array([seed], np.uint32))
         self.shape, self.dtype, self.maximum = base.shape, np.dtype(np.uint8), 255.0
         self.tables = base.tables
         self._scale = int(255 // base.maximum)
         # One grey level is 2^20 units: the noise is +-65535 times this, and sums stay below 2^31.
         self._step = round(255 * amplitude * 16)
-        counters = np.arange(math.prod(self.shape[1:]), dtype=np.uint32) * np.uint32(GOLDEN)
         self._ids = np.arange(len(base), dtype=np.uint32)
-        self._pixels = counters.reshape(self.shape[1:])
+        self._pixels = pixel_keys(self.shape[1:])
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -55,8 +53,8 @@ class NoisyImages:
         return noisy.reshape(*ids.shape, *self.shape[1:])
 
     def _some(self, ids: np.ndarray) -> np.ndarray:
-        key = mixed(ids ^ np.uint32(self._seed))
-        sign = (mixed(np.expand_dims(key, (1, 2, 3)) + self._pixels) >> 16).view(np.int32)
+        key = mixed(ids ^ self._seed)
+        sign = (mixed(np.expand_dims(key, (1, 2, 3)) ^ self._pixels) >> 16).view(np.int32)
         level = self._base[ids].astype(np.int32)
         level *= self._scale << 20
         level += (sign * 2 - 65535) * self._step
@@ -71,13 +69,22 @@ class NoisyImages:
         import tensorflow as tf
 
         index = tf.convert_to_tensor(index)
-        key = mixed_tensor(tf.cast(index, tf.uint32) ^ tf.constant(self._seed, tf.uint32))
-        hashed = mixed_tensor(key[:, None, None, None] + tf.constant(self._pixels))
+        key = mixed_tensor(tf.cast(index, tf.uint32) ^ tf.constant(self._seed))
+        hashed = mixed_tensor(key[:, None, None, None] ^ tf.constant(self._pixels))
         sign = tf.cast(tf.bitwise.right_shift(hashed, tf.constant(16, tf.uint32)), tf.int32)
         base = tf.cast(self._base.gather(tables, index), tf.int32) * (self._scale << 20)
         level = tf.abs(base + (sign * 2 - 65535) * self._step)
         top = 255 << 20
         return tf.cast((top - tf.abs(top - level) + (1 << 19)) // (1 << 20), tf.uint8)
+
+
+def pixel_keys(shape: tuple[int, ...]) -> np.ndarray:
+    """A key of every pixel of an image, uint32, by which images' keys are varied.
+
+    Pixels are counted down from 2^32 - 1, so that none has the number of an image: pixel p of image
+    i would otherwise have the noise of pixel i of image p.
+    """
+    return mixed(~np.arange(math.prod(shape), dtype=np.uint32)).reshape(shape)
 
 
 def mixed(x: np.ndarray) -> np.ndarray:

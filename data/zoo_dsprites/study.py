@@ -10,11 +10,15 @@ asked for; here colour and noise are fixed functions of the image's number, so t
 the same bytes everywhere. Neither is a factor of the grid.
 """
 
+import operator
+
 import numpy as np
 
 from zoo.data.dataset import Images
-from zoo.data.noise import GOLDEN, mixed, mixed_tensor
+from zoo.data.noise import mixed, mixed_tensor, pixel_keys
 
+# Counters that are multiples of it differ in all bits.
+_GOLDEN = 0x9E3779B9
 # Numbers of 16 bits: u / _TOP is uniform on [0, 1].
 _TOP = 65535
 
@@ -22,11 +26,12 @@ _TOP = 65535
 class _Study:
     """What both have in common: 16 random bits of every image and counter.
 
-    Implements `zoo.data.dataset.Images`; an heir says how many counters an image has and what is
-    made of the bits.
+    Implements `zoo.data.dataset.Images`; an heir says how many counters an image has, how they vary
+    its key, and what is made of the bits.
     """
 
     _counters: np.ndarray
+    _varied = staticmethod(operator.xor)
 
     def __init__(self, base: Images):
         self._base = base
@@ -44,7 +49,7 @@ class _Study:
         # A few images at a time stay in the processor's cache.
         for start in range(0, flat.size, 16):
             some = flat[start : start + 16]
-            bits = mixed(np.expand_dims(mixed(some), (1, 2, 3)) + self._counters) >> 16
+            bits = mixed(self._varied(np.expand_dims(mixed(some), (1, 2, 3)), self._counters)) >> 16
             inside = self._base[some].astype(np.int32)
             images[start : start + 16] = self._observed(inside, bits.view(np.int32))
         return images.reshape(*ids.shape, *self.shape[1:])
@@ -56,7 +61,8 @@ class _Study:
         index = tf.convert_to_tensor(index)
         key = mixed_tensor(tf.cast(index, tf.uint32))[:, None, None, None]
         bits = tf.bitwise.right_shift(
-            mixed_tensor(key + tf.constant(self._counters)), tf.constant(16, tf.uint32)
+            mixed_tensor(self._varied(key, tf.constant(self._counters))),
+            tf.constant(16, tf.uint32),
         )
         inside = tf.cast(self._base.gather(tables, index), tf.int32)
         return tf.cast(self._observed(inside, tf.cast(bits, tf.int32)), tf.uint8)
@@ -73,7 +79,9 @@ class ColouredSprites(_Study):
         base: the sprites, `[N, 64, 64, 1]` in {0, 1}.
     """
 
-    _counters = np.arange(1, 4, dtype=np.uint32) * np.uint32(GOLDEN)
+    _counters = np.arange(1, 4, dtype=np.uint32) * np.uint32(_GOLDEN)
+    # Sums, as ever: those of three counters an image hardly ever meet, and colours are to stay.
+    _varied = staticmethod(operator.add)
 
     def _observed(self, inside, bits):
         return inside * ((255 * (_TOP + bits) + _TOP) // (2 * _TOP))
@@ -88,8 +96,7 @@ class NoisyBackground(_Study):
 
     def __init__(self, base: Images):
         super().__init__(base)
-        counters = np.arange(4, 4 + np.prod(self.shape[1:]), dtype=np.uint32) * np.uint32(GOLDEN)
-        self._counters = counters.reshape(self.shape[1:])
+        self._counters = pixel_keys(self.shape[1:])
 
     def _observed(self, inside, bits):
         level = (255 * bits + _TOP // 2) // _TOP

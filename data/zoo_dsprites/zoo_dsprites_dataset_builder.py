@@ -15,7 +15,10 @@ class Builder(building.PerturbedMixin, building.MemoryBuilder, building.FileRead
         "1.0.0": "Initial release.",
         "2.0.0": "perturbed by another network of the hub; others as before.",
     }
-    BUILDER_CONFIGS = building.configs(memory.CONFIGS)
+    _NEW_NOISE = {**RELEASE_NOTES, "3.0.0": building.NEW_NOISE}
+    BUILDER_CONFIGS = building.configs(
+        memory.CONFIGS, {"noisy": _NEW_NOISE, "noisy_background": _NEW_NOISE}
+    )
     SPACE = memory.SPACE
     IMAGE_SHAPE = memory.IMAGE_SHAPE
     HOMEPAGE = "https://github.com/google-deepmind/dsprites-dataset"

@@ -15,7 +15,9 @@ class Builder(building.PerturbedMixin, building.MemoryBuilder, building.FileRead
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
-    BUILDER_CONFIGS = building.configs(memory.CONFIGS)
+    BUILDER_CONFIGS = building.configs(
+        memory.CONFIGS, {"noisy": {**RELEASE_NOTES, "2.0.0": building.NEW_NOISE}}
+    )
     SPACE = memory.SPACE
     IMAGE_SHAPE = memory.IMAGE_SHAPE
     HOMEPAGE = "https://github.com/google-deepmind/3d-shapes"

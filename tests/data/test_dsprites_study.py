@@ -69,3 +69,9 @@ def test_a_single_image_and_any_shape_of_ids(grids):
         assert dataset.space is data.load("zoo_dsprites/noisy", grids).space
         with pytest.raises(ValueError, match="takes no network; zoo_dsprites/perturbed does"):
             data.load(f"zoo_dsprites/{config}/network=somewhere", grids)
+
+
+def test_colours_are_those_of_the_first_version():
+    flat = study.ColouredSprites(DenseImages(np.ones((5, 1, 1, 1), np.uint8), 1.0))
+    expected = [[128, 130, 135], [216, 190, 172], [239, 228, 187], [181, 155, 204], [154, 192, 202]]
+    np.testing.assert_array_equal(flat[:].reshape(5, 3), expected)

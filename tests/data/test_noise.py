@@ -7,6 +7,7 @@ from scipy import stats
 
 from zoo.data.dataset import DenseImages
 from zoo.data.noise import NoisyImages
+from zoo.data.zoo_dsprites import study
 
 
 def flat(value, count=400, maximum=255.0, shape=(16, 16, 1)):
@@ -31,6 +32,26 @@ def test_neighbours_are_independent(axis):
     for other, reference in ((second, first), (following, noise)):
         correlation = np.corrcoef(other.ravel(), reference.ravel())[0, 1]
         assert abs(correlation) < 4 / np.sqrt(reference.size)
+
+
+@pytest.mark.parametrize(
+    "noisy",
+    [
+        NoisyImages(flat(128, 16_384), amplitude=0.5),
+        NoisyImages(flat(128, 16_384), amplitude=0.5, seed=3),
+        study.NoisyBackground(DenseImages(np.zeros((1500, 64, 64, 1), np.uint8), 1.0)),
+    ],
+)
+def test_no_image_has_the_noise_of_another_but_for_a_shift(noisy):
+    values = noisy[:].reshape(len(noisy), -1)
+    words = np.lib.stride_tricks.sliding_window_view(values, 8, axis=1)
+    # Those that begin with 128 find each other wherever they are.
+    words = np.ascontiguousarray(words[words[..., 0] == 128]).view(np.uint64)
+    assert len(words) > 10_000 and len(np.unique(words)) == len(words)
+    # Nor do image and pixel change places.
+    side = min(values.shape)
+    square = values[:side, :side]
+    assert (square == square.T)[~np.eye(len(square), dtype=bool)].mean() < 0.02
 
 
 def test_bits_of_neighbouring_counters_are_balanced():
@@ -72,6 +93,9 @@ def test_indexing_and_seeds():
     np.testing.assert_array_equal(noisy[3], everything[3])
     np.testing.assert_array_equal(noisy[-1], everything[49])
     np.testing.assert_array_equal(noisy[[[4, 5], [6, 49]]], everything[[[4, 5], [6, 49]]])
-    assert (NoisyImages(flat(100, 50), 0.1, seed=1)[:] != everything).mean() > 0.9
+    other = NoisyImages(flat(100, 50), 0.1, seed=1)[:]
+    assert (other != everything).mean() > 0.9
+    # Of other images, not those of seed 0 in another order.
+    assert not {image.tobytes() for image in other} & {image.tobytes() for image in everything}
     with pytest.raises(ValueError, match="between 0 and 1"):
         NoisyImages(flat(0), 1.5)

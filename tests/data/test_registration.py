@@ -25,7 +25,7 @@ print(builder.info.full_name, "value_x_position" in builder.info.features)
         text=True,
         check=True,
     )
-    assert result.stdout.split() == ["zoo_dsprites/noisy/2.0.0", "True"]
+    assert result.stdout.split() == ["zoo_dsprites/noisy/3.0.0", "True"]
 
 
 def test_importing_data_leaves_tensorflow_alone(tmp_path):

@@ -116,6 +116,12 @@ NOTE = (
     "(results/zietlow/perturbations/README.md)."
 )
 
+# Of the runs that are kept: now the noise is that of versions 3.0.0 and 2.0.0.
+OLD_NOISE = (
+    "Runs of the noisy rows had noise of version {}, in which the noise of an image is, but for a "
+    "shift, largely that of another."
+)
+
 
 def _table(number: str, column: Column, paper: dict[str, str], *notes: str) -> Table:
     rows, claims = [], []
@@ -133,8 +139,11 @@ def _table(number: str, column: Column, paper: dict[str, str], *notes: str) -> T
                 for other, cell in (("original", original), ("noise", noise))
                 if model in BIASED and modified[0] < cell[0]
             ]
+    noise = OLD_NOISE.format("2.0.0 of zoo_dsprites and 1.0.0 of zoo_shapes3d")
     title = f"{column.name} on the original, the modified and the noisy images"
-    return Table(f"zietlow/{number}", title, (column,), tuple(rows), tuple(claims), (NOTE, *notes))
+    return Table(
+        f"zietlow/{number}", title, (column,), tuple(rows), tuple(claims), (NOTE, noise, *notes)
+    )
 
 
 # Two m of one recipe. The first is taken by ZOO_PERTURBATION.
@@ -176,6 +185,7 @@ def _with_falling_beta() -> Table:
         (*MISLED, *MISLED_BY_SECOND),
         (
             f"The modified images are those of the first m: ZOO_PERTURBATION={FIRST_M}.",
+            OLD_NOISE.format("2.0.0 of zoo_dsprites"),
             "An experiment of ours, not the dissertation's: the recipe of gin/beta_vae.gin with "
             "five latents, which brings the original images to a higher MIG than its constant "
             "beta does, and every seed to nearly the same.",
