@@ -87,7 +87,7 @@ def _tiles(dataset: Dataset, ids: np.ndarray) -> np.ndarray:
     """Images of any channels and range as colour images, masks beside them."""
     scaled = dataset.images[ids] * np.float32(255 / dataset.images.maximum)
     images = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    tiles = np.broadcast_to(images, (*images.shape[:-1], 3))
+    tiles = _coloured(images)
     if "masks" in dataset.extras:
         masks = np.asarray(dataset.extras["masks"][ids])
         masks = palette.of_objects(masks.reshape(images.shape[:-1]))
@@ -96,8 +96,20 @@ def _tiles(dataset: Dataset, ids: np.ndarray) -> np.ndarray:
     return tiles
 
 
+def _coloured(images: np.ndarray) -> np.ndarray:
+    """`[..., C]` to `[..., 3]`: grey of one channel, red and green of two, of more the first 3."""
+    channels = images.shape[-1]
+    if channels == 1:
+        return np.broadcast_to(images, (*images.shape[:-1], 3))
+    lacking = [(0, 0)] * (images.ndim - 1) + [(0, max(3 - channels, 0))]
+    return np.pad(images[..., :3], lacking)
+
+
 def _plots(dataset: Dataset, rng: np.random.Generator) -> list[Row]:
-    """Scatter plots of consecutive dimensions; colours show the first two latents."""
+    """Scatter plots of consecutive dimensions, of a single one against its rank.
+
+    Colours show the first two latents.
+    """
     positions = rng.choice(len(dataset), min(len(dataset), _POINTS), replace=False)
     observations = dataset.images[positions]
     latents = observations if dataset.latents is None else dataset.latents[positions]
@@ -110,13 +122,16 @@ def _plots(dataset: Dataset, rng: np.random.Generator) -> list[Row]:
 
 
 def _scatter(title: str, symbol: str, points: np.ndarray, colours: np.ndarray) -> Row:
+    captions = [f"{symbol}{i + 1}, {symbol}{i + 2}" for i in range(points.shape[1] - 1)]
+    if points.shape[1] == 1:
+        points, captions = np.hstack([points.argsort(0).argsort(0), points]), [f"rank, {symbol}1"]
     low, high = points.min(0), points.max(0)
     places = ((points - low) / np.maximum(high - low, 1e-12) * (_PLOT - 1)).astype(int)
     pairs = [(i, i + 1) for i in range(points.shape[1] - 1)]
     tiles = np.full((len(pairs), _PLOT, _PLOT, 3), 245, np.uint8)
     for tile, (i, j) in zip(tiles, pairs, strict=True):
         tile[_PLOT - 1 - places[:, j], places[:, i]] = colours
-    return Row(title, [f"{symbol}{i + 1}, {symbol}{j + 1}" for i, j in pairs], tiles)
+    return Row(title, captions, tiles)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -132,11 +147,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     """Draws a contact sheet and says where it is; see the module."""
     cli.do_imports(options.imports)
+    dataset = catalog.load(options.name)
+    out = options.out or pathlib.Path(dataset.name.replace("/", "-") + ".png")
+    drawn = sheet(rows(dataset, options.seed))
     try:
-        dataset = catalog.load(options.name)
-        out = options.out or pathlib.Path(dataset.name.replace("/", "-") + ".png")
-        sheets.write(out, sheet(rows(dataset, options.seed)))
-    except (ValueError, OSError) as error:
+        sheets.write(out, drawn)
+    except OSError as error:
         raise UserError(" ".join(str(error).split())) from error
     print(out)
 

@@ -34,7 +34,7 @@ def main(options: argparse.Namespace) -> None:
     """Sets up or renders, says where."""
     try:
         _render(options)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise UserError(" ".join(str(error).split())) from error
 
 

@@ -12,6 +12,7 @@ from zoo import cli
 from zoo.data import catalog, preview
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
+from zoo.errors import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SPACE = FactorSpace((Factor("shade", tuple(range(20))), Factor("row", (0.5, 1.5, 2.5))))
@@ -95,6 +96,37 @@ def test_sheet_has_every_tile_in_its_place():
             first_rows = (windows[..., 0, :, :] == large[0]).all((-1, -2))
             places = np.argwhere(first_rows[..., 0])
             assert any((sheet[y : y + 64, x : x + 64] == large).all() for y, x in places)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+def test_images_of_any_number_of_channels_are_drawn(channels):
+    images = np.random.default_rng(0).integers(0, 256, (60, 16, 16, channels), np.uint8)
+    rows = preview.rows(Dataset("zoo_toy/toy", DenseImages(images), SPACE))
+    tile, number = rows[0].tiles[0], rows[1].tiles[0]
+    assert tile.shape == number.shape == (16, 16, 3)
+    (found,) = np.flatnonzero((images[..., 0] == tile[..., 0]).all((1, 2)))
+    shown = {1: images[found].repeat(3, -1), 2: np.dstack([images[found], np.zeros((16, 16))])}
+    np.testing.assert_array_equal(tile, shown.get(channels, images[found][..., :3]))
+    assert preview.sheet(rows).shape[-1] == 3
+
+
+def test_vectors_of_one_dimension_are_plotted_against_their_rank():
+    vectors = np.random.default_rng(0).normal(size=(50, 1)).astype(np.float32)
+    latents, observations = preview.rows(Dataset("zoo_toy/toy", DenseImages(vectors, 1.0)))
+    assert (latents.captions, observations.captions) == (["rank, z1"], ["rank, x1"])
+    (tile,) = observations.tiles
+    rows, columns = np.nonzero((tile != 245).any(-1))
+    # It rises from one corner to the other.
+    order = np.lexsort((-rows, columns))
+    assert (np.diff(rows[order]) <= 0).all() and {0, 127} <= set(rows) & set(columns)
+
+
+def test_a_defect_of_drawing_is_no_bad_input(monkeypatch):
+    monkeypatch.setattr(catalog, "load", lambda name: toy())
+    monkeypatch.setattr(preview, "rows", lambda *_: np.ones(2) + np.ones(3))
+    with pytest.raises(ValueError, match="broadcast") as error:
+        preview.main(["zoo_toy"])
+    assert not isinstance(error.value, UserError)
 
 
 def test_command_writes_a_png(tmp_path, monkeypatch, capsys):
