@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data import splits
 from zoo.data.dataset import Dataset, DenseImages, PickedImages
 from zoo.data.space import Factor, FactorSpace, ListedFactors
 from zoo.errors import SettingError
@@ -24,6 +25,8 @@ def dataset(
         observed = _images(images, maximum)
         count = len(observed)
         more = {n: _entries(n, v, count) for n, v in (extras or {}).items()}
+        if "split" in more:
+            _require_splits(more["split"])
         if latents is not None:
             latents = _numbers("latents", _entries("latents", latents, count))
         found, rows = _factors(factors, space, count)
@@ -73,6 +76,18 @@ def _entries(name: str, values: Any, count: int) -> np.ndarray:
     return array
 
 
+def _require_splits(labels: np.ndarray) -> None:
+    """Refuses what `splits.labelled` would leave out."""
+    names = [f"{i} for {name}" for i, name in enumerate(splits.NAMES)]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        found = f"is {labels.dtype} of shape {list(labels.shape)}"
+    elif (wrong := (labels < 0) | (labels >= len(names))).any():
+        found = f"has {labels[wrong.argmax()]} at row {wrong.argmax()}"
+    else:
+        return
+    raise SettingError(f"extras['split'] {found}; give [N] integers, {', '.join(names)}")
+
+
 def _numbers(name: str, values: np.ndarray) -> np.ndarray:
     """`[N, K]` finite float32."""
     if values.ndim != 2 or values.dtype.kind not in "fiub":
@@ -104,6 +119,11 @@ def _factors(
                     f"factors are {', '.join(factors)}, and those of space {', '.join(space.names)}"
                 )
             columns = [_entries(f"factors[{n!r}]", factors[n], count) for n in space.names]
+            for name, column in zip(space.names, columns, strict=True):
+                if column.ndim != 1:
+                    raise SettingError(
+                        f"factors[{name!r}] has the shape {list(column.shape)}; give [N] indices"
+                    )
             return space, _indices(np.stack(columns, axis=1), space)
         made = [_factor(n, _entries(f"factors[{n!r}]", v, count)) for n, v in factors.items()]
         axes, columns = zip(*made, strict=True) if made else ((), ())
@@ -140,6 +160,9 @@ def _factor(name: str, values: np.ndarray) -> tuple[Factor, np.ndarray]:
             f"factors[{name!r}] is {values.dtype} of shape {list(values.shape)}; give [N] numbers "
             "or words"
         )
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        bad = (~np.isfinite(values)).argmax()
+        raise SettingError(f"factors[{name!r}] holds NaN or infinity at row {bad}")
     found, indices = np.unique(values, return_inverse=True)
     if values.dtype.kind == "f" and len(found) == len(values) > 1:
         raise SettingError(

@@ -172,6 +172,11 @@ def test_it_is_described_in_a_few_lines():
         (("mine", IMAGES, None, FactorSpace(SPACE.axes[:1])), "space has 2 combinations and"),
         (("mine", IMAGES, {"row": ROWS[:, 0]}, SPACE), "factors are row, and those of space row, "),
         (("mine", IMAGES, {"x": np.linspace(0, 1, 6)}), "another value at every image"),
+        (("mine", IMAGES, {"x": [1, 1, np.nan, 2, 2, 1]}), r"factors\['x'\] holds NaN .* at row 2"),
+        (
+            ("mine", IMAGES, {"row": ROWS[:, 0], "column": ROWS}, SPACE),
+            r"'column'\] has .*\[6, 2\]",
+        ),
         (("mine", IMAGES, {"x": [1, 2]}), r"factors\['x'\] has the shape \[2\]"),
         (("mine", IMAGES, {}), "factors are empty"),
     ],
@@ -193,6 +198,9 @@ def test_what_a_function_makes_is_checked_and_its_own_errors_stay():
     data.register("broken", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         data.load("broken")
-    for more in ({"maximum": 100}, {"latents": np.zeros(6)}, {"extras": {"masks": [1]}}):
+    split = [["train"] * 6, [0, 0, 1, 2, 3, 3], [0, 0, 0, 0, 0, -1], [0.0] * 6, ROWS]
+    bad = ({"masks": [1]}, *({"split": labels} for labels in split))
+    extras = [{"extras": each} for each in bad]
+    for more in ({"maximum": 100}, {"latents": np.zeros(6)}, *extras):
         with pytest.raises(SettingError, match="the data set 'other'"):
             data.register("other", IMAGES, **more)
