@@ -27,7 +27,8 @@ LIBRARIES = {
     "libICE.so.6": "libice6",
     "libGL.so.1": "libgl1",
 }
-_READY = "ready"
+# What marks an environment that is complete, and one in which Blender starts.
+_INSTALLED, _READY = "installed", "ready"
 
 
 def folder() -> pathlib.Path:
@@ -61,7 +62,8 @@ def setup(interpreter: str | None = None) -> pathlib.Path:
     Raises:
         OSError: Python 3.11, the wheel or a library is missing; the message says which.
     """
-    if not (folder() / _READY).exists():
+    marks = (folder() / _INSTALLED, folder() / _READY)
+    if not any(mark.exists() for mark in marks):
         chosen = interpreter or find_interpreter()
         _run([chosen, "-m", "venv", "--clear", str(folder())], f"{chosen} made no environment")
         _run(
@@ -69,6 +71,8 @@ def setup(interpreter: str | None = None) -> pathlib.Path:
             f"pip could not install the wheel of bpy=={BPY} for Python {PYTHON} (without a network "
             "set PIP_FIND_LINKS to a folder that holds it and what it depends on)",
         )
+        # A library may be missing, which is no reason to install all of it again.
+        (folder() / _INSTALLED).touch()
     require_libraries(_inside(folder()))
     (folder() / _READY).touch()
     return _inside(folder())

@@ -82,16 +82,14 @@ def render(
         old = latest(directory)
         known = len(np.load(old / "count.npy")) if old else 0
         if known >= count:
+            _remove(frames, known)
             return old
         frames.mkdir(exist_ok=True)
         store.require_room(frames, 2 * count)
         _draw(frames, range(known, count), worker, workers)
         new = directory / f"rendered-{VERSION}-{count}"
         store.write(new, _scenes(old, known, frames, count), count)
-        for number in range(known, count):
-            _frame(frames, number).unlink()
-        with contextlib.suppress(OSError):  # images beyond `count` stay for a larger set
-            frames.rmdir()
+        _remove(frames, count)
         if old:
             shutil.rmtree(old, ignore_errors=True)
     return new
@@ -120,6 +118,14 @@ def message(number: int) -> tuple[clevr.Scene, str]:
         "objects": objects,
     }
     return scene, json.dumps(record) + "\n"
+
+
+def _remove(frames: pathlib.Path, count: int) -> None:
+    """Removes the frames of a set, also those that a process that was killed left there."""
+    for number in range(count if frames.is_dir() else 0):
+        _frame(frames, number).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # images beyond `count` stay for a larger set
+        frames.rmdir()
 
 
 def _scenes(

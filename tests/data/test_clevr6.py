@@ -149,7 +149,10 @@ def test_an_interrupted_run_goes_on_and_a_set_grows(tmp_path):
     arrays = store.read(second)
     assert (arrays["images"][3] == 42).all() and not first.exists()
     np.testing.assert_array_equal(arrays["images"][12], stood_in(12)[..., :3])
-    assert rendering.render(tmp_path, 10, ["no-such-program"]) == second
+    # As a process leaves it that is killed when the set is there.
+    frames.mkdir()
+    np.save(frames / "000012.npy", np.zeros((128, 128, 4), np.uint8))
+    assert rendering.render(tmp_path, 10, ["no-such-program"]) == second and not frames.exists()
 
 
 def test_a_failing_worker_is_reported_in_one_line(tmp_path):
@@ -233,6 +236,25 @@ def test_setup_names_the_missing_interpreter_and_wheel(tmp_path, monkeypatch, ca
     assert error.endswith("ERROR: No matching distribution found for bpy")
     error = fails(render_clevr.main, "--count", "20")
     assert "run `python -m zoo.data.render_clevr --setup`" in error
+
+
+def test_setup_after_a_missing_library_installs_nothing_again(tmp_path, monkeypatch, fails, capsys):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    log, library = tmp_path / "log", tmp_path / "library"
+    inner = (
+        f'if [ "$1" = "-m" ]; then echo pip >> {log}; exit 0; fi; test -e {library} && exit 0; '
+        'echo "ImportError: libSM.so.6: cannot open shared object file" >&2; exit 1'
+    )
+    python = script(tmp_path / "inner", inner)
+    maker = script(tmp_path / "maker", f"mkdir -p $4/bin; cp {python} $4/bin/python")
+    for _ in range(2):
+        error = fails(render_clevr.main, "--setup", "--python", maker)
+        assert "needs the library libSM.so.6" in error
+        assert "run `python -m zoo.data.render_clevr --setup`" in fails(render_clevr.main)
+    library.touch()
+    render_clevr.main(["--setup", "--python", maker])
+    assert "Blender is ready: " in capsys.readouterr().out
+    assert log.read_text() == "pip\n"
 
 
 def example(objects, seed):
