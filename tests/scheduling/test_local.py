@@ -1,7 +1,10 @@
 """Local workers: nothing lost, nothing done twice, whoever is killed."""
 
+import errno
 import os
+import pathlib
 import signal
+import subprocess
 import sys
 import time
 import types
@@ -177,6 +180,55 @@ def test_a_process_that_lost_its_claim_asks_to_be_replaced(tmp_path, monkeypatch
     wait_until(lambda: codes)
     claim.release()
     assert codes == [worker.RENEW]
+
+
+@pytest.fixture
+def left_claim(tmp_path):
+    """Has a process that is gone claim a run, for 0.2 s, on another machine if wanted."""
+
+    def leave(elsewhere: bool) -> None:
+        code = "import os, pathlib, sys; from zoo.scheduling.claims import Claim; "
+        code += "claim = Claim(pathlib.Path(sys.argv[1]), 0.2); claim.take(); os._exit(0)"
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+        marker = tmp_path / CLAIM
+        lines = marker.read_text().splitlines()
+        if elsewhere:
+            lines = ["host=elsewhere" if line.startswith("host=") else line for line in lines]
+        marker.chmod(0o600)
+        marker.write_text("\n".join(lines) + "\n")
+
+    return leave
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_lost_claim_is_taken_over_where_files_cannot_be_exchanged(
+    left_claim, tmp_path, monkeypatch, wait_until, elsewhere
+):
+    # As NFS does; filelock then leaves the claim where it is, without a word.
+    refused = (lambda source, target, flags: errno.EINVAL), 2
+    monkeypatch.setattr("filelock._filesystem._exchange._rename_call", lambda: refused)
+    left_claim(elsewhere)
+    claim = Claim(tmp_path, 0.2)
+    assert not claim.take()
+    wait_until(claim.take, 10)
+    assert not Claim(tmp_path, 0.2).take()
+    claim.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_claim_of_a_quicker_worker_is_put_back(left_claim, tmp_path, monkeypatch):
+    left_claim(True)
+    slow, rename = Claim(tmp_path, 0.2), pathlib.Path.rename
+    monkeypatch.setattr(slow, "_expired", lambda found: True)
+
+    def late(path, target):
+        path.unlink()
+        path.write_text("of the quicker one")
+        return rename(path, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", late)
+    assert not slow.take()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["of the quicker one"]
 
 
 def test_a_run_that_another_command_is_at_is_waited_for(stub, tmp_path, monkeypatch):

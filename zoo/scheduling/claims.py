@@ -1,12 +1,17 @@
 """Who is at a run: a lease, renewed by heartbeats, in the run's folder.
 
-The lease (`filelock.SoftFileLease`) needs a file system with exclusive creation of files, no
-`flock`. A claim whose process has ended is taken over at once on the same machine; on another one,
-after the lease's time without a heartbeat, by the clock of the machine that waits.
+The lease (`filelock.SoftFileLease`) needs a file system with exclusive creation of files. A claim
+whose process has ended is taken over at once on the same machine; on another one, after the lease's
+time without a heartbeat, by the clock of the machine that waits. Filelock takes over by exchanging
+two files, which NFS, CIFS and some FUSE cannot do: there the claim is taken over after the lease's
+time, whoever held it. The run itself is locked beside that (`zoo.locks`), by `flock`.
 """
 
+import contextlib
 import os
 import pathlib
+import secrets
+import time
 from collections.abc import Callable
 
 import filelock
@@ -37,7 +42,8 @@ class Claim:
         lease: float = LEASE,
         on_loss: Callable[[], None] = lambda: os._exit(os.EX_SOFTWARE),
     ):
-        self._folder = folder
+        self._folder, self._lease = folder, lease
+        self._seen: tuple[tuple[int, ...], float] | None = None
         self._lock = filelock.SoftFileLease(
             folder / CLAIM,
             lease_duration=lease,
@@ -52,12 +58,47 @@ class Claim:
             OSError: the folder cannot be written.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        return self._acquire() or (self._set_aside() and self._acquire())
+
+    def release(self) -> None:
+        """Gives the run up."""
+        self._lock.release()
+
+    def _acquire(self) -> bool:
         try:
             self._lock.acquire(timeout=0)
         except filelock.Timeout:
             return False
         return True
 
-    def release(self) -> None:
-        """Gives the run up."""
-        self._lock.release()
+    def _set_aside(self) -> bool:
+        """Removes a claim that filelock leaves, though it has had no heartbeat for the lease."""
+        path = self._folder / CLAIM
+        # What `runs.opened` removes, should this process be killed here.
+        aside = path.with_name(f".{CLAIM}.{secrets.token_hex(4)}")
+        try:
+            if not self._expired(found := path.stat()):
+                return False
+            path.rename(aside)
+        except FileNotFoundError:
+            # Another worker has been quicker, or the run was given up.
+            return False
+        mine = _identity(aside.stat()) == _identity(found)
+        if not mine:
+            # The claim of a worker that was quicker. One that cannot be put back is missed by its
+            # owner, whose process ends.
+            with contextlib.suppress(OSError):
+                os.link(aside, path)
+        aside.unlink(missing_ok=True)
+        return mine
+
+    def _expired(self, found: os.stat_result) -> bool:
+        """Whether a claim has stood like this for the lease, as this process has seen it."""
+        state = (*_identity(found), found.st_ctime_ns)
+        if self._seen is None or self._seen[0] != state:
+            self._seen = state, time.monotonic()
+        return time.monotonic() - self._seen[1] >= self._lease
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_ino, found.st_mtime_ns
