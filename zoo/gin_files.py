@@ -39,6 +39,11 @@ def find(path: str) -> pathlib.Path:
     raise ConfigError(f"{shown}: no such gin file{hint}")
 
 
+def absolute(path: str) -> str:
+    """A gin file's name that is good in any working directory: the package's stay as they are."""
+    return str(pathlib.Path(path).absolute()) if _is_file(pathlib.Path(path)) else str(path)
+
+
 def shipped() -> list[str]:
     """The gin files that come with the package, as given to `--gin_file`."""
     return sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "gin").glob("**/*.gin"))

@@ -70,6 +70,12 @@ def test_commands_of_a_run(tmp_path):
     assert evaluate.arguments[-1] == f"--out={folder}/corner.json"
 
 
+def test_commands_of_a_run_hold_in_any_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (task, *_) = tasks.of_rows([Row("r", toy.REDUCED)], "cpu", pathlib.Path("out"))
+    assert f"--run_dir={tmp_path}/out/cpu/toy/reduced/0" in task.job().steps[0].arguments
+
+
 def test_runs_of_a_table_share_the_precision_of_the_first_that_began(tmp_path, finish, monkeypatch):
     monkeypatch.setattr(tasks.machine, "_best", lambda: tasks.machine.Precision("float32", "here"))
     auto = dataclasses.replace(

@@ -1,5 +1,6 @@
 """Local workers: nothing lost, nothing done twice, whoever is killed."""
 
+import dataclasses
 import errno
 import os
 import pathlib
@@ -115,6 +116,20 @@ def test_the_deadline_stops_and_the_same_table_goes_on(stub, drive, calls):
     assert not (job.folder / Tries.FILE).exists() and not (job.folder / CLAIM).exists()
     assert set(drive(table).values()) == {"done"}
     assert len(calls(job)) == 2
+
+
+def test_workers_elsewhere_have_the_working_directory_of_the_command(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "raylet").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    step = jobs.Step("DONE", "stub_runs", ("runs/r",))
+    work = host.Work(jobs.dump([jobs.Job("r", pathlib.Path("runs/r"), (step,))]), threads=1)
+    monkeypatch.chdir(tmp_path / "raylet")
+    assert host.Host(work).run() == worker.FINISHED
+    assert (tmp_path / "here" / "runs" / "r" / "DONE").exists()
+    assert not list((tmp_path / "raylet").iterdir())
+    # A machine without that folder has the settings' whole paths.
+    assert host.Host(dataclasses.replace(work, place="/not/there")).run() == worker.FINISHED
 
 
 def test_two_drivers_on_one_table_share_it(stub, driver_process, printed_states, calls):

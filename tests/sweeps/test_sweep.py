@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import pathlib
 import re
 
 import numpy as np
@@ -70,6 +71,26 @@ def test_the_grid_is_the_product_and_each_run_has_its_folder(sweep, tmp_path):
     assert bindings == ["BetaVAE.beta = 4", "VAE.latent_dim = 3", "train.seed = 1"]
     # Every value once, with as few runs as that takes.
     assert [p.name for p in found.probes()] == [first[0], first[1], first[2]]
+
+
+def test_commands_hold_in_any_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.gin").write_text("")
+    files = "my.gin", "gin/beta_vae.gin"
+    axes = (grid.axis("BetaVAE.beta=1"),)
+    found = grid.Sweep(files, (), axes, 2, pathlib.Path("out"))
+    for job in (table := found.jobs()):
+        (job.folder / "saved_model").mkdir(parents=True)
+        (job.folder / "DONE").touch()
+    names = [f"--gin_file={tmp_path}/my.gin", "--gin_file=gin/beta_vae.gin"]
+    assert list(table[0].steps[0].arguments[:3]) == [
+        *names,
+        f"--run_dir={tmp_path}/out/beta=1/seed0",
+    ]
+    (compared,) = summary.agreements(found)
+    arguments = compared.steps[0].arguments
+    assert list(arguments[:2]) == names and f"--run={tmp_path}/out/beta=1/seed0" in arguments
+    assert arguments[-1].startswith(f"--out={tmp_path}/out/beta=1/udr/")
 
 
 def test_parameters_of_one_name_are_told_apart(sweep):

@@ -43,17 +43,19 @@ class Task:
         gin_file, bindings = self.run.config(self.budget, self.seed)
         if self.precision and self.any_precision:
             bindings = (*bindings, f"{_PRECISION} = {self.precision!r}")
+        # Whole paths, as a worker on another machine has its own working directory.
+        folder = self.folder.absolute()
         train = (
-            *(f"--gin_file={gin_file}", f"--run_dir={self.folder}"),
+            *(f"--gin_file={gin_files.absolute(gin_file)}", f"--run_dir={folder}"),
             *(f"--gin_bindings={binding}" for binding in bindings),
         )
         steps = [Step("DONE", "zoo.train", train)]
         for extra in self.run.evaluations:
             product = f"{extra.name}.json"
             arguments = (
-                *(f"--run={self.folder}", f"--dataset={extra.dataset}"),
+                *(f"--run={folder}", f"--dataset={extra.dataset}"),
                 *(f"--metrics={extra.scores}", f"--seed={self.seed}"),
-                f"--out={self.folder / product}",
+                f"--out={folder / product}",
             )
             steps.append(Step(product, "zoo.evaluate", arguments))
         return Job(str(self), self.folder, tuple(steps))

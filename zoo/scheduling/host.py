@@ -28,12 +28,15 @@ class Work:
         deadline: when the work is to stop, in seconds of `time.time()`; None for never.
         lease: see `claims.Claim`.
         threads: of TensorFlow, in each worker; None leaves it to it.
+        place: the working directory of workers, that of the command by default, which the paths of
+            its settings may be relative to; on a machine that lacks it, the host's own.
     """
 
     jobs: str
     deadline: float | None = None
     lease: float = LEASE
     threads: int | None = None
+    place: str = dataclasses.field(default_factory=os.getcwd)
 
 
 class Host:
@@ -92,6 +95,7 @@ class Host:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=self._environment,
+            cwd=self._work.place if os.path.isdir(self._work.place) else None,
             # Ctrl-C is for the command alone, which ends its workers itself.
             start_new_session=True,
         )

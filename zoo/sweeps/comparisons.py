@@ -4,28 +4,36 @@ import hashlib
 import pathlib
 from collections.abc import Sequence
 
+from zoo import gin_files
 from zoo.files import FileError, read_json
 from zoo.scheduling.jobs import Job, Step
 
 UDR = "udr"
 
 
-def job(name: str, folders: Sequence[pathlib.Path], gin_files: Sequence[str]) -> Job | None:
+def job(
+    name: str,
+    folders: Sequence[pathlib.Path],
+    files: Sequence[str],
+    bindings: Sequence[str] = (),
+) -> Job | None:
     """The comparison of some runs of one folder; None where fewer than two of them have a model.
 
     Args:
         name: of the job.
         folders: of the runs.
-        gin_files: what they were trained by.
+        files: the gin files that they were trained by.
+        bindings: that they were trained with, of which only the macros matter.
     """
     models = _models(folders)
     if len(models) < 2:
         return None
     product = _product(models)
     arguments = (
-        *(f"--gin_file={file}" for file in gin_files),
-        *(f"--run={model}" for model in models),
-        f"--out={product}",
+        *(f"--gin_file={gin_files.absolute(file)}" for file in files),
+        *(f"--gin_bindings={binding}" for binding in bindings),
+        *(f"--run={model.absolute()}" for model in models),
+        f"--out={product.absolute()}",
     )
     step = Step(product.name, "zoo.sweeps.agreement", arguments)
     return Job(name, product.parent, (step,))

@@ -9,7 +9,7 @@ import pathlib
 import re
 from collections.abc import Iterator, Sequence
 
-from zoo import runs
+from zoo import gin_files, runs
 from zoo.errors import UserError
 from zoo.scheduling.jobs import Job, Step
 
@@ -143,9 +143,10 @@ class Sweep:
     def _job(self, point: Point, seed: int) -> Job:
         folder = self.folder(point, seed)
         bindings = (*self.bindings, *point.bindings, f"train.seed = {seed}")
+        # Whole paths, as a worker on another machine has its own working directory.
         arguments = (
-            *(f"--gin_file={file}" for file in self.gin_files),
-            f"--run_dir={folder}",
+            *(f"--gin_file={gin_files.absolute(file)}" for file in self.gin_files),
+            f"--run_dir={folder.absolute()}",
             *(f"--gin_bindings={binding}" for binding in bindings),
         )
         return Job(f"{point.name} seed {seed}", folder, (Step("DONE", "zoo.train", arguments),))
