@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from zoo import data, scoring
+from zoo import data, evaluate, scoring
 from zoo.errors import UserError
 
 
@@ -59,3 +59,29 @@ def test_a_defect_is_no_error_of_the_user(monkeypatch):
     with pytest.raises(ValueError, match="broadcast") as error:
         scoring.score("any", None, "mig", 0)
     assert not isinstance(error.value, UserError)
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Has the command find a score, and one that failed if wanted; does something beforehand."""
+
+    def give(*failed: str, before=lambda: None):
+        def score(*_, **__):
+            before()
+            row = {"reason": None, "seconds": 0.0, "encoding_seconds": 0.0, "parts": {}}
+            table = {"mig": {"score": 0.5, **row}}
+            broken = {"reason": "no memory", "parts": {"traceback": "..."}}
+            return table | {name: {"score": None, **row, **broken} for name in failed}
+
+        monkeypatch.setattr(scoring, "score", score)
+
+    return give
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_strict_writes_nothing_where_a_score_failed(scored, tmp_path, strict):
+    scored("dci")
+    arguments = ["--model=any", f"--out={tmp_path / 'scores.json'}", *["--strict"] * strict]
+    with pytest.raises(SystemExit, match="dci failed"):
+        evaluate.main(arguments)
+    assert (tmp_path / "scores.json").exists() is not strict

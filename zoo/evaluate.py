@@ -54,6 +54,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     cli.add_imports(parser)
     parser.add_argument("--out", help="also write the scores to this file: JSON, or CSV for .csv")
     parser.add_argument("--html", help="also write a page of the scores and their matrices")
+    parser.add_argument(
+        "--strict", action="store_true", help="write no file at all where a score fails"
+    )
     options = parser.parse_args(argv)
     options.seed = options.seeds or options.seed
     if options.codes and options.dataset:
@@ -86,13 +89,16 @@ def main(options: argparse.Namespace) -> None:
         table = scoring.score(model, options.dataset, options.metrics, **_how(options))
         summary = {"model": model, "dataset": options.dataset, "seed": options.seed}
     scoring.show(table)
+    failed = scoring.broken(table)
+    if failed and options.strict:
+        sys.exit(f"error: {', '.join(failed)} failed, and nothing is written; see the log")
     if options.run and not options.dataset:
         scoring.keep(pathlib.Path(options.run), table)
     if options.out:
         scoring.write(pathlib.Path(options.out), table)
     if options.html:
         scoring.write_page(pathlib.Path(options.html), table, summary)
-    if failed := scoring.broken(table):
+    if failed:
         sys.exit(f"error: {', '.join(failed)} failed; see the traceback above")
 
 

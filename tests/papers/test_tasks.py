@@ -67,7 +67,8 @@ def test_commands_of_a_run(tmp_path):
         "--gin_bindings=train.seed = 0",
     )
     assert (evaluate.product, evaluate.module) == ("corner.json", "zoo.evaluate")
-    assert evaluate.arguments[-1] == f"--out={folder}/corner.json"
+    # A score that fails leaves the run undone.
+    assert evaluate.arguments[-2:] == ("--strict", f"--out={folder}/corner.json")
 
 
 def test_commands_of_a_run_hold_in_any_working_directory(tmp_path, monkeypatch):

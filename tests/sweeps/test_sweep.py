@@ -5,6 +5,7 @@ import json
 import math
 import pathlib
 import re
+import types
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from zoo import sweep as sweep_command
 from zoo.drawing import strengths
 from zoo.errors import UserError
 from zoo.scheduling import jobs
-from zoo.sweeps import check, grid, summary
+from zoo.sweeps import agreement, check, grid, summary
 
 
 @pytest.fixture
@@ -203,6 +204,41 @@ def test_tables_and_page_have_every_run(finished):
     assert "<td>0.21<small>[0.2, 0.22]</small></td>" in page and "beta=16" in page
 
 
+def test_why_points_have_no_udr_stands_below_the_table(finished):
+    for job in summary.agreements(finished)[:1]:
+        kept = {"reason": "the codes are constant", "udr": {}}
+        (job.folder / job.steps[0].product).write_text(json.dumps(kept))
+    _, text, page = (path.read_text() for path in summary.write(finished))
+    assert all("No UDR of beta=1: the codes are constant." in found for found in (text, page))
+    assert "No UDR of beta=16" not in text
+
+
+@pytest.fixture
+def compare(tmp_path, monkeypatch):
+    """Calls the comparison of two runs with a row for its table."""
+
+    def call(row: dict) -> pathlib.Path:
+        from zoo import data, evaluation, hub
+
+        model = types.SimpleNamespace(card={"test_dataset": "toy"})
+        monkeypatch.setattr(hub, "load", lambda run: model)
+        monkeypatch.setattr(data, "load", lambda name: None)
+        monkeypatch.setattr(evaluation, "evaluate", lambda *_, **__: {"udr": row})
+        agreement.main(["--run=a", "--run=b", f"--out={tmp_path / 'udr.json'}"])
+        return tmp_path / "udr.json"
+
+    return call
+
+
+def test_a_comparison_that_fails_leaves_no_product(compare, tmp_path):
+    row = {"score": None, "reason": "MemoryError", "parts": {"traceback": "..."}}
+    with pytest.raises(SystemExit, match="UDR failed"):
+        compare(row)
+    assert list(tmp_path.iterdir()) == []
+    out = compare({"score": None, "reason": "constant codes", "parts": {}})
+    assert json.loads(out.read_text()) == {"reason": "constant codes", "udr": {}}
+
+
 @pytest.mark.parametrize(
     "axes, told",
     [
@@ -269,5 +305,5 @@ def test_the_chart_shows_every_run_and_every_value(places):
 )
 def test_bad_input_is_one_line(arguments, part, fails, tmp_path, toy_gin):
     arguments = [argument.replace("TOY", toy_gin) for argument in arguments]
-    assert part in fails(sweep_command.main, *arguments, f"--out={tmp_path / 'out'}")
+    assert part in fails(sweep_command.main, f"--out={tmp_path / 'out'}")
     assert not (tmp_path / "out").exists()

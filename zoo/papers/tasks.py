@@ -55,7 +55,7 @@ class Task:
             arguments = (
                 *(f"--run={folder}", f"--dataset={extra.dataset}"),
                 *(f"--metrics={extra.scores}", f"--seed={self.seed}"),
-                f"--out={folder / product}",
+                *("--strict", f"--out={folder / product}"),
             )
             steps.append(Step(product, "zoo.evaluate", arguments))
         return Job(str(self), self.folder, tuple(steps))

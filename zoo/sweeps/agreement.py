@@ -3,6 +3,7 @@
 import argparse
 import json
 import pathlib
+import sys
 from collections.abc import Sequence
 
 from zoo import cli
@@ -26,13 +27,15 @@ def main(options: argparse.Namespace) -> None:
     """Encodes the same images by all models and writes each one's UDR."""
     cli.import_tensorflow()
     import zoo.configurables  # noqa: F401  registers what gin files name
-    from zoo import config, data, evaluation, hub, runs
+    from zoo import config, data, evaluation, hub, runs, scoring
 
     # The modules that a gin file imports may bring its data set.
     config.parse(options.gin_file)
     first, *others = (hub.load(run) for run in options.run)
     dataset = data.load(first.card["test_dataset"])
     table = evaluation.evaluate(first, dataset, metrics="udr", seed=0, others=others)
+    if scoring.broken(table):
+        sys.exit("error: UDR failed; see the traceback above")
     row = table["udr"]
     scores = row["parts"].get("model_scores")
     found = {} if scores is None else dict(zip(map(_name, options.run), scores, strict=True))

@@ -48,6 +48,13 @@ def udr(folders: Sequence[pathlib.Path]) -> dict[str, float]:
     return read(_product(models)).get(UDR) or {} if models else {}
 
 
+def why_not(folders: Sequence[pathlib.Path]) -> str:
+    """Why some runs that were compared have no UDR; empty where they have one, or were not."""
+    models = _models(folders)
+    found = read(_product(models)) if models else {}
+    return "" if found.get(UDR) else str(found.get("reason") or "")
+
+
 def read(path: pathlib.Path) -> dict:
     """A file of JSON; a damaged one counts as missing."""
     try:

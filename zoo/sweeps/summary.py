@@ -91,10 +91,20 @@ def markdown(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
             f"{files}{f' with {bound}' if bound else ''}; seeds per point: {sweep.seeds}.\n",
             *lines,
             "",
-            legend(sweep),
+            notes(sweep),
             "",
         ]
     )
+
+
+def notes(sweep: Sweep) -> str:
+    """What stands below the table: its legend, and why points have no UDR."""
+    found = [legend(sweep)]
+    for point in sweep.points():
+        folders = [sweep.folder(point, seed) for seed in range(sweep.seeds)]
+        if why := comparisons.why_not(folders):
+            found.append(f"No UDR of {point.name}: {why}.")
+    return " ".join(found)
 
 
 def legend(sweep: Sweep) -> str:
@@ -184,7 +194,7 @@ def _write_page(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> None
         title=f"Sweep of {', '.join(axis.name for axis in sweep.axes)}",
         summary={**summary, "gin_files": list(sweep.gin_files), "bindings": list(sweep.bindings)},
         charts_by_title=drawn,
-        tables=[page.Table("Scores", legend(sweep), heads, cells)],
+        tables=[page.Table("Scores", notes(sweep), heads, cells)],
     )
 
 
