@@ -95,10 +95,20 @@ def test_losses_of_a_run_that_gets_further_are_no_failures(tmp_path):
     for k in range(2 * LIMIT):
         Tries.of(tmp_path).begin()
         later = (tmp_path / Tries.FILE).stat().st_mtime + 1
-        saved = tmp_path / "checkpoints" / f"ckpt-{k}"
+        saved = tmp_path / "checkpoints" / f"ckpt-{k}.index"
         saved.touch()
         os.utime(saved, (later, later))
     assert Tries.of(tmp_path).failures == []
+
+
+def test_a_checkpoint_that_was_only_begun_is_no_progress(tmp_path):
+    for _ in range(LIMIT + 1):
+        Tries.of(tmp_path).begin()
+        later = (tmp_path / Tries.FILE).stat().st_mtime + 1
+        begun = tmp_path / "checkpoints" / ".ckpt-1000"
+        begun.mkdir(parents=True, exist_ok=True)
+        os.utime(begun, (later, later))
+    assert len(Tries.of(tmp_path).failures) == LIMIT
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"failures": 3}', "\0"])

@@ -1,7 +1,6 @@
 """How often a run has been tried, and why it failed: `tries.json` in its folder."""
 
 import json
-import os
 import pathlib
 import time
 
@@ -67,10 +66,12 @@ class Tries:
         (self._folder / self.FILE).unlink(missing_ok=True)
 
     def _got_further(self) -> bool:
-        """Whether anything was saved after the try began, by the clock of the file system."""
+        """Whether a checkpoint was saved after the try began, by the clock of the file system."""
         try:
             begun = (self._folder / self.FILE).stat().st_mtime
-            saved = [entry.stat().st_mtime for entry in os.scandir(self._folder / "checkpoints")]
+            # Not those that were only begun: a run may be killed amid its first one for ever.
+            whole = (self._folder / "checkpoints").glob("ckpt-*.index")
+            saved = [path.stat().st_mtime for path in whole]
         except OSError:
             return False
         return max(saved, default=begun) > begun
