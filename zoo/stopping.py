@@ -20,6 +20,7 @@ SIGNALS = tuple(
 )
 # Seconds within which signals are one.
 TOGETHER = 1.0
+_came = threading.Event()
 
 
 class Stopped(SystemExit):
@@ -66,6 +67,7 @@ class Stopping:
                 os.kill(os.getpid(), number)
             return
         self._since = time.monotonic()
+        _came.set()
         self.signal, self.number = signal.Signals(number).name, number
         if self._finishing:
             _say(f"{self.signal}: finishing the step and saving; a second signal ends at once")
@@ -73,6 +75,11 @@ class Stopping:
             self.raised = True
             _say(f"stopped by {self.signal}")
             raise Stopped(number)
+
+
+def asked() -> bool:
+    """Whether a signal has come to this process within a `watched`: it is ending, or saves."""
+    return _came.is_set()
 
 
 @contextlib.contextmanager

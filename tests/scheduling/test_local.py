@@ -7,12 +7,13 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
 
 import pytest
 
-from zoo import runs
+from zoo import runs, stopping
 from zoo.errors import UserError
 from zoo.scheduling import command, driver, extras, host, jobs, local, worker
 from zoo.scheduling.claims import CLAIM, Claim
@@ -140,6 +141,35 @@ def test_workers_elsewhere_have_the_working_directory_of_the_command(tmp_path, m
     assert not list((tmp_path / "raylet").iterdir())
     # A machine without that folder has the settings' whole paths.
     assert host.Host(dataclasses.replace(work, place="/not/there")).run() == worker.FINISHED
+
+
+def test_a_second_order_to_stop_leaves_a_worker_saving(stub, calls, wait_until):
+    job = stub("run", "save=3")
+    made = host.Host(host.Work(jobs.dump([job]), threads=1))
+    running = threading.Thread(target=made.run)
+    running.start()
+    wait_until((job.folder / "begun").exists)
+    # Slurm's warning is for the host.
+    os.kill(made.pid, signal.SIGUSR2)
+    # As a machine that shuts down asks all processes, and then the command its workers.
+    os.kill(made.pid, signal.SIGTERM)
+    wait_until((job.folder / "saving").exists)
+    time.sleep(stopping.TOGETHER + 0.2)
+    made.stop()
+    running.join()
+    assert (job.folder / "saved").exists() and len(calls(job)) == 1
+    assert job.state() == jobs.LEFT and not (job.folder / Tries.FILE).exists()
+
+
+def test_the_deadline_and_the_host_ask_a_worker_once(monkeypatch):
+    sent = []
+    for module, name in ((worker, "_asked"), (stopping, "_came")):
+        monkeypatch.setattr(module, name, threading.Event())
+    monkeypatch.setattr(worker.os, "kill", lambda pid, number: sent.append(number))
+    monkeypatch.setattr(worker.threading, "Timer", lambda *_: threading.Thread())
+    worker._stop()
+    worker._stop()
+    assert sent == [signal.SIGTERM]
 
 
 def test_two_drivers_on_one_table_share_it(stub, driver_process, printed_states, calls):

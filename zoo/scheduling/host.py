@@ -74,7 +74,7 @@ class Host:
         process = self._process
         if process is None or process.poll() is not None:
             return
-        process.terminate()
+        _ask_to_stop(process)
         try:
             process.wait(_SAVING)
         except subprocess.TimeoutExpired:
@@ -101,14 +101,21 @@ class Host:
         )
         with process:
             if self._stopped.is_set():
-                process.terminate()
+                _ask_to_stop(process)
             told = {name: getattr(self._work, name) for name in ("jobs", "deadline", "lease")}
-            with contextlib.suppress(BrokenPipeError):
+            # A ValueError: it is closed.
+            with contextlib.suppress(BrokenPipeError, ValueError):
                 process.stdin.write(json.dumps(told).encode() + b"\n")
                 process.stdin.flush()
             ready = process.stdout.readline()
             # Standard input stays open: the worker ends once it is closed.
             return bool(ready), process.wait()
+
+
+def _ask_to_stop(process: subprocess.Popen) -> None:
+    """Closes the input of a worker, which signals itself then, unless it is stopping already."""
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
 
 
 def search_path() -> str:

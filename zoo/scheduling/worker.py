@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 
 import psutil
 
-from zoo import runs
+from zoo import runs, stopping
 from zoo.errors import UserError
 from zoo.scheduling import jobs
 from zoo.scheduling.claims import LEASE, Claim
@@ -198,7 +198,10 @@ def _watch_parent() -> None:
 
 
 def _stop() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
+    # The deadline, the host and the machine may all ask, and a second signal ends a run unsaved.
+    if not (_asked.is_set() or stopping.asked()):
+        _asked.set()
+        os.kill(os.getpid(), signal.SIGTERM)
     forced = threading.Timer(GRACE, os._exit, (128 + signal.SIGTERM,))
     forced.daemon = True
     forced.start()
@@ -227,6 +230,9 @@ def main() -> None:
     try:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _on_signal)
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            # Slurm's are for the host, which then asks this process; by default they would end it.
+            signal.signal(number, signal.SIG_IGN)
         finished = _work_as_told()
     except Spoilt:
         sys.exit(RENEW)
