@@ -14,7 +14,7 @@ ROOMS = (
     ("zoo.gin_files",),
     ("zoo.gin_checks",),
     ("zoo.drawing", "zoo.data", "zoo.evaluation", "zoo.networks", "zoo.optim", "zoo.config"),
-    ("zoo.locks",),
+    ("zoo.locks", "zoo.gin_text"),
     ("zoo.machine", "zoo.runs"),
     ("zoo.scheduling",),
     ("zoo.models",),

@@ -43,7 +43,7 @@ def main(options: argparse.Namespace) -> None:
     for file in options.gin_file:
         config.find(file)
     axes = tuple(map(grid.axis, options.set))
-    grid.require_apart(axes)
+    grid.require_apart(axes, options.gin_bindings)
     out = pathlib.Path(options.out)
     sweep = grid.Sweep(
         tuple(options.gin_file), tuple(options.gin_bindings), axes, options.seeds, out
@@ -54,6 +54,8 @@ def main(options: argparse.Namespace) -> None:
         command.show_status(table, options.json)
         return
     command.require_engine(options)
+    sweep = sweep.of_one_precision()
+    table = sweep.jobs()
     if any(job.left() for job in table):
         check.check(sweep)
     sweep.claim()

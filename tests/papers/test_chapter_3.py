@@ -2,8 +2,8 @@
 
 import pytest
 
-from zoo import config
-from zoo.papers import departures, gin_text
+from zoo import config, gin_text
+from zoo.papers import departures
 from zoo.papers.spec import BUDGETS
 from zoo.papers.zietlow import tables_chapter_3 as chapter
 

@@ -9,8 +9,8 @@ import re
 import gin
 import pytest
 
-from zoo import config
-from zoo.papers import catalog, departures, documents, gin_text, tasks
+from zoo import config, gin_text
+from zoo.papers import catalog, departures, documents, tasks
 from zoo.papers.spec import BUDGETS, CPU, PAPER, Budget, Row, Run, Table
 
 TABLES = catalog.tables()

@@ -11,8 +11,8 @@ from gin import config_parser
 
 import zoo
 import zoo.configurables
-from zoo import config
-from zoo.papers import catalog, gin_text
+from zoo import config, gin_text
+from zoo.papers import catalog
 
 FILES = [file for file in config.shipped() if file.startswith("gin/papers/")]
 # Folder of gin files -> what a header says of where they are from.

@@ -7,11 +7,11 @@ import keras
 import pytest
 
 import zoo.configurables  # noqa: F401  registers what gin files name
-from zoo import config
+from zoo import config, gin_text
 from zoo.data import catalog as data_catalog
 from zoo.evaluation import suite
 from zoo.models.base import Model
-from zoo.papers import catalog, gin_text
+from zoo.papers import catalog
 from zoo.papers.spec import BUDGETS, PAPER, Claim
 from zoo.training.settings import Settings
 

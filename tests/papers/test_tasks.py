@@ -7,8 +7,8 @@ import pathlib
 import pytest
 import toy_tables as toy
 
-from zoo import reproduce
-from zoo.papers import gin_text, tasks
+from zoo import gin_text, reproduce
+from zoo.papers import tasks
 from zoo.papers.spec import Budget, Evaluation, Row
 from zoo.scheduling.jobs import Job, Step
 from zoo.scheduling.tries import LIMIT, Tries

@@ -128,6 +128,57 @@ def test_a_folder_is_one_sweeps(sweep, tmp_path):
         sweep().claim()
 
 
+def test_a_gin_file_that_was_edited_is_another_sweep(tmp_path):
+    path, other = tmp_path / "my.gin", tmp_path / "other.gin"
+    text = f"include '{other}'\ntrain.steps = 100\nstrength = 4.0\nVAE.beta = %strength\n"
+    path.write_text(text)
+    other.write_text("train.batch_size = 8\n")
+    found = grid.Sweep((str(path),), (), (grid.axis("A.b=1,2"),), 1, tmp_path / "sweep")
+    found.claim()
+    path.write_text(f"# Nothing new.\n{text}")
+    found.require_same()
+    changes = {
+        "steps = 100": ("steps = 900", "train.steps: 100 -> 900"),
+        "strength = 4.0": ("strength = 8.0", "strength: 4.0 -> 8.0"),
+        f"include '{other}'": ("", "train.batch_size: 8 -> unbound"),
+    }
+    for old, (new, said) in changes.items():
+        path.write_text(text.replace(old, new))
+        with pytest.raises(UserError, match=re.escape(f"holds another sweep ({said})")):
+            found.require_same()
+    # A sweep of an earlier version has not noted its settings.
+    noted = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    del noted["settings"]
+    (tmp_path / "sweep" / "sweep.json").write_text(json.dumps(noted))
+    found.claim()
+    path.write_text("train.steps = ")
+    with pytest.raises(UserError, match="my.gin"):
+        found.require_same()
+
+
+def test_runs_of_a_sweep_share_the_precision_of_the_first_that_began(sweep, monkeypatch):
+    here = ["float32"]
+    monkeypatch.setattr(grid.machine, "_best", lambda: grid.machine.Precision(here[0], "here"))
+    auto = ("train.precision = 'auto'",)
+    found = sweep(bindings=auto).of_one_precision()
+    arguments = [job.steps[0].arguments for job in found.jobs()]
+    assert {a[-1] for a in arguments} == {"--gin_bindings=train.precision = 'float32'"}
+    found.claim()
+    # Another machine takes it from the folder, or from a run that began before it was noted.
+    here[0] = "mixed_bfloat16"
+    assert sweep(bindings=auto).of_one_precision().precision == "float32"
+    (found.out / "sweep.json").unlink()
+    assert sweep(bindings=auto).of_one_precision().precision == "mixed_bfloat16"
+    folder = found.folder(found.points()[1], 2)
+    folder.mkdir(parents=True)
+    (folder / "config.gin").write_text("train.precision = 'float32'\n")
+    assert sweep(bindings=auto).of_one_precision().precision == "float32"
+    # Who sets a precision has it.
+    for fixed in (sweep(), sweep("train.precision='float32'", bindings=auto)):
+        assert fixed.of_one_precision() == fixed
+        assert not any("'auto'" in job.steps[0].arguments[-1] for job in fixed.jobs())
+
+
 @pytest.mark.parametrize(
     "axis, part",
     [
@@ -301,6 +352,10 @@ def test_the_chart_shows_every_run_and_every_value(places):
         (["--gin_file=nowhere.gin", "--set=BetaVAE.beta=1"], "nowhere.gin: no such gin file"),
         (["--gin_file=TOY", "--set=train.seed=1,2"], "seeds are made by --seeds"),
         (["--gin_file=TOY", "--set=A.b=1", "--set=A.b=2"], "names A.b twice"),
+        (
+            ["--gin_file=TOY", "--set=A.b=1", "--gin_bindings=train.seed = 7"],
+            "train.seed is bound; seeds are made by --seeds",
+        ),
     ],
 )
 def test_bad_input_is_one_line(arguments, part, fails, tmp_path, toy_gin):

@@ -7,8 +7,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 
-from zoo import config
-from zoo.papers import gin_text
+from zoo import config, gin_text
 from zoo.papers.spec import PAPER, Run
 
 # Bindings that do not change the training: the name of the run, and what is kept of it.

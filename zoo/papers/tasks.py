@@ -4,8 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Iterable
 
-from zoo import config, gin_files, machine, runs
-from zoo.papers import gin_text
+from zoo import config, gin_files, gin_text, machine, runs
 from zoo.papers.spec import Row, Run
 from zoo.scheduling.jobs import LEFT, Job, Step
 

@@ -7,13 +7,13 @@ import itertools
 import json
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from zoo import gin_files, runs
+from zoo import config, gin_files, gin_text, machine, runs
 from zoo.errors import UserError
 from zoo.scheduling.jobs import Job, Step
 
-_FILE = "sweep.json"
+_FILE, _PRECISION = "sweep.json", "train.precision"
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -63,6 +63,7 @@ class Sweep:
         axes: the bindings that differ.
         seeds: how many runs, of seeds 0, 1, ..., each point has.
         out: the folder of all.
+        precision: of the runs that leave it to the machine; None leaves it there.
     """
 
     gin_files: tuple[str, ...]
@@ -70,6 +71,7 @@ class Sweep:
     axes: tuple[Axis, ...]
     seeds: int
     out: pathlib.Path
+    precision: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -93,8 +95,12 @@ class Sweep:
 
     def jobs(self) -> list[Job]:
         """All runs: the first seed of every point, then the second, and so on."""
-        points = self.points()
-        return [self._job(point, seed) for seed in range(self.seeds) for point in points]
+        points, settings = self.points(), self._settings()
+        return [
+            self._job(point, seed, self.precision if self._is_auto(point, settings) else None)
+            for seed in range(self.seeds)
+            for point in points
+        ]
 
     def probes(self) -> Iterator[Point]:
         """Few points that have every value once."""
@@ -119,6 +125,7 @@ class Sweep:
                 for key in ("gin_files", "bindings", "axes")
                 if _listed(before.get(key)) != _listed(now[key])
             ]
+            changed += _differences(before.get("settings"), now["settings"])
             if changed:
                 raise UserError(
                     f"{self.out} holds another sweep ({'; '.join(changed)}); choose another --out "
@@ -126,6 +133,26 @@ class Sweep:
                 )
         elif self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
             raise UserError(f"{self.out} is there and holds no sweep; choose another --out")
+
+    def of_one_precision(self) -> "Sweep":
+        """The sweep with one precision for all runs that leave it to the machine.
+
+        It is the one that the folder has; else that of a run that has begun, else this machine's.
+        """
+        settings = self._settings()
+        points = [point for point in self.points() if self._is_auto(point, settings)]
+        if not points:
+            return self
+        path = self.out / _FILE
+        kept = _read(path).get("precision") if path.exists() else None
+        configs = (
+            self.folder(point, seed) / "config.gin"
+            for seed in range(self.seeds)
+            for point in points
+        )
+        begun = (config.recorded(gin_files.read(p), _PRECISION) for p in configs if p.exists())
+        chosen = kept or next(filter(None, begun), None) or machine.precision().name
+        return dataclasses.replace(self, precision=chosen)
 
     def claim(self) -> None:
         """Binds the folder to this sweep; see `require_same`."""
@@ -138,11 +165,26 @@ class Sweep:
             "bindings": list(self.bindings),
             "axes": {axis.name: list(axis.values) for axis in self.axes},
             "seeds": self.seeds,
+            "precision": self.precision,
+            "settings": self._settings(),
         }
 
-    def _job(self, point: Point, seed: int) -> Job:
+    def _settings(self) -> dict[str, str]:
+        """What the gin files bind, which somebody may edit between two commands."""
+        return gin_text.of_files(self.gin_files)
+
+    def _is_auto(self, point: Point, settings: Mapping[str, str]) -> bool:
+        """Whether the runs of a point leave their precision to the machine."""
+        bound = settings.get(_PRECISION, "")
+        for binding in (*self.bindings, *point.bindings):
+            if _name(binding) == _PRECISION:
+                bound = binding.partition("=")[2]
+        return bound.strip(" '\"") == machine.AUTO
+
+    def _job(self, point: Point, seed: int, precision: str | None) -> Job:
         folder = self.folder(point, seed)
-        bindings = (*self.bindings, *point.bindings, f"train.seed = {seed}")
+        bindings = [*self.bindings, *point.bindings, f"train.seed = {seed}"]
+        bindings += [f"{_PRECISION} = {precision!r}"] * (precision is not None)
         # Whole paths, as a worker on another machine has its own working directory.
         arguments = (
             *(f"--gin_file={gin_files.absolute(file)}" for file in self.gin_files),
@@ -185,13 +227,15 @@ def axis(text: str) -> Axis:
     return Axis(name, tuple(found))
 
 
-def require_apart(axes: Sequence[Axis]) -> None:
-    """Raises a UserError where two axes have one name, or one is the seed."""
+def require_apart(axes: Sequence[Axis], bindings: Sequence[str] = ()) -> None:
+    """Raises a UserError where two axes have one name, or one of them or a binding is the seed."""
     names = [axis.name for axis in axes]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"--set names {twice[0]} twice; give all its values at once")
     if "train.seed" in names:
         raise UserError("--set=train.seed: seeds are made by --seeds")
+    if "train.seed" in map(_name, bindings):
+        raise UserError("--gin_bindings: train.seed is bound; seeds are made by --seeds")
 
 
 def _split(text: str) -> list[str]:
@@ -217,6 +261,21 @@ def _as_file(value: str) -> str:
     if sum(value.count(bracket) for bracket in _OPENING) < 2:
         return name
     return f"{name}-{hashlib.sha256(''.join(value.split()).encode()).hexdigest()[:8]}"
+
+
+def _name(binding: str) -> str:
+    return binding.partition("=")[0].strip()
+
+
+def _differences(before, now: Mapping[str, str]) -> list[str]:
+    """What gin files bind otherwise than before; sweeps of earlier versions have not noted it."""
+    if not isinstance(before, dict):
+        return []
+    return [
+        f"{name}: {before.get(name, 'unbound')} -> {now.get(name, 'unbound')}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
 
 
 def _listed(value) -> str:

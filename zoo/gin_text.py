@@ -17,8 +17,8 @@ def of_text(text: str) -> dict[str, str]:
     # Texts of thousands of runs differ by their seeds: those of one table are parsed once.
     seeds = _SEED.findall(text)
     if len(seeds) == 1 and "include" not in text:
-        return {**_parsed(_SEED.sub("", text)), "train.seed": seeds[0]}
-    return dict(_parsed(text))
+        return {**_without_macros(_parsed(_SEED.sub("", text))), "train.seed": seeds[0]}
+    return _without_macros(_parsed(text))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -26,13 +26,17 @@ def _parsed(text: str) -> dict[str, str]:
     found = {}
     for statement in config_parser.ConfigParser(text, _Delegate(skip_unknown=True)):
         if isinstance(statement, config_parser.IncludeStatement):
-            found.update(of_file(config.find(statement.filename)))
-        elif isinstance(statement, config_parser.BindingStatement) and statement.arg_name:
+            found.update(_parsed(gin_files.read(config.find(statement.filename))))
+        elif isinstance(statement, config_parser.BindingStatement):
             scope = f"{statement.scope}/" if statement.scope else ""
+            parameter = f".{statement.arg_name}" if statement.arg_name else ""
             # Sorts the keys of dictionaries, as gin's own record of a config does.
-            value = pprint.saferepr(statement.value)
-            found[f"{scope}{statement.selector}.{statement.arg_name}"] = value
+            found[f"{scope}{statement.selector}{parameter}"] = pprint.saferepr(statement.value)
     return found
+
+
+def _without_macros(found: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in found.items() if "." in name.rpartition("/")[2]}
 
 
 def of_file(path: pathlib.Path) -> dict[str, str]:
@@ -43,6 +47,21 @@ def of_file(path: pathlib.Path) -> dict[str, str]:
 def of_config(gin_file: str, bindings: Sequence[str] = ()) -> dict[str, str]:
     """What a gin file, as `--gin_file` takes it, and further bindings bind."""
     return {**_found(gin_file), **of_text("\n".join(bindings))}
+
+
+def of_files(names: Sequence[str]) -> dict[str, str]:
+    """What gin files bind together, macros included, as they are now.
+
+    Raises:
+        ConfigError: one is missing, or is no gin.
+    """
+    found = {}
+    for path in map(config.find, names):
+        # Their syntax is told of in one line there.
+        for _ in gin_files.statements(path):
+            pass
+        found |= _parsed(gin_files.read(path))
+    return found
 
 
 def differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
