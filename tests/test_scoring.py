@@ -1,11 +1,12 @@
 """Scoring a model by name: what the user can mend is a UserError, a defect of ours is not."""
 
+import contextlib
 import types
 
 import numpy as np
 import pytest
 
-from zoo import data, evaluate, scoring
+from zoo import data, evaluate, runs, scoring
 from zoo.errors import UserError
 
 
@@ -76,6 +77,42 @@ def scored(monkeypatch):
         monkeypatch.setattr(scoring, "score", score)
 
     return give
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a run."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.gin").write_text("train.seed = 0\n")
+    return tmp_path / "run"
+
+
+def test_a_run_in_use_is_found_before_scoring(scored, run, fails):
+    scored(before=lambda: pytest.fail("scored"))
+    with runs.opened(run):
+        line = fails(evaluate.main, f"--run={run}")
+    assert "is in use by another process" in line and f"--model={run / 'saved_model'}" in line
+
+
+def test_scores_of_a_run_that_is_in_use_in_the_end_are_written(
+    scored, run, tmp_path, monkeypatch, fails
+):
+    monkeypatch.setattr(evaluate, "_PATIENCE", 0.1)
+    files = [tmp_path / "scores.json", tmp_path / "scores.html"]
+    with contextlib.ExitStack() as other:
+        scored(before=lambda: other.enter_context(runs.opened(run)))
+        line = fails(evaluate.main, f"--run={run}", f"--out={files[0]}", f"--html={files[1]}")
+    assert "stay as they were" in line and "run_dir" not in line
+    assert all(file.exists() for file in files)
+    assert not (run / "scores.json").exists()
+
+
+def test_a_run_that_is_in_use_for_a_while_is_waited_for(scored, run, monkeypatch):
+    other = contextlib.ExitStack()
+    scored(before=lambda: other.enter_context(runs.opened(run)))
+    monkeypatch.setattr(evaluate.time, "sleep", lambda seconds: other.close())
+    evaluate.main([f"--run={run}"])
+    assert "mig" in (run / "scores.json").read_text()
 
 
 @pytest.mark.parametrize("strict", [False, True])

@@ -3,9 +3,13 @@
 import argparse
 import pathlib
 import sys
+import time
 from collections.abc import Sequence
 
 from zoo import cli
+
+# Seconds in which a run that another process has may be given up.
+_PATIENCE = 60.0
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -80,8 +84,11 @@ def main(options: argparse.Namespace) -> None:
 
     from zoo import files, scoring
 
+    kept = pathlib.Path(options.run) if options.run and not options.dataset else None
     for path in filter(None, (options.out, options.html)):
         files.require_writable(path)
+    if kept and (kept / "config.gin").is_file():
+        _require_unused(kept)
     if options.codes:
         table, summary = _score_arrays(options)
     else:
@@ -92,14 +99,50 @@ def main(options: argparse.Namespace) -> None:
     failed = scoring.broken(table)
     if failed and options.strict:
         sys.exit(f"error: {', '.join(failed)} failed, and nothing is written; see the log")
-    if options.run and not options.dataset:
-        scoring.keep(pathlib.Path(options.run), table)
     if options.out:
         scoring.write(pathlib.Path(options.out), table)
     if options.html:
         scoring.write_page(pathlib.Path(options.html), table, summary)
+    if kept:
+        _keep(kept, table)
     if failed:
         sys.exit(f"error: {', '.join(failed)} failed; see the traceback above")
+
+
+def _require_unused(run: pathlib.Path) -> None:
+    """Finds before hours of scoring that a run could not keep its scores."""
+    from zoo import runs
+    from zoo.errors import UserError
+
+    try:
+        with runs.opened(run):
+            pass
+    except runs.RunError as error:
+        # What follows the semicolon is for those who train.
+        why = str(error).partition(";")[0]
+        raise UserError(
+            f"{why}, and the scores are kept there; mend that, or score its model alone with "
+            f"--model={run / 'saved_model'} --out=FILE"
+        ) from None
+
+
+def _keep(run: pathlib.Path, table: dict) -> None:
+    """Adds scores to a run, which another process may have for a while."""
+    from zoo import runs, scoring
+    from zoo.errors import UserError
+
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return scoring.keep(run, table)
+        except runs.InUse as error:
+            if time.monotonic() >= end:
+                why = str(error).partition(";")[0]
+                raise UserError(
+                    f"{why}, so that scores.json, model card and report stay as they were; the "
+                    "files of --out and --html are written"
+                ) from None
+        time.sleep(1)
 
 
 def _how(options: argparse.Namespace) -> dict:
