@@ -172,6 +172,59 @@ def test_the_deadline_and_the_host_ask_a_worker_once(monkeypatch):
     assert sent == [signal.SIGTERM]
 
 
+@pytest.fixture
+def stale(monkeypatch):
+    """Has the next so many lists of a folder fail, as NFS does now and then."""
+
+    def fail(times: int) -> None:
+        left, listdir = [errno.ESTALE] * times, os.listdir
+
+        def listed(path):
+            if left:
+                raise OSError(left.pop(), "Stale file handle", str(path))
+            return listdir(path)
+
+        monkeypatch.setattr(jobs.os, "listdir", listed)
+
+    return fail
+
+
+def test_a_folder_that_cannot_be_listed_now_is_looked_at_again(stub, stale, capfd):
+    table = [stub("a"), stub("b")]
+    stale(3)
+    assert worker.work(table, pause=0.01) is True
+    assert [job.state() for job in table] == ["done"] * 2
+    stale(worker._LOOKS)
+    assert worker.work([stub("c")], pause=0.001) is False
+    assert "c is passed over: OSError" in capfd.readouterr().err
+
+
+class _Waiting:
+    """An engine whose workers wait for a place, for so many looks."""
+
+    def __init__(self, looks: int = 1000, before=lambda: None):
+        self.looks, self._before = looks, before
+
+    def start(self, work):
+        self._before()
+
+    def alive(self):
+        self.looks -= 1
+        assert self.looks > -2, "it is watched for ever"
+        return self.looks >= 0
+
+    def stop(self, finished):
+        pass
+
+
+def test_a_driver_outlives_a_folder_that_cannot_be_listed(stub, stale):
+    job = stub("run")
+    work = host.Work(jobs.dump([job]))
+    engine = _Waiting(2, before=lambda: stale(1))
+    assert driver.drive([job], engine, work, Progress()) == {"run": "left"}
+    assert engine.looks == -1
+
+
 def test_two_drivers_on_one_table_share_it(stub, driver_process, printed_states, calls):
     table = [stub(f"run{k}", "sleep=0.1") for k in range(12)]
     first, second = driver_process(table), driver_process(table[::-1])

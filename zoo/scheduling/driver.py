@@ -65,7 +65,10 @@ def _watch(engine: Engine, left: Sequence[Job], states: dict, progress: Progress
     begun = time.monotonic()
     # Asked first: what a worker did before it ended is seen after that.
     alive = engine.alive()
-    states |= {job.name: job.state() for job in left}
+    for job in left:
+        # What cannot be looked at now, as where a file system has a bad moment, stays as it was.
+        with contextlib.suppress(OSError):
+            states[job.name] = job.state()
     progress.show(states)
     if not any(states[job.name] in (LEFT, RUNNING) for job in left):
         # A worker that has just done the last run ends by itself.

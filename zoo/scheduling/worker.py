@@ -5,6 +5,7 @@ its run saved, once that is closed: so it outlives no parent, however that dies.
 imported once, by the first command that needs it.
 """
 
+import collections
 import contextlib
 import gc
 import importlib
@@ -32,6 +33,8 @@ FINISHED, RENEW, UNFINISHED = 0, os.EX_SOFTWARE, os.EX_TEMPFAIL
 _STOPPED = {128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
 # Between looks at runs that others are at, and for saving before a worker is ended by force.
 _PAUSE, GRACE = 1.0, 600.0
+# How often in a row a run's folder cannot be listed before it is passed over.
+_LOOKS = 60
 # Bytes that a worker may gain after its first run before it makes way for a new process:
 # TensorFlow keeps the XLA programs of finished runs, about 35 MB for each of a CG-VAE.
 GROWTH = 2 << 30
@@ -61,12 +64,24 @@ def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> b
     """
     left = sorted(table, key=lambda job: len(Tries.of(job.folder).failures))
     refused, others, first = [], {}, None
+    unseen = collections.Counter()
     while left:
         later, tried = [], False
         for job in left:
             if _asked.is_set():
                 sys.exit(128 + signal.SIGTERM)
-            state = job.state()
+            try:
+                state = job.state()
+            except OSError as error:
+                # A file system has bad moments (ESTALE, EIO); a folder that stays so is left.
+                unseen[job.folder] += 1
+                if unseen[job.folder] < _LOOKS:
+                    later.append(job)
+                else:
+                    print(f"{job} is passed over: {reason(error)}", file=sys.stderr, flush=True)
+                    refused.append(job)
+                continue
+            unseen[job.folder] = 0
             if state in (DONE, FAILED):
                 continue
             claim = others.pop(job.folder, None) or Claim(job.folder, lease)
