@@ -1,5 +1,6 @@
 """Local workers: nothing lost, nothing done twice, whoever is killed."""
 
+import argparse
 import dataclasses
 import errno
 import os
@@ -223,6 +224,37 @@ def test_a_driver_outlives_a_folder_that_cannot_be_listed(stub, stale):
     engine = _Waiting(2, before=lambda: stale(1))
     assert driver.drive([job], engine, work, Progress()) == {"run": "left"}
     assert engine.looks == -1
+
+
+def _options(*arguments: str):
+    parser = argparse.ArgumentParser()
+    command.add_flags(parser)
+    return parser.parse_args(arguments)
+
+
+def test_workers_on_one_gpu_leave_one_another_memory():
+    growth = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    shared, apart = local.Local(2, ("0", "0")), local.Local(2, ("0", "1"))
+    assert all(growth.items() <= device.items() for device in shared._devices)
+    assert not any(growth.items() <= device.items() for device in apart._devices)
+
+
+def test_finished_runs_have_no_workers(stub, monkeypatch):
+    table = [stub(f"run{k}") for k in range(8)]
+    for job in table[1:]:
+        job.folder.mkdir(parents=True)
+        (job.folder / "DONE").touch()
+    started = []
+
+    def drive(table, engine, work, progress):
+        started.append((len(engine._devices), work.threads))
+        return {job.name: job.state() for job in table}
+
+    monkeypatch.setattr(command.driver, "drive", drive)
+    monkeypatch.setattr(command.cores, "count", lambda: 8)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    command.run(table, _options("--devices=none"))
+    assert started == [(1, 8)]
 
 
 def test_two_drivers_on_one_table_share_it(stub, driver_process, printed_states, calls):

@@ -124,7 +124,9 @@ def run(
         for job in table:
             if job.state() == jobs.FAILED:
                 Tries.of(job.folder).forget()
-    engine, threads = _engine(options, table)
+    # Finished runs need no worker.
+    left = [job for job in table if job.state() in (jobs.LEFT, jobs.RUNNING)]
+    engine, threads = _engine(options, left)
     deadline = None if options.time is None else options.begun + options.time
     work = Work(jobs.dump(table), deadline, threads=threads)
     progress = Progress(options.json, noun)
@@ -138,8 +140,8 @@ def run(
         why = Tries.of(job.folder).failures[-1]
         lines.append(f"failed: {job}: {why} ({LIMIT} times, see {job.log}; --retry tries it again)")
     counts = jobs.count(states.values())
-    if left := counts[jobs.LEFT] + counts[jobs.RUNNING]:
-        lines.append(f"{left} of {len(table)} {noun} are left; the same command resumes them")
+    if rest := counts[jobs.LEFT] + counts[jobs.RUNNING]:
+        lines.append(f"{rest} of {len(table)} {noun} are left; the same command resumes them")
         return Outcome(RUNS_LEFT, tuple(lines))
     return Outcome(RUN_FAILED if lines else 0, tuple(lines))
 

@@ -23,7 +23,7 @@ class Local:
             {"CUDA_VISIBLE_DEVICES": devices[k % len(devices)]} if devices else {}
             for k in range(workers)
         ]
-        if len(devices) < workers:
+        if len(set(devices)) < workers:
             # TensorFlow would take all memory of a GPU for the first.
             self._devices = [{"TF_FORCE_GPU_ALLOW_GROWTH": "true", **d} for d in self._devices]
         self._hosts: list[Host] = []
