@@ -59,6 +59,33 @@ def test_auto_takes_features_first_and_measures_where_they_leave_it_open(
     assert chosen.name == expected and "Test CPU" in chosen.reason
 
 
+@pytest.mark.parametrize(
+    ("flags", "speedup", "expected"), [(AVX2, 1.5, "mixed_bfloat16"), (AMX, 0.5, "float32")]
+)
+def test_a_gpu_is_measured_whatever_the_processor_has(
+    processor, monkeypatch, tmp_path, flags, speedup, expected
+):
+    processor(flags, speedup)
+    config, details = tf.config, {"device_name": "Test GPU"}
+    monkeypatch.setattr(config, "get_visible_devices", lambda kind: [kind])
+    monkeypatch.setattr(config.experimental, "get_device_details", lambda device: details)
+    chosen = machine.precision()
+    assert chosen.name == expected and "on Test GPU bfloat16 was measured" in chosen.reason
+    assert "Test CPU, Test GPU" in (tmp_path / "cache" / "machine.json").read_text()
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_driver_takes_no_memory_of_a_gpu_to_measure_it(processor, monkeypatch, tmp_path, code):
+    processor(AMX)
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(machine, "_DEVICES", tmp_path)
+    monkeypatch.setattr(machine, "_too_late", lambda: False)
+    monkeypatch.setattr(machine, "_tensorflow", lambda: pytest.fail("imported"))
+    answer = subprocess.CompletedProcess([], code, 'a warning\n["mixed_bfloat16", "measured"]\n')
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: answer)
+    assert machine.precision().name == ("float32" if code else "mixed_bfloat16")
+
+
 def test_a_processor_of_unknown_features_is_measured(processor):
     processor("", 2.0, "arm64")
     assert machine.precision().name == "mixed_bfloat16"

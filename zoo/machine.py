@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ _OURS = "ZOO_CHOSE_ONEDNN"
 _NEURAL = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
 # What a measurement must show before bfloat16, which is less exact, is taken.
 _WORTH = 1.1
-_CPUINFO = pathlib.Path("/proc/cpuinfo")
+_CPUINFO, _DEVICES = pathlib.Path("/proc/cpuinfo"), pathlib.Path("/dev")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +126,8 @@ def precision(asked: str = AUTO, recorded: str | None = None) -> Precision:
     Raises:
         UserError: TensorFlow cannot compute in it here.
     """
+    if asked == AUTO and not recorded and not _too_late() and _has_gpus():
+        return _measured_elsewhere()
     if asked == AUTO:
         chosen = Precision(recorded, "the run began in it") if recorded else _best()
     else:
@@ -152,10 +155,12 @@ def slow(chosen: Precision) -> str:
 
 
 def _best() -> Precision:
-    name, found = processor(), features()
-    if "amx_bf16" in found:
+    gpu, found = _gpu(), features()
+    # What the processor has says nothing of what a GPU is fast with.
+    name = gpu or processor()
+    if not gpu and "amx_bf16" in found:
         return Precision(BFLOAT16, f"{name} has matrix units for bfloat16 (AMX)")
-    if _is_linux_x86() and "avx512_bf16" not in found:
+    if not gpu and _is_linux_x86() and "avx512_bf16" not in found:
         return Precision(FLOAT32, f"{name} has no instructions for bfloat16")
     try:
         factor = _speedup()
@@ -165,6 +170,36 @@ def _best() -> Precision:
         BFLOAT16 if factor >= _WORTH else FLOAT32,
         f"on {name} bfloat16 was measured to be {factor:.1f} times as fast as float32",
     )
+
+
+def _has_gpus() -> bool:
+    return any(_DEVICES.glob("nvidia[0-9]*"))
+
+
+def _gpu() -> str:
+    """The GPU that TensorFlow, which is imported for that, computes on; empty where none is."""
+    if not (_too_late() or _has_gpus()):
+        return ""
+    config = _tensorflow().config
+    devices = config.get_visible_devices("GPU")
+    if not devices:
+        return ""
+    return config.experimental.get_device_details(devices[0]).get("device_name", "the GPU")
+
+
+def _measured_elsewhere() -> Precision:
+    """`precision` of a process of its own: this one would keep the memory of a GPU from workers."""
+    code = (
+        "import json, tensorflow; from zoo import machine; chosen = machine.precision(); "
+        "print(json.dumps([chosen.name, chosen.reason]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    if answer.returncode:
+        return Precision(FLOAT32, "bfloat16 could not be measured on the GPU")
+    return Precision(*json.loads(answer.stdout.splitlines()[-1]))
 
 
 def _is_linux_x86() -> bool:
@@ -190,7 +225,8 @@ def _choose(on: bool) -> None:
 def _speedup() -> float:
     """How many times as fast as float32 bfloat16 is here; measured once and kept in the cache."""
     devices = [d.device_type for d in _tensorflow().config.list_logical_devices()]
-    key = f"{processor()}, TensorFlow {_tensorflow().__version__}, oneDNN {onednn()}, {devices}"
+    name = ", ".join(filter(None, (processor(), _gpu())))
+    key = f"{name}, TensorFlow {_tensorflow().__version__}, oneDNN {onednn()}, {devices}"
     path = cache.directory() / "machine.json"
     known = _read(path)
     if not isinstance(known.get(key), int | float):
