@@ -226,6 +226,20 @@ def test_a_driver_outlives_a_folder_that_cannot_be_listed(stub, stale):
     assert engine.looks == -1
 
 
+def test_the_deadline_ends_a_command_whose_workers_have_no_place(stub, monkeypatch):
+    job = stub("run")
+    late = time.time() - driver._TIDYING - 1
+    engine = _Waiting(5)
+    work = host.Work(jobs.dump([job]), late)
+    assert driver.drive([job], engine, work, Progress()) == {"run": "left"}
+    assert engine.looks == 5
+    # One that is at a run has time for saving.
+    job.folder.mkdir(parents=True)
+    (job.folder / CLAIM).touch()
+    assert driver.drive([job], engine, work, Progress()) == {"run": "running"}
+    assert engine.looks == -1
+
+
 def _options(*arguments: str):
     parser = argparse.ArgumentParser()
     command.add_flags(parser)
@@ -419,7 +433,7 @@ def test_durations(text, seconds):
     assert command.duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "1d", "-3", "1.5h"])
+@pytest.mark.parametrize("text", ["", "soon", "1d", "-3", "1.5h", "1h30", "5m10"])
 def test_bad_durations(text):
     with pytest.raises(ValueError):
         command.duration(text)

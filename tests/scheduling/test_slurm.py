@@ -3,6 +3,8 @@
 import os
 import pathlib
 import signal
+import time
+import types
 
 import pytest
 
@@ -74,3 +76,20 @@ def test_no_slurm_and_unknown_parameters_are_a_line(stub, tmp_path):
         on_slurm.Slurm(tmp_path, 1, {}).start(work)
     with pytest.raises(UserError, match="colour"):
         on_slurm.Slurm(tmp_path, 1, {"colour": "red"}, cluster="local").start(work)
+
+
+def test_after_the_deadline_waiting_jobs_are_cancelled(tmp_path, capsys):
+    engine = on_slurm.Slurm(tmp_path, 3, {}, cluster="local")
+    cancelled = []
+
+    def job(state: str):
+        return types.SimpleNamespace(
+            state=state, done=lambda: False, job_id=state, cancel=lambda: cancelled.append(state)
+        )
+
+    engine._jobs = [job("PENDING"), job("RUNNING")]
+    engine.stop(finished=False)
+    assert not cancelled and "scancel PENDING RUNNING" in capsys.readouterr().err
+    engine._deadline = time.time() - 1
+    engine.stop(finished=False)
+    assert cancelled == ["PENDING"] and not capsys.readouterr().err

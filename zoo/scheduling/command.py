@@ -35,7 +35,9 @@ def positive(text: str) -> int:
 
 def duration(text: str) -> float:
     """Seconds of a flag such as `2h30m`, `90m`, `45s` or a number of seconds."""
-    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text)
+    # A number without its unit behind others is as likely meant to be of minutes.
+    text += "s" if text.isdecimal() else ""
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
     if not text or parts is None or not any(parts.groups()):
         raise ValueError(text)
     return float(sum(int(n or 0) * u for n, u in zip(parts.groups(), _UNITS.values(), strict=True)))

@@ -3,12 +3,13 @@
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from zoo.scheduling.host import Work
 from zoo.scheduling.jobs import LEFT, RUNNING, Job
 from zoo.scheduling.progress import Progress
+from zoo.scheduling.worker import GRACE
 
 _SHORTEST_PAUSE, _TIDYING = 0.2, 10.0
 
@@ -53,11 +54,19 @@ def drive(table: Sequence[Job], engine: Engine, work: Work, progress: Progress) 
     with _signals_raise():
         try:
             engine.start(work)
-            while left and _watch(engine, left, states, progress):
+            while left and not _late(work, states) and _watch(engine, left, states, progress):
                 left = [job for job in left if states[job.name] in (LEFT, RUNNING)]
         finally:
             engine.stop(not left)
     return states
+
+
+def _late(work: Work, states: Mapping[str, str]) -> bool:
+    """Whether the deadline is over for workers that have no place yet, and so do not end by it."""
+    if work.deadline is None:
+        return False
+    saving = RUNNING in states.values()
+    return time.time() > work.deadline + (GRACE if saving else _TIDYING)
 
 
 def _watch(engine: Engine, left: Sequence[Job], states: dict, progress: Progress) -> bool:

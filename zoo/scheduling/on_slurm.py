@@ -7,6 +7,7 @@ The jobs need no driver: a command that ends leaves them, and the same command w
 import concurrent.futures
 import pathlib
 import sys
+import time
 from collections.abc import Mapping
 
 from zoo.errors import UserError
@@ -18,6 +19,8 @@ _SHARED = {
     *("cpus_per_task", "gpus_per_node", "mem_gb", "name", "nodes", "stderr_to_stdout"),
     *("tasks_per_node", "timeout_min"),
 }
+# Slurm's states of a job that has no place, and submitit's of one that Slurm does not list yet.
+_WAITING = ("PENDING", "REQUEUED", "UNKNOWN")
 _DEFAULTS = {"name": "zoo", "timeout_min": 24 * 60, "cpus_per_task": 1}
 
 
@@ -44,7 +47,7 @@ class Slurm:
         self._submitit = imported("submitit")
         self._folder, self._workers, self._cluster = folder, workers, cluster
         self._parameters = {**_DEFAULTS, **parameters}
-        self._jobs = []
+        self._jobs, self._deadline = [], None
 
     def start(self, work: Work) -> None:
         """Submits the jobs.
@@ -52,6 +55,7 @@ class Slurm:
         Raises:
             UserError: there is no Slurm here, or it refuses a parameter.
         """
+        self._deadline = work.deadline
         try:
             # Preemptions and time-outs are what the jobs are made for.
             executor = self._submitit.AutoExecutor(
@@ -73,11 +77,16 @@ class Slurm:
         return not all(job.done() for job in self._jobs)
 
     def stop(self, finished: bool) -> None:
-        """Cancels jobs that found nothing left; others continue without this command."""
+        """Cancels jobs that found nothing left, or too late; others continue without this command.
+
+        After the deadline those that run save and end by themselves.
+        """
         left = [job for job in self._jobs if not job.done()]
-        if finished:
+        late = self._deadline is not None and time.time() >= self._deadline
+        if finished or late:
             for job in left:
-                job.cancel()
+                if finished or job.state in _WAITING:
+                    job.cancel()
         elif left:
             ids = " ".join(dict.fromkeys(job.job_id.partition("_")[0] for job in left))
             print(f"the Slurm jobs continue; scancel {ids} ends them", file=sys.stderr)
