@@ -1,6 +1,7 @@
 """Sweeps: the grid, what is refused before anything runs, the tables, the page."""
 
 import csv
+import dataclasses
 import json
 import math
 import pathlib
@@ -268,14 +269,14 @@ def test_why_points_have_no_udr_stands_below_the_table(finished):
 def compare(tmp_path, monkeypatch):
     """Calls the comparison of two runs with a row for its table."""
 
-    def call(row: dict) -> pathlib.Path:
+    def call(row: dict, *arguments: str) -> pathlib.Path:
         from zoo import data, evaluation, hub
 
         model = types.SimpleNamespace(card={"test_dataset": "toy"})
         monkeypatch.setattr(hub, "load", lambda run: model)
         monkeypatch.setattr(data, "load", lambda name: None)
         monkeypatch.setattr(evaluation, "evaluate", lambda *_, **__: {"udr": row})
-        agreement.main(["--run=a", "--run=b", f"--out={tmp_path / 'udr.json'}"])
+        agreement.main([*arguments, "--run=a", "--run=b", f"--out={tmp_path / 'udr.json'}"])
         return tmp_path / "udr.json"
 
     return call
@@ -288,6 +289,17 @@ def test_a_comparison_that_fails_leaves_no_product(compare, tmp_path):
     assert list(tmp_path.iterdir()) == []
     out = compare({"score": None, "reason": "constant codes", "parts": {}})
     assert json.loads(out.read_text()) == {"reason": "constant codes", "udr": {}}
+
+
+def test_a_comparison_has_the_macros_of_its_runs(finished, compare, tmp_path):
+    bound = dataclasses.replace(finished, bindings=("strength = 4.0",))
+    (job, _) = summary.agreements(bound)
+    bindings = [a for a in job.steps[0].arguments if a.startswith("--gin_bindings=")]
+    assert bindings == ["--gin_bindings=strength = 4.0", "--gin_bindings=BetaVAE.beta = 1"]
+    path = tmp_path / "macro.gin"
+    path.write_text("BetaVAE.beta = %strength\n")
+    row = {"score": 0.5, "reason": None, "parts": {"model_scores": [0.5, 0.5]}}
+    assert compare(row, f"--gin_file={path}", bindings[0]).exists()
 
 
 @pytest.mark.parametrize(
@@ -360,5 +372,5 @@ def test_the_chart_shows_every_run_and_every_value(places):
 )
 def test_bad_input_is_one_line(arguments, part, fails, tmp_path, toy_gin):
     arguments = [argument.replace("TOY", toy_gin) for argument in arguments]
-    assert part in fails(sweep_command.main, f"--out={tmp_path / 'out'}")
+    assert part in fails(sweep_command.main, *arguments, f"--out={tmp_path / 'out'}")
     assert not (tmp_path / "out").exists()

@@ -88,9 +88,10 @@ def comparisons_of(table: Table, rows: Sequence[Row], budget: str, out: pathlib.
         for name, run in {row.run.name: row.run for row in rows if row.run}.items():
             effective = run.effective(budget)
             left = [t for t in _finished(run, effective, out) if not _is_discarded(table, t)]
-            gin_file, _ = run.config(effective, 0)
+            gin_file, bindings = run.config(effective, 0)
             folders = [task.folder for task in left]
-            found.append(comparisons.job(f"{effective}/{name} UDR", folders, [gin_file]))
+            name = f"{effective}/{name} UDR"
+            found.append(comparisons.job(name, folders, [gin_file], bindings))
     return list(filter(None, found))
 
 

@@ -18,6 +18,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--gin_file", action="append", default=[], help="what they were trained by; repeatable"
     )
+    parser.add_argument(
+        "--gin_bindings", action="append", default=[], help="and with these; repeatable"
+    )
     parser.add_argument("--out", required=True, help="a JSON file: UDR by the name of the folder")
     return parser.parse_args(argv)
 
@@ -30,7 +33,7 @@ def main(options: argparse.Namespace) -> None:
     from zoo import config, data, evaluation, hub, runs, scoring
 
     # The modules that a gin file imports may bring its data set.
-    config.parse(options.gin_file)
+    config.parse(options.gin_file, options.gin_bindings)
     first, *others = (hub.load(run) for run in options.run)
     dataset = data.load(first.card["test_dataset"])
     table = evaluation.evaluate(first, dataset, metrics="udr", seed=0, others=others)

@@ -36,7 +36,8 @@ def agreements(sweep: Sweep) -> list[Job]:
     found = []
     for point in sweep.points():
         folders = [sweep.folder(point, seed) for seed in range(sweep.seeds)]
-        found.append(comparisons.job(f"{point.name} UDR", folders, sweep.gin_files))
+        bindings = (*sweep.bindings, *point.bindings)
+        found.append(comparisons.job(f"{point.name} UDR", folders, sweep.gin_files, bindings))
     return list(filter(None, found))
 
 
