@@ -112,3 +112,19 @@ def test_a_folder_that_is_read_only_is_found_before(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
     with pytest.raises(files.FileError, match=f"{tmp_path} is read-only; name another file"):
         files.require_writable(tmp_path / "new" / "page.html")
+
+
+def test_what_is_no_regular_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/null"):
+        with pytest.raises(files.FileError, match="a pipe, a socket or a device; name another"):
+            files.require_writable(path)
+
+
+def test_texts_are_utf_8_in_any_locale(tmp_path):
+    code = "import pathlib, sys; from zoo import runs; "
+    code += "runs.write_text(pathlib.Path(sys.argv[1]), '\\u03b2-VAE')"
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    path = tmp_path / "config.gin"
+    subprocess.run([sys.executable, "-c", code, path], env=environment, check=True)
+    assert path.read_text(encoding="utf-8") == "\u03b2-VAE"

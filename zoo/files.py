@@ -100,12 +100,15 @@ def require_writable(path: str | os.PathLike) -> None:
         path: of a file to be written; what is missing of its folders would be made.
 
     Raises:
-        FileError: it is a folder, or no file can be made there.
+        FileError: it is a folder or a device, or no file can be made there.
     """
     path = pathlib.Path(path)
     try:
-        if stat.S_ISDIR(os.stat(path).st_mode):
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is a pipe, a socket or a device")
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:

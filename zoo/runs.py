@@ -223,4 +223,4 @@ def require_space(path: pathlib.Path, needed: int) -> None:
 def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a file at once or not at all."""
     with atomic(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")

@@ -271,6 +271,14 @@ def test_finished_runs_have_no_workers(stub, monkeypatch):
     assert started == [(1, 8)]
 
 
+def test_failures_that_another_command_has_just_removed(stub, monkeypatch):
+    states = {"run": jobs.FAILED}
+    monkeypatch.setattr(command.driver, "drive", lambda *_: states)
+    outcome = command.run([stub("run")], _options("--jobs=1"))
+    assert outcome.code == command.RUN_FAILED
+    assert "failed: run: its failures were removed meanwhile" in outcome.lines[0]
+
+
 def test_two_drivers_on_one_table_share_it(stub, driver_process, printed_states, calls):
     table = [stub(f"run{k}", "sleep=0.1") for k in range(12)]
     first, second = driver_process(table), driver_process(table[::-1])
@@ -443,3 +451,15 @@ def test_progress_says_what_the_jobs_are(stub, capsys):
     table = [stub("pair", "print=0")]
     Progress(noun="comparisons of seeds").begin(table, {"pair": jobs.DONE})
     assert capsys.readouterr().err == "1 of 1 comparisons of seeds are finished already\n"
+
+
+def test_a_run_that_succeeds_in_the_end_is_announced_without_its_failures(stub, capsys):
+    table = [stub("good"), stub("bad")]
+    for job in table:
+        job.folder.mkdir(parents=True)
+        Tries(job.folder, ["broke"] * LIMIT).stop()
+    progress = Progress()
+    progress.begin(table, {"good": jobs.RUNNING, "bad": jobs.RUNNING})
+    progress.show({"good": jobs.DONE, "bad": jobs.FAILED})
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "good: done" and said[1].startswith("bad: failed: broke (log: ")

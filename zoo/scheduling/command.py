@@ -139,7 +139,8 @@ def run(
     failed = [job for job in table if states[job.name] == jobs.FAILED]
     lines = [f"failed: {name}: {why}" for name, why in refused.items()]
     for job in failed:
-        why = Tries.of(job.folder).failures[-1]
+        # None where another command's --retry has just removed them.
+        why = (*Tries.of(job.folder).failures[-1:], "its failures were removed meanwhile")[0]
         lines.append(f"failed: {job}: {why} ({LIMIT} times, see {job.log}; --retry tries it again)")
     counts = jobs.count(states.values())
     if rest := counts[jobs.LEFT] + counts[jobs.RUNNING]:

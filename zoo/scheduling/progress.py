@@ -58,7 +58,9 @@ class Progress:
         for name, state in changed.items():
             if state in (DONE, FAILED):
                 job = self._table[name]
-                why = "".join(f": {reason}" for reason in Tries.of(job.folder).failures[-1:])
+                # A run that has just succeeded may still have the failures of earlier tries.
+                failures = Tries.of(job.folder).failures if state == FAILED else []
+                why = "".join(f": {reason}" for reason in failures[-1:])
                 self._say(f"{name}: {state}{why}" + (f" (log: {job.log})" if why else ""))
         self._states = dict(states)
         if self._bar:
