@@ -111,6 +111,25 @@ def test_a_mistake_is_one_line(refused, text, said):
     assert said in refused(text)
 
 
+def test_bindings_of_a_default_part_hold_as_those_of_a_named_one():
+    raw = []
+    for selector, configurable in gin.config._REGISTRY.items():
+        for name, default in config.defaults(selector).items():
+            known = gin.config._inverse_lookup(default) if callable(default) else None
+            if known and default is not known.wrapper and config.defaults(known.selector):
+                raw.append((configurable.name, name))
+    # A class that is registered knows nothing of gin by itself.
+    assert not raw
+
+
+def test_a_bound_default_part_is_in_the_config(toy_gin):
+    text = pathlib.Path(toy_gin).read_text().replace("VAE.objective = @BetaVAE", "")
+    config.parse([], [text, "BetaVAE.beta = 1000.0"])
+    model = gin.query_parameter("train.model").scoped_configurable_fn((16, 16, 1))
+    assert model.kind == "BetaVAE" and model.objective.beta == 1000.0
+    assert config.bindings_of(config.operative())["BetaVAE.beta"] == "1000.0"
+
+
 def test_a_list_of_references_is_taken(tmp_path):
     """Whatever they are: the annotation says nothing of what is in a list."""
     probes = "joint_probe.probes = [@jacobian_probe, @expansion_probe]\n"

@@ -99,10 +99,12 @@ class CGGAN(Generator):
         path_length: float = 0.0,
         style_mixing: float = 0.9,
         average_images: int = 20_000,
-        flow: Callable[..., keras.layers.Layer] = DomainFlow,
+        flow: Callable[..., keras.layers.Layer] = gin.get_configurable(DomainFlow),
         generator: Callable[..., StyleGenerator] = style_generator,
         discriminator: Callable[..., StyleDiscriminator] = style_discriminator,
-        discriminator_optimizer: Callable[[], keras.optimizers.Optimizer] = Adam,
+        discriminator_optimizer: Callable[[], keras.optimizers.Optimizer] = gin.get_configurable(
+            Adam
+        ),
     ):
         super().__init__()
         weights = {"mask_sparsity": mask_sparsity, "r1": r1, "path_length": path_length}

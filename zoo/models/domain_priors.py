@@ -29,7 +29,11 @@ class FlowPrior(keras.layers.Layer):
         flow: (domains, number of latents) -> a layer from domains `[B]` to the bijector F_u.
     """
 
-    def __init__(self, domains: int = 1, flow: Callable[..., keras.layers.Layer] = DomainFlow):
+    def __init__(
+        self,
+        domains: int = 1,
+        flow: Callable[..., keras.layers.Layer] = gin.get_configurable(DomainFlow),
+    ):
         super().__init__(dtype="float32", name="prior")
         if domains < 1:
             raise SettingError(f"FlowPrior.domains is {domains}; give at least 1")

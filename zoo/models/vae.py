@@ -57,7 +57,7 @@ class VAE(Autoencoder):
         likelihood: Callable[..., keras.layers.Layer] = Bernoulli,
         prior: Callable[[], Prior] = NormalPrior,
         posterior: Callable[..., Posterior] = DiagonalPosterior,
-        objective: Callable[..., Objective] = BetaVAE,
+        objective: Callable[..., Objective] = gin.get_configurable(BetaVAE),
         jacobian_penalty: JacobianOrthogonality | JacobianSparsity | None = None,
     ):
         super().__init__()
