@@ -260,6 +260,24 @@ class Square(Flat):
 
 
 @gin.register
+class HalfBuilt(Flat):
+    def __init__(self, observation_shape):
+        super().__init__(observation_shape)
+        self.late = keras.layers.Dense(1)
+
+    def losses_on(self, batch, seed, step):
+        return {"loss": self.late(self.encode(batch["image"]))[:, 0]}
+
+
+@gin.register
+class Unbuilt(HalfBuilt):
+    def __init__(self, observation_shape):
+        super().__init__(observation_shape)
+        self.late.build((None, 2))
+        self.built = False
+
+
+@gin.register
 class Failing(Flat):
     def losses_on(self, batch, seed, step):
         raise ValueError("hers")  # her line
@@ -286,6 +304,11 @@ def test_mistakes_in_a_model_of_hers_are_a_line_before_the_training(toy_gin, mon
             "train.model = @Square",
             r"Square.encode returns codes of shape \['B', 2, 1\]; .*\['B', 2\]",
         ),
+        (
+            "train.model = @HalfBuilt",
+            r"HalfBuilt makes \S*kernel when .* call build\(input_shape\)",
+        ),
+        ("train.model = @Unbuilt", "Unbuilt is not built; end its __init__ with self.built = True"),
         ("train.model = @dense", "makes a Sequential, which is no zoo.models.base.Model"),
         (
             "VAE.encoder = @square",

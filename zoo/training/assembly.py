@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -60,11 +60,13 @@ def assemble(settings: Settings, folder: runs.RunFolder) -> Parts:
     strategy = strategy_for(settings.devices)
     model = bound(settings, dataset, strategy)
     model.check(dataset)
+    weights = model.weights
     sampler = settings.sampler(dataset, settings.batch_size)
     compiled = COMPILED[settings.compiled]
     loop = Loop(model, sampler, sampling.tensors(dataset), settings.seed, strategy, compiled)
     loop.trace()
     _check_code(model)
+    _require_built(model, weights)
     probe = settings.probe(model, tested) if settings.probe else dict
     return Parts(dataset, tested, model, loop, probe, _selection(settings, folder, model, dataset))
 
@@ -140,6 +142,24 @@ def _check_code(model: Model) -> None:
             f"{name}.encode returns codes of shape {['B', *codes.shape[1:]]}; by its latent_dim "
             f"they should be {['B', *model.latent_shape]}"
         )
+
+
+def _require_built(model: Model, bound: Sequence[keras.Variable]) -> None:
+    """Refuses weights that came with the first call: no optimiser moves them.
+
+    Args:
+        model: called.
+        bound: its weights as it was bound.
+    """
+    name, known = type(model).__name__, {id(weight) for weight in bound}
+    late = [weight.path for weight in model.weights if id(weight) not in known]
+    if late:
+        raise UserError(
+            f"{name} makes {late[0]} when it is first called, and it would not be trained; call "
+            "build(input_shape) of every layer in __init__"
+        )
+    if not model.built:
+        raise UserError(f"{name} is not built; end its __init__ with self.built = True")
 
 
 def _tested(settings: Settings, dataset: Dataset) -> Dataset:
