@@ -124,6 +124,11 @@ def test_tensorflows_tools_find_the_newest_and_the_three_newest_are_kept(tmp_pat
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
+def test_what_is_saved_is_kept_beside_those_of_later_steps(tmp_path):
+    _saved(tmp_path, 10, 30, 40, 20)
+    assert module._steps(tmp_path) == [20, 30, 40]
+
+
 def test_what_is_pending_comes_back_to_the_bit(tmp_path):
     totals = np.random.default_rng(0).normal(size=5).astype(np.float32)
     _made(tmp_path)[1].save(3, {"begun": 2, "totals": {"loss": totals.tolist()}})

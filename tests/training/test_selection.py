@@ -105,6 +105,19 @@ def test_a_run_that_goes_on_compares_with_what_it_had(toy, tmp_path):
     assert selection.restore_best(folder, model) == 5
 
 
+def test_a_better_checkpoint_of_an_earlier_step_replaces_that_of_a_killed_try(toy, tmp_path):
+    folder, model = runs.RunFolder(tmp_path), _model()
+    folder.checkpoints.mkdir(parents=True)
+    kept = selection.Selection(folder, model, lambda: model, toy, ["reconstruction_rmse"], every=1)
+    model.set_weights([50 * weights for weights in model.get_weights()])
+    kept.consider(30)
+    model.set_weights([0 * weights for weights in model.get_weights()])
+    kept.consider(25)
+    fresh = _model()
+    assert selection.restore_best(folder, fresh) == 25
+    assert not any(np.any(weights) for weights in fresh.get_weights())
+
+
 def test_a_score_that_cannot_be_computed_is_an_error(toy, tmp_path):
     folder, model = runs.RunFolder(tmp_path), _model()
     folder.checkpoints.mkdir(parents=True)

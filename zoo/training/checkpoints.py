@@ -31,7 +31,7 @@ class Checkpoints:
     Args:
         folder: where they are.
         model: bound to its optimiser.
-        keep: how many to keep.
+        keep: how many to keep, those of the highest steps and the last that was saved.
         otherwise: what else can be done where none of them can be read.
 
     Attributes:
@@ -84,7 +84,8 @@ class Checkpoints:
             for file in sorted(stage.iterdir()):
                 file.replace(self.folder / file.name)
             files.sync(self.folder)
-            for old in _steps(self.folder)[: -self._keep]:
+            others = [other for other in _steps(self.folder) if other != step]
+            for old in others[: max(0, len(others) + 1 - self._keep)]:
                 _remove(self.folder, old)
             with files.atomic(self.folder / "checkpoint") as temporary:
                 temporary.write_text(f'model_checkpoint_path: "{path.name}"\n')
