@@ -17,6 +17,7 @@ from zoo import evaluate as evaluate_command
 from zoo import export as export_command
 from zoo import train as train_command
 from zoo.errors import UserError
+from zoo.models.autoencoder import AE
 from zoo.training.checkpoints import Checkpoints
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
@@ -210,6 +211,27 @@ def test_nan_loss_names_the_last_good_checkpoint(train):
     line = train("Adam.learning_rate = 1e30", "train.checkpoint_every = 1", "train.log_every = 1")
     assert "the loss became" in line and "last good checkpoint is" in line
     assert "ckpt-" in line or "none" in line
+
+
+@gin.register
+class UndoneAE(AE):
+    """Its last step has a finite loss and a gradient of NaN, as the root of zero has one."""
+
+    def losses_on(self, batch, seed, step):
+        @tf.custom_gradient
+        def undone(weights):
+            last = tf.where(tf.equal(step, 19), np.float32(np.nan), 0.0)
+            return 0.0, lambda gradient: last * tf.ones_like(weights)
+
+        losses = super().losses_on(batch, seed, step)
+        return {**losses, "loss": losses["loss"] + undone(self.trainable_variables[0].value)}
+
+
+def test_weights_that_are_no_longer_finite_are_not_saved(train, tmp_path):
+    networks = ("UndoneAE.encoder = @mlp_encoder", "UndoneAE.decoder = @mlp_decoder")
+    line = train("train.model = @UndoneAE", *networks, "train.steps = 20")
+    assert "weights became NaN or infinite between steps 15 and 20; the last good" in line
+    assert [path.stem for path in (tmp_path / "run/checkpoints").glob("*.index")] == ["ckpt-10"]
 
 
 def _damage(path):

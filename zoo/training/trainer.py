@@ -1,6 +1,7 @@
 """Trains step by step: the loop with its log, checkpoints and pictures."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -176,7 +177,7 @@ class Trainer:
             pending: of the checkpoint that the run resumes from.
 
         Raises:
-            UserError: the loss is no longer finite; the last good checkpoint is named.
+            UserError: the loss or weights are no longer finite; the last good checkpoint is named.
             Stopped: a signal came; everything is saved.
         """
         bar = tqdm.tqdm(
@@ -198,12 +199,12 @@ class Trainer:
                 if chunk.done < stop:
                     continue
                 record = self._record(chunk, steps, bar)
-                if stop == steps or _next(begun, self.pictures_every) <= stop:
-                    self.pictures.draw(stop)
                 if stop == steps or stop % self.checkpoint_every == 0:
                     self.require_own()
                     self.checkpoints.save(stop)
                     saved = stop
+                if stop == steps or _next(begun, self.pictures_every) <= stop:
+                    self.pictures.draw(stop)
                 for callback in self.callbacks:
                     callback(stop, record, self.model)
             if self.stopping.signal:
@@ -245,12 +246,24 @@ class Trainer:
 
     def _check(self, chunk: Chunk) -> None:
         loss = chunk.averages["loss"]
-        if not np.isfinite(loss):
+        became = None if np.isfinite(loss) else f"the loss became {loss}"
+        # The loss of a step is that of the weights before it.
+        if not became and not self._weights_are_finite():
+            became = "weights became NaN or infinite"
+        if became:
             raise UserError(
-                f"the loss became {loss} between steps {chunk.begun} and {chunk.done}; the last "
-                f"good checkpoint is {self.checkpoints.latest or 'none'}; lower the learning rate "
-                "or change the precision, in another --run_dir"
+                f"{became} between steps {chunk.begun} and {chunk.done}; the last good checkpoint "
+                f"is {self.checkpoints.latest or 'none'}; lower the learning rate or change the "
+                "precision, in another --run_dir"
             )
+
+    @functools.cached_property
+    def _weights_are_finite(self) -> Callable[[], tf.Tensor]:
+        weights = self.model.trainable_variables
+        return tf.function(
+            lambda: tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(w)) for w in weights)]),
+            autograph=False,
+        )
 
 
 def _next(done: int, interval: int) -> int:
