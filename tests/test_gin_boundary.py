@@ -130,6 +130,17 @@ def test_a_bound_default_part_is_in_the_config(toy_gin):
     assert config.bindings_of(config.operative())["BetaVAE.beta"] == "1000.0"
 
 
+def test_what_nothing_uses_is_told_from_what_a_scope_uses(toy_gin):
+    used = [
+        *("train.optimizer = @opt/Adam", "Adam.epsilon = 1e-3", "RATE = 0.1"),
+        *("opt/zoo.optim.optimizers.Adam.beta_1 = 0.8", "import zoo.models.vae"),
+    ]
+    idle = ["AE.latent_dim = 3", "other/Adam.beta_2 = 0.9", "opt/deeper/Adam.beta_2 = 0.9"]
+    config.parse([toy_gin], [*used, *idle])
+    config.made(Settings).optimizer()
+    assert config.unused() == idle
+
+
 def test_a_list_of_references_is_taken(tmp_path):
     """Whatever they are: the annotation says nothing of what is in a list."""
     probes = "joint_probe.probes = [@jacobian_probe, @expansion_probe]\n"

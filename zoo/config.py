@@ -196,14 +196,21 @@ def unused() -> list[str]:
 
     Those of gin files are not looked at: a file may include another and replace its model.
     """
-    used = {_ending(name) for name in bindings_of(operative())}
-    names = {binding: binding.partition("=")[0].strip() for binding in _given}
-    return [b for b, name in names.items() if "." in name and _ending(name) not in used]
+    return [b for b in _given if not all(map(_is_used, statements_of(b)))]
 
 
-def _ending(name: str) -> tuple[str, ...]:
-    """Configurable and parameter of a binding, whatever modules stand before them."""
-    return tuple(name.split(".")[-2:])
+def _is_used(statement) -> bool:
+    """Whether something has used what a statement binds; macros and imports are not looked at."""
+    if not isinstance(statement, config_parser.BindingStatement) or not statement.arg_name:
+        return True
+    selector = gin.config._REGISTRY.get_match(statement.selector).selector
+    # A binding holds in its scope and in all within it.
+    return any(
+        name == selector
+        and statement.arg_name in parameters
+        and f"{scope}/".startswith(f"{statement.scope}/" if statement.scope else "")
+        for (scope, name), parameters in gin.config._OPERATIVE_CONFIG.items()
+    )
 
 
 def operative(settled: Mapping[str, object] | None = None, modules: Iterable[str] = ()) -> str:
