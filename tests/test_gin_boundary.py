@@ -11,6 +11,16 @@ from zoo import train as train_command
 from zoo.training.settings import Settings
 
 
+@gin.register("twofold", module="one")
+def _one(x=1):
+    """A name that two modules have."""
+
+
+@gin.register("twofold", module="other")
+def _other(x=1):
+    """See `_one`."""
+
+
 @pytest.fixture(autouse=True)
 def _clean():
     yield
@@ -109,6 +119,13 @@ def test_a_file_included_twice_is_no_circle(tmp_path):
 )
 def test_a_mistake_is_one_line(refused, text, said):
     assert said in refused(text)
+
+
+@pytest.mark.parametrize("text", ["\ntwofold.x = 3", "\ntrain.model = @twofold"])
+def test_a_name_of_two_modules_is_one_line(refused, text):
+    line = refused(text)
+    assert line.startswith("a.gin:2: Ambiguous selector 'twofold', matches [")
+    assert "'one.twofold'" in line and line.endswith("]. Write one of them in full.")
 
 
 def test_bindings_of_a_default_part_hold_as_those_of_a_named_one():

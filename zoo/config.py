@@ -354,6 +354,9 @@ def import_module(name: str, place: str = "") -> None:
         ) from None
 
 
+_GINS = (ValueError, TypeError, OSError, ImportError, AttributeError, NameError, KeyError)
+
+
 def _guarded(action, *arguments) -> None:
     """Calls a gin function; its errors become one line with the place in front."""
     try:
@@ -361,14 +364,15 @@ def _guarded(action, *arguments) -> None:
     except SyntaxError as error:
         place = f"{error.filename or 'binding'}:{error.lineno}: "
         raise ConfigError(f"{place}{error.msg}: {(error.text or '').strip()}") from None
-    except (ValueError, TypeError, OSError, ImportError, AttributeError, NameError) as error:
+    except _GINS as error:
         message, place = str(error).strip(), ""
         found = re.search(r'\n\s*In file "(.+?)", line (\d+)', message)
         if found:
             place = f"{found[1]}:{found[2]}: "
         elif action is gin.parse_config and "\n" not in arguments[0]:
             place = f"binding {arguments[0]!r}: "
-        message = " ".join(message.split("\n")[0].split())
+        # A KeyError, of a name that several modules have, puts it into quotation marks.
+        message = " ".join(message.split("\n")[0].split()).strip('"')
         raise ConfigError(f"{place}{message}{suggestion(message)}") from None
 
 

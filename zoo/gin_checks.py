@@ -62,13 +62,15 @@ def require(selector: str, files: Sequence[str]) -> None:
 
 
 def suggestion(message: str) -> str:
-    """The nearest configurable or parameter to the first quoted name of a gin error."""
+    """What to do about a gin error: the nearest name to the first that it quotes, or a full one."""
     unknown = re.search(r"No configurable matching '(.+?)'|matching reference '@(.+?)[(']", message)
     if unknown:
         name = (unknown[1] or unknown[2]).split(".")[-1]
         known = [s.split(".")[-1] for s, _ in gin.config._REGISTRY.items()]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         return f" Did you mean {near[0]!r}?" if near else ""
+    if message.startswith("Ambiguous selector"):
+        return " Write one of them in full."
     parameter = re.search(r"'(\S+)' (?:doesn't|does not) have a parameter named '(\S+?)'", message)
     if parameter:
         names = list(parameters(parameter[1]))

@@ -6,6 +6,7 @@ A file is read here and nowhere else: what is wrong with it is one line that nam
 import difflib
 import io
 import pathlib
+import re
 from collections.abc import Iterator
 
 import gin
@@ -120,6 +121,12 @@ def _parsed(text: str | io.StringIO, name: str) -> Iterator:
         place = f"{name}:{error.lineno}: " if hasattr(text, "name") else f"{name}: "
         shown = f": {error.text.strip()}" if error.text else ""
         raise ConfigError(_line(f"{place}{error.msg}{shown}")) from None
+    except KeyError as error:
+        # Of a name that several modules have, which have been imported.
+        why, _, place = str(error).replace('"', "").partition("\n")
+        line = re.search(r"line (\d+)", place)
+        where = f"{name}:{line[1]}" if line and hasattr(text, "name") else name
+        raise ConfigError(_line(f"{where}: {why} Write one of them in full.")) from None
     except RecursionError:
         raise ConfigError(f"{name}: its brackets are nested too deeply") from None
     except Exception as error:
