@@ -1,6 +1,9 @@
 """Every mistake in gin text is one line with its place, found before anything is written."""
 
+import importlib.util
 import pathlib
+import sys
+import types
 
 import gin
 import pytest
@@ -164,6 +167,26 @@ def test_a_list_of_references_is_taken(tmp_path):
     (tmp_path / "a.gin").write_text(probes)
     config.parse([str(tmp_path / "a.gin")])
     assert len(gin.query_parameter("joint_probe.probes")) == 2
+
+
+@pytest.mark.parametrize("name", ["lone", "parts.running"])
+def test_the_running_script_is_not_executed_under_its_own_name(name, tmp_path, monkeypatch):
+    path = tmp_path.joinpath(*name.split(".")).with_suffix(".py")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("raise RuntimeError('executed again')\n")
+    (path.parent / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    script = types.ModuleType("__main__")
+    script.__file__ = str(path)
+    # Of what `python -m` runs.
+    script.__spec__ = importlib.util.find_spec(name) if "." in name else None
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    assert config._by_its_name("__main__") == name
+    try:
+        with config.read(f"import {name}\n"):
+            assert sys.modules[name] is script
+    finally:
+        sys.modules.pop(name, None)
 
 
 def test_what_is_replaced_later_is_not_looked_at(tmp_path, toy_gin):

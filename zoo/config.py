@@ -121,8 +121,8 @@ def bound() -> str:
 def read(text: str) -> Iterator[None]:
     """Within, gin is bound to what a text says and to nothing else; what is unknown is left out.
 
-    A text of unknown origin executes no module: it may import what has been imported already, and
-    modules of this package.
+    A text of unknown origin executes no module: it may import what has been imported already, the
+    script that is running, and modules of this package.
 
     Raises:
         ConfigError: it imports another module, or cannot be parsed.
@@ -133,6 +133,9 @@ def read(text: str) -> Iterator[None]:
             if not isinstance(statement, config_parser.ImportStatement):
                 continue
             if statement.module in sys.modules or statement.module.startswith("zoo."):
+                continue
+            if _is_script(statement.module):
+                import_module(statement.module)
                 continue
             raise ConfigError(
                 f"the configuration imports {statement.module}; import it first, if you trust it"
@@ -247,8 +250,26 @@ def _imports(configuration: Mapping, besides: Sequence[str], more: Iterable[str]
 
 def _by_its_name(module: str) -> str:
     """A module's name; of a script that is running the one that it has for others."""
+    return (_script_name() or module) if module == "__main__" else module
+
+
+def _script_name() -> str | None:
+    """The name that the script that is running has for others; None where there is none."""
+    main = sys.modules["__main__"]
+    # What `python -m` has run.
+    if spec := getattr(main, "__spec__", None):
+        return spec.name
+    script = getattr(main, "__file__", None)
+    return pathlib.Path(script).stem if script else None
+
+
+def _is_script(name: str) -> bool:
+    """Whether a module of that name is the script that is running."""
     script = getattr(sys.modules["__main__"], "__file__", None)
-    return pathlib.Path(script).stem if module == "__main__" and script else module
+    if not script or name != _script_name():
+        return False
+    found = importlib.util.find_spec(name)
+    return bool(found and found.origin) and os.path.samefile(found.origin, script)
 
 
 def _exists(module: str) -> bool:
@@ -337,11 +358,8 @@ def import_module(name: str, place: str = "") -> None:
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
-    script = getattr(sys.modules["__main__"], "__file__", None)
-    if script and name == pathlib.Path(script).stem and name not in sys.modules:
-        found = importlib.util.find_spec(name)
-        if found and found.origin and os.path.samefile(found.origin, script):
-            sys.modules[name] = sys.modules["__main__"]
+    if name not in sys.modules and _is_script(name):
+        sys.modules[name] = sys.modules["__main__"]
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
