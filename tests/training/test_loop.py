@@ -115,6 +115,10 @@ def _replicated(replicas: int, queue) -> None:
         model.bind(Adam(0.1))
     averages = _loop(model, strategy=strategy).run(0, 1)
     spread = averages["square"] - averages["noise"] ** 2
+    # Another run of the process, whose reductions are others.
+    with strategy_for().scope():
+        later = _vae()
+    _loop(later, strategy=strategy_for()).run(0, 1)
     _loop(model, strategy=strategy).run(1, 6)
     queue.put((np.asarray(model.center), float(averages["loss"]), float(spread)))
 

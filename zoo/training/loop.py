@@ -1,6 +1,7 @@
 """The training loop: chunks of steps in one graph, on one device or several replicas."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -35,10 +36,16 @@ def strategy_for(devices: str = "auto") -> tf.distribute.Strategy:
     for kind in ("GPU", "CPU"):
         found = tf.config.list_logical_devices(kind)
         if devices == "auto" and len(found) > 1:
-            return tf.distribute.MirroredStrategy([device.name for device in found])
+            return _mirrored(tuple(device.name for device in found))
         if found:
             break
     return tf.distribute.get_strategy()
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """One a process: a second would number its reductions as the first, and TensorFlow's fail."""
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def noise_seed(seed, step, replica) -> tf.Tensor:
