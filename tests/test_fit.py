@@ -1,6 +1,7 @@
 """Training from Python: the same run as the command's, with callbacks and a user's own module."""
 
 import pathlib
+import subprocess
 import sys
 import traceback
 
@@ -56,6 +57,7 @@ def _command(gin_file, folder, *more) -> None:
 
 
 def test_gives_the_loaded_run_and_only_loads_a_finished_one(toy_gin):
+    bindings = {**SHORT, "KIND": "@VAE", "train.model": "%KIND"}
     seen, images = [], np.zeros((2, 16, 16, 1), np.uint8)
 
     def note(step, values, model):
@@ -63,7 +65,7 @@ def test_gives_the_loaded_run_and_only_loads_a_finished_one(toy_gin):
         seen.append((step, values["loss"]))
 
     gin.parse_config("mlp_encoder.units = (7,)")
-    model = zoo.fit(toy_gin, SHORT, callbacks=[note])
+    model = zoo.fit(toy_gin, bindings, callbacks=[note])
     codes = np.asarray(model.encode(images))
     assert model.path == pathlib.Path("runs/toy/saved_model") and codes.shape == (2, 4)
     records = runs.records(pathlib.Path("runs/toy/metrics.jsonl"))
@@ -80,7 +82,7 @@ def test_gives_the_loaded_run_and_only_loads_a_finished_one(toy_gin):
     assert "train" not in gin.config_str()
 
     stamp = (model.path / "saved_model.pb").stat().st_mtime_ns
-    again = zoo.fit([toy_gin], config.as_bindings(SHORT), callbacks=[note])
+    again = zoo.fit([toy_gin], config.as_bindings(bindings), callbacks=[note])
     assert len(seen) == 6 and (again.path / "saved_model.pb").stat().st_mtime_ns == stamp
     np.testing.assert_array_equal(np.asarray(again.encode(images)), codes)
     with pytest.raises(UserError):
@@ -132,6 +134,21 @@ def test_a_run_stopped_on_the_command_line_goes_on_in_python(toy_gin, whole, mon
     assert steps == [25, 30]
     for name, value in _weights("run").items():
         np.testing.assert_array_equal(value, whole[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("zoo.load('beta_vae/dsprites').trainable()", []),
+        ("zoo.fit('gin/beta_vae.gin', {'train.steps': 0})", ["train.steps is 0; give at least 1"]),
+    ],
+)
+def test_a_gin_of_hers_that_is_final_is_no_hindrance(call, said):
+    """In a process that has not registered what gin files name."""
+    script = f"import gin, zoo\ngin.finalize()\ntry: {call}\n"
+    script += "except zoo.errors.UserError as error: print(error)\nprint(gin.config_is_locked())"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert answer.stdout.splitlines() == [*said, "True"], answer.stderr
 
 
 def test_bindings_of_values():

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import gin
+
 from zoo import cli, config
 from zoo.errors import SettingError
 from zoo.loading import Trained, load
@@ -56,7 +58,8 @@ def fit(
     lines = config.as_bindings(bindings)
     cli.import_tensorflow(folder)
     with config.apart():
-        import zoo.configurables  # noqa: F401  registers what gin files name
+        with gin.unlock_config():
+            import zoo.configurables  # noqa: F401  registers what gin files name
         from zoo.stopping import Stopped
         from zoo.training.run import train
         from zoo.training.settings import Settings

@@ -1,5 +1,6 @@
 """Trained models, loaded: what `zoo.load` returns."""
 
+import copy
 import functools
 import math
 import os
@@ -45,14 +46,16 @@ class Trained(Pretrained):
         cli.import_tensorflow()
         import keras
 
-        import zoo.configurables  # noqa: F401  registers what the config names
+        with gin.unlock_config():
+            import zoo.configurables  # noqa: F401  registers what the config names
         from zoo.hub import weights
 
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float32")
         try:
             with config.read(self.card["config"]):
-                make = gin.query_parameter("train.model").scoped_configurable_fn
+                # As gin does it where the parameter is used: a macro gives what it stands for.
+                make = copy.deepcopy(gin.query_parameter("train.model"))
                 model = make(self.image_shape)
         except gin_files.ConfigError as error:
             raise SettingError(
