@@ -69,8 +69,9 @@ class PCA(Autoencoder):
 
     def losses_on(self, batch, seed, step):
         """The squared error of every observation, `[B]`."""
-        error = tf.reduce_sum((self(batch["image"]) - batch["image"]) ** 2, axis=1)
-        return {"loss": error}
+        # In mixed precision layers return less than float32.
+        error = tf.cast(self(batch["image"]), tf.float32) - batch["image"]
+        return {"loss": tf.reduce_sum(error**2, axis=1)}
 
 
 def main() -> None:

@@ -232,7 +232,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from zoo.models.base import Autoencoder
+from zoo.models.base import Autoencoder, Player
 
 
 class Flat(Autoencoder):
@@ -247,7 +247,7 @@ class Flat(Autoencoder):
         return self.layer(tf.reshape(images, [-1, 256]))
 
     def decode(self, latents):
-        return tf.zeros([1, 16, 16, 1])
+        return tf.zeros([tf.shape(latents)[0], 16, 16, 1])
 
 
 @gin.register
@@ -265,6 +265,27 @@ class Misnamed(Flat):
 class Scalar(Flat):
     def losses_on(self, batch, seed, step):
         return {"loss": tf.reduce_mean(self.encode(batch["image"]))}
+
+
+@gin.register
+class OfPixels(Flat):
+    def losses_on(self, batch, seed, step):
+        return {"loss": (batch["image"] - self.decode(self.encode(batch["image"])))[..., 0]}
+
+
+@gin.register
+class Rounds(Flat):
+    def losses_on(self, batch, seed, step):
+        return {"generator": self.encode(batch["image"])[:, 0]}
+
+    def rounds(self, optimizer):
+        return [[Player(("generator",), self.trainable_variables, optimizer)]]
+
+
+@gin.register
+class Half(Flat):
+    def losses_on(self, batch, seed, step):
+        return {"loss": tf.cast(self.encode(batch["image"])[:, 0], tf.bfloat16)}
 
 
 @gin.register
@@ -317,6 +338,11 @@ def test_mistakes_in_a_model_of_hers_are_a_line_before_the_training(toy_gin, mon
         ("train.model = @Lossless", r"Lossless has no losses_on\(batch, seed, step\); define it"),
         ("train.model = @Misnamed", "Misnamed.losses_on returns error; let 'loss' be among them"),
         ("train.model = @Scalar", "Scalar.losses_on returns one number as 'loss'; give a loss"),
+        ("train.model = @Rounds", "Rounds.losses_on returns generator; let 'loss' be among them"),
+        (
+            "train.model = @OfPixels",
+            r"OfPixels.losses_on returns 'loss' of shape \['B', 16, 16\]; give one number",
+        ),
         (
             "train.model = @Square",
             r"Square.encode returns codes of shape \['B', 2, 1\]; .*\['B', 2\]",
@@ -339,3 +365,6 @@ def test_mistakes_in_a_model_of_hers_are_a_line_before_the_training(toy_gin, mon
     assert not isinstance(caught.value, UserError)
     assert "# her line" in "".join(traceback.format_exception(caught.value))
     assert not pathlib.Path("run/config.gin").exists()
+    # Losses are summed in float32, whatever they are.
+    short = ("train.steps = 2", "train.scores = 'mig'", "train.publish = 'scores'")
+    zoo.fit(toy_gin, ["import her_models", "train.model = @Half", *short], "run")

@@ -183,8 +183,7 @@ class Model(keras.Model):
             players = self._rounds[number]
             with tf.GradientTape(len(players) > 1, watch_accessed_variables=False) as tape:
                 tape.watch([v.value for player in players for v in player.variables])
-                losses = self.losses_of(number, batch, seed, step)
-                self._check_losses(losses, players)
+                losses = self._checked(self.losses_of(number, batch, seed, step), players)
                 goals = [
                     tf.reduce_mean(tf.add_n([losses[name] for name in player.losses])) / replicas
                     for player in players
@@ -200,23 +199,38 @@ class Model(keras.Model):
 
         turn, numbers = self.turn(step), range(len(self._rounds))
         if turn is None:
-            return {name: value for n in numbers for name, value in play(n).items()}
-        return tf.switch_case(turn, [functools.partial(play, n) for n in numbers])
+            means = {name: value for n in numbers for name, value in play(n).items()}
+        else:
+            means = tf.switch_case(turn, [functools.partial(play, n) for n in numbers])
+        # The loss of the run, whatever the players learn from.
+        self._require_loss("loss", means)
+        return means
 
-    def _check_losses(self, losses: Mapping[str, tf.Tensor], players: Sequence[Player]) -> None:
-        """Raises a SettingError where the losses of a step are none of every example."""
+    def _checked(
+        self, losses: Mapping[str, tf.Tensor], players: Sequence[Player]
+    ) -> dict[str, tf.Tensor]:
+        """The losses of a step in float32; a SettingError where they are none of every example."""
         for name in (name for player in players for name in player.losses):
-            if name not in losses:
-                raise SettingError(
-                    f"{type(self).__name__}.losses_on returns {', '.join(losses) or 'nothing'}; "
-                    f"let {name!r} be among them"
-                )
+            self._require_loss(name, losses)
         for name, value in losses.items():
             if not value.shape.rank:
                 raise SettingError(
                     f"{type(self).__name__}.losses_on returns one number as {name!r}; give a loss "
                     "of every example, [B]"
                 )
+            if name == "loss" and value.shape.rank > 1:
+                raise SettingError(
+                    f"{type(self).__name__}.losses_on returns 'loss' of shape "
+                    f"{['B', *value.shape[1:]]}; give one number of every example, [B]"
+                )
+        return {name: tf.cast(value, tf.float32) for name, value in losses.items()}
+
+    def _require_loss(self, name: str, losses: Mapping[str, tf.Tensor]) -> None:
+        if name not in losses:
+            raise SettingError(
+                f"{type(self).__name__}.losses_on returns {', '.join(losses) or 'nothing'}; "
+                f"let {name!r} be among them"
+            )
 
 
 class Encoder(Model):

@@ -67,7 +67,8 @@ def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], 
     """
 
     def losses(batch, number, step):
-        return model.validation_losses_on(batch, tf.stack([seed, number]), step)[LOSS]
+        found = model.validation_losses_on(batch, tf.stack([seed, number]), step)[LOSS]
+        return tf.cast(found, tf.float32)
 
     def batch(first: int) -> dict[str, tf.Tensor]:
         ids = dataset.ids[first : first + _BATCH]
