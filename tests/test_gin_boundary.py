@@ -114,6 +114,13 @@ def test_a_file_included_twice_is_no_circle(tmp_path):
         ("train.model = @mlp_decoder", "train.model is @mlp_decoder, a function; it takes "),
         ("Adam.learning_rate = True", "a.gin:1: Adam.learning_rate is True, a truth value; it tak"),
         ("VAE.encoder = @a/VAE", "a.gin:1: VAE.encoder is @a/VAE itself, without end"),
+        ("VAE.likelihood = @Bernoulli()", "VAE.likelihood is @Bernoulli(), made by a call; it ta"),
+        ("train.optimizer = @discriminator_adam()", "Optimizer]; leave out the brackets"),
+        ("BetaVAE.beta = @linear_ramp", "is @linear_ramp, which makes what it takes when it is ca"),
+        (
+            "Adam.learning_rate = @a/linear_ramp",
+            "@a/linear_ramp, which makes what it takes when it",
+        ),
         ("train.steps = [3, @VAE]", "a.gin:1: train.steps is [3, @VAE] (list); it takes int"),
         ("mlp_encoder.units = 1e999", "a.gin:1: mlp_encoder.units is inf (float); it takes "),
         ("train.score_options = {'a': {'b': @mlp_encoder()}}", "a call without its observation_sh"),

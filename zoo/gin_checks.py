@@ -168,6 +168,10 @@ def _problem_of_reference(reference, wanted) -> str | None:
         return None
     if not reference.evaluate:
         kind = "class" if inspect.isclass(target) else "function"
+        if _is_made(target, wanted):
+            return (
+                f"is {reference!r}, which makes what it takes when it is called; add the brackets"
+            )
         if _takes(wanted, lambda atom: isinstance(target, atom)) and _makes(target, wanted):
             return None
         place = _place_for(target)
@@ -178,9 +182,31 @@ def _problem_of_reference(reference, wanted) -> str | None:
             f"is {reference!r}, a call without its {', '.join(lacking)}; bind "
             f"{reference.selector}.{lacking[0]}, or leave out the brackets"
         )
-    if inspect.isclass(target) and not _takes(wanted, lambda atom: issubclass(target, atom)):
-        return f"is {reference!r}, made by a call; it takes {_shown(wanted)}"
-    return None
+    made = target if inspect.isclass(target) else _returned(target)
+    # A number of any kind may do where another is asked for.
+    if not _tells(made) or made.__module__ == "builtins" or _takes_made(wanted, made):
+        return None
+    brackets = any(issubclass(made, result) for result in _results(wanted))
+    hint = "; leave out the brackets" if brackets else ""
+    return f"is {reference!r}, made by a call; it takes {_shown(wanted)}{hint}"
+
+
+def _is_made(function, wanted) -> bool:
+    """Whether an annotation asks for a callable that a function does not do for, but returns."""
+    returned = _returned(function)
+    if typing.get_origin(returned) is not collections.abc.Callable:
+        return False
+    return returned in (wanted, *_alternatives(wanted))
+
+
+def _takes_made(wanted, made: type) -> bool:
+    """Whether an object of a class may stand where an annotation is."""
+    if len(each := _alternatives(wanted)) > 1:
+        return any(_takes_made(alternative, made) for alternative in each)
+    # What is to make such objects is none of them, although layers can be called.
+    if any(issubclass(made, result) for result in _results(wanted)):
+        return False
+    return _takes(wanted, lambda atom: issubclass(made, atom))
 
 
 def _makes(target, wanted) -> bool:
@@ -194,13 +220,18 @@ def _makes(target, wanted) -> bool:
 
 def _results(wanted) -> list[type]:
     """What the callables of an annotation return; nothing where one of them does not tell."""
-    union = typing.get_origin(wanted) in (typing.Union, types.UnionType)
     results = [
         typing.get_args(each)[-1]
-        for each in (typing.get_args(wanted) if union else (wanted,))
+        for each in _alternatives(wanted)
         if typing.get_origin(each) is collections.abc.Callable
     ]
     return results if all(map(_tells, results)) else []
+
+
+def _alternatives(wanted) -> tuple:
+    """The parts of a union; of another annotation itself alone."""
+    union = typing.get_origin(wanted) in (typing.Union, types.UnionType)
+    return typing.get_args(wanted) if union else (wanted,)
 
 
 def _tells(annotation) -> bool:
@@ -265,8 +296,8 @@ def _effective(statement: config_parser.BindingStatement) -> bool:
 
 def _takes(wanted, fits: Callable[[type], bool]) -> bool:
     """Whether one of the alternatives of an annotation may fit; those that tell nothing may."""
-    if typing.get_origin(wanted) in (typing.Union, types.UnionType):
-        return any(_takes(each, fits) for each in typing.get_args(wanted))
+    if len(each := _alternatives(wanted)) > 1:
+        return any(_takes(alternative, fits) for alternative in each)
     atom = typing.get_origin(wanted) or wanted
     return fits(atom) if _tells(atom) else True
 
