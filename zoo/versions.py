@@ -19,13 +19,18 @@ def describe() -> dict:
 
 def _commit() -> str | None:
     """The commit of the checkout this package is imported from; `+` after it: changed files."""
+    # A package that is installed below another repository is no part of it.
+    if not _git("ls-files", "--error-unmatch", pathlib.Path(__file__).name):
+        return None
+    return _git("describe", "--always", "--abbrev=40", "--dirty=+")
+
+
+def _git(*arguments: str) -> str | None:
+    """What a command of git prints in this file's folder; None where it fails."""
     here = pathlib.Path(__file__).parent
     try:
         answer = subprocess.run(
-            ["git", "-C", here, "describe", "--always", "--abbrev=40", "--dirty=+"],
-            capture_output=True,
-            text=True,
-            timeout=10,
+            ["git", "-C", here, *arguments], capture_output=True, text=True, timeout=10
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
