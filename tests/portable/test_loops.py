@@ -175,6 +175,10 @@ def test_a_loss_that_is_not_finite_stops_with_the_state_before(made, tmp_path, c
     assert runner.main([str(folder)]) == 2
     assert "the loss became nan between steps 0 and 1" in capsys.readouterr().err
     assert json.loads((folder / "result/result.json").read_text())["step"] == 0
+    # Jobs after it are trained.
+    shutil.copytree(made / "job", tmp_path / "next", ignore=shutil.ignore_patterns("result"))
+    assert runner.main([str(folder), str(tmp_path / "next")]) == 2
+    assert "next: step 10 of 10" in capsys.readouterr().out
 
 
 def _rewrite(folder: pathlib.Path, files: dict | None = None, **changes) -> None:

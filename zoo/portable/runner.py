@@ -4,7 +4,8 @@
 
 Jobs are trained one after the other on the first device that JAX finds. JOB/result, or with --out
 FOLDER/<name of JOB>, gets what has been trained: once a minute, at the end, at SIGTERM, and within
-N minutes. The same command resumes from there. Jobs of several seeds share one compilation; they
+N minutes. The same command resumes from there. A job whose loss is no longer finite stops, and the
+next one goes on. Jobs of several seeds share one compilation; they
 are not trained as one batch, because JAX cannot map an exported program over one.
 """
 
@@ -392,14 +393,20 @@ def main(argv=None):
         runner = Runner(_jax(), deadline)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, runner.stop)
-        for training in trainings:
-            runner.train(training)
-            if runner.signal:
-                return 128 + runner.signal
     except JobError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
+    code = 0
+    for training in trainings:
+        try:
+            runner.train(training)
+        except JobError as error:
+            # The jobs after it are others.
+            print(f"error: {error}", file=sys.stderr)
+            code = 2
+        if runner.signal:
+            return 128 + runner.signal
+    return code
 
 
 if __name__ == "__main__":
