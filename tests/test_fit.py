@@ -156,13 +156,14 @@ def test_bindings_of_values():
         "train.steps": np.int64(3),
         "BetaVAE.beta": 2.0,
         "train.name": "it's",
-        "mlp_encoder.units": (32, 8),
+        "mlp_encoder.units": (np.int64(32), 8),
+        "mlp_decoder.units": np.array([3, 4]),
         "VAE.objective": "@BetaVAE",
         "VAE.encoder": mlp_encoder,
     }
     assert config.as_bindings(given) == [
         *("train.steps = 3", "BetaVAE.beta = 2.0", 'train.name = "it\'s"'),
-        *("mlp_encoder.units = (32, 8)", "VAE.objective = @BetaVAE"),
+        *("mlp_encoder.units = (32, 8)", "mlp_decoder.units = [3, 4]", "VAE.objective = @BetaVAE"),
         "VAE.encoder = @mlp_encoder",
     ]
 
@@ -219,6 +220,7 @@ def test_what_her_module_raises_is_a_traceback_and_a_missing_one_a_line(toy_gin,
         ({"bindings": {"VAE.prior": object()}}, "which no gin file can hold"),
         ({"callbacks": [lambda step: None]}, r"must take \(step, values, model\)"),
         ({"callbacks": [3]}, "is no function"),
+        ({"callbacks": print}, "callbacks is <built-in function print>; give a list of functions"),
     ],
 )
 def test_bad_input(arguments, message, toy_gin):
@@ -298,6 +300,15 @@ class Square(Flat):
 
 
 @gin.register
+class Decoding(Flat):
+    def decode(self, latents):
+        return tf.zeros([tf.shape(latents)[0], 256])
+
+    def losses_on(self, batch, seed, step):
+        return {"loss": self.encode(batch["image"])[:, 0]}
+
+
+@gin.register
 class HalfBuilt(Flat):
     def __init__(self, observation_shape):
         super().__init__(observation_shape)
@@ -346,6 +357,10 @@ def test_mistakes_in_a_model_of_hers_are_a_line_before_the_training(toy_gin, mon
         (
             "train.model = @Square",
             r"Square.encode returns codes of shape \['B', 2, 1\]; .*\['B', 2\]",
+        ),
+        (
+            "train.model = @Decoding",
+            r"Decoding.decode returns images of shape \['B', 256\]; .*\['B', 16, 16, 1\]",
         ),
         (
             "train.model = @HalfBuilt",

@@ -173,13 +173,23 @@ def _as_text(name: str, value) -> str:
                 "before it, or give its name as '@name'"
             )
         return f"@{gin.config._REGISTRY.minimal_selector(known.selector)}"
-    value = value.item() if hasattr(value, "item") else value
+    value = _plain(value)
     if holds_reference(value):
         raise ConfigError(
             f"the binding of {name} is {value!r}, which no gin file can hold; give numbers, "
             "strings, None, or tuples, lists and dicts of them"
         )
     return repr(value)
+
+
+def _plain(value):
+    """A value without NumPy's types, also within tuples, lists and dicts."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {_plain(k): _plain(v) for k, v in value.items()}
+    # No tuple with names: what gin reads back has none.
+    return type(value)(map(_plain, value)) if type(value) in (tuple, list) else value
 
 
 def defaults(selector: str) -> dict[str, typing.Any]:

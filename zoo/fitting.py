@@ -37,8 +37,8 @@ def fit(
             is a reference.
         run_dir: the folder of the run; by default `runs/<name of the gin file>`.
         callbacks: functions of the number of updates done, the record of the log (losses, rates and
-            probes by name), and the Keras model; called every `train.log_every` steps. An exception
-            that one raises ends the training run, which resumes later from its last checkpoint.
+            probes by name), and the Keras model; called with every record. An exception that one
+            raises ends the training run, which resumes later from its last checkpoint.
 
     Returns:
         The run's model as `zoo.load(run_dir)` returns it; None where it has no `encode`, and is not
@@ -53,6 +53,8 @@ def fit(
     if not files:
         raise SettingError("zoo.fit: give a gin file, for example gin/beta_vae.gin")
     folder = os.fspath(run_dir) if run_dir else cli.default_run_dir(files)
+    if callable(callbacks):
+        raise SettingError(f"zoo.fit: callbacks is {callbacks!r}; give a list of functions")
     for callback in callbacks:
         _check_callback(callback)
     lines = config.as_bindings(bindings)

@@ -17,7 +17,7 @@ from zoo import data, runs
 from zoo.data import sampling
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
-from zoo.models.base import Encoder, Model
+from zoo.models.base import Autoencoder, Encoder, Model
 from zoo.training import selection
 from zoo.training.loop import COMPILED, Loop, strategy_for
 from zoo.training.settings import Settings
@@ -133,15 +133,28 @@ def _check_code(model: Model) -> None:
     for attribute in ("observation_shape", "latent_dim"):
         if not hasattr(model, attribute):
             raise UserError(f"{name} has no {attribute}; set it in __init__")
-    images = tf.TensorSpec([None, *model.observation_shape])
-    codes = (
-        tf.function(model.encode, autograph=False).get_concrete_function(images).structured_outputs
-    )
-    if not codes.shape.is_compatible_with([None, *model.latent_shape]):
+    images, codes = tuple(model.observation_shape), tuple(model.latent_shape)
+    found = _returned(model.encode, images)
+    if not found.is_compatible_with([None, *codes]):
         raise UserError(
-            f"{name}.encode returns codes of shape {['B', *codes.shape[1:]]}; by its latent_dim "
-            f"they should be {['B', *model.latent_shape]}"
+            f"{name}.encode returns codes of shape {['B', *found[1:]]}; by its latent_dim "
+            f"they should be {['B', *codes]}"
         )
+    if not isinstance(model, Autoencoder):
+        return
+    found = _returned(model.decode, codes)
+    if not found.is_compatible_with([None, *images]):
+        raise UserError(
+            f"{name}.decode returns images of shape {['B', *found[1:]]}; by its observation_shape "
+            f"they should be {['B', *images]}"
+        )
+
+
+def _returned(function: Callable, shape: tuple[int, ...]) -> tf.TensorShape:
+    """The shape that a function returns of a batch of arrays of a shape."""
+    batch = tf.TensorSpec([None, *shape])
+    traced = tf.function(function, autograph=False).get_concrete_function(batch)
+    return traced.structured_outputs.shape
 
 
 def _require_built(model: Model, bound: Sequence[keras.Variable]) -> None:
