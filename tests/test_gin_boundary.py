@@ -64,6 +64,11 @@ def test_all_missing_bindings_are_named(refused):
     assert "a.gin: train.model, train.dataset, train.optimizer are bound nowhere" in line
 
 
+def test_a_required_parameter_that_is_bound_in_a_scope_alone_is_missing(refused, toy_gin):
+    text = pathlib.Path(toy_gin).read_text().replace("train.steps", "some/train.steps")
+    assert refused(text, Settings).startswith("a.gin: train.steps is bound nowhere; add the line")
+
+
 def test_an_include_is_silent(tmp_path, monkeypatch, caplog):
     (tmp_path / "a.gin").write_text('include "gin/beta_vae.gin"\ntrain.steps = 3\n')
     # It is found among the package's configs, not in the working directory.

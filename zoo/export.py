@@ -19,9 +19,10 @@ from zoo import cli
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.Parser(
         prog="python -m zoo.export",
-        description="Export a run's newest checkpoint as a SavedModel or as ONNX files, finished "
-        "or not; with --half, its exported model again with weights in half precision; or, with "
-        "--loop, what is left to train of it as a program that JAX runs without TensorFlow.",
+        description="Export a run's newest checkpoint, or that of train.select, as a SavedModel or "
+        "as ONNX files, finished or not; with --half, its exported model again with weights in "
+        "half precision; or, with --loop, what is left to train of it as a program that JAX runs "
+        "without TensorFlow.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--run", "--run_dir", dest="run", help="the folder of a run")

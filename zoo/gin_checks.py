@@ -47,10 +47,13 @@ def check(statements: Iterable, binding: str | None = None) -> None:
 def require(selector: str, files: Sequence[str]) -> None:
     """Raises a ConfigError unless gin binds every required parameter of a configurable."""
     known = inspect.signature(function_of(selector)).parameters
+    complete = gin.config._REGISTRY.get_match(selector).selector
+    # Not within a scope: it is called in none.
+    bound = gin.config._CONFIG.get(("", complete), {})
     lacking = [
         f"{selector}.{name}"
         for name, parameter in known.items()
-        if parameter.default is gin.REQUIRED and not _is_bound(selector, name)
+        if parameter.default is gin.REQUIRED and name not in bound
     ]
     if lacking:
         where = files[-1] if files else "--gin_bindings"

@@ -57,6 +57,12 @@ def test_missing_records_are_said(folder, caplog, kept, missing):
     assert f"the records of steps {missing} are missing" in message
 
 
+def test_a_value_with_the_name_of_a_field_is_refused(folder):
+    with _opened(folder, 20) as log, pytest.raises(UserError, match="is called 'step', as a field"):
+        log.write(25, 1.0, 10, {"loss": 2.0, "step": 0.5})
+    assert _steps(folder.metrics) == [5, 10, 15, 20]
+
+
 def test_a_log_that_is_removed_while_the_run_goes_on(folder, caplog):
     with _opened(folder, 20) as log:
         folder.metrics.unlink()

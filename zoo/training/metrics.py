@@ -47,12 +47,23 @@ class MetricsLog:
             seconds: how long the chunk took.
             images: how many images it used.
             values: numbers and vectors by name.
+
+        Raises:
+            UserError: one has the name of another field.
         """
         self.seconds += seconds
-        record = {
+        own = {
             "step": step,
             "time_s": round(self.seconds, 3),
             "images_per_s": round(images / seconds, 1),
+        }
+        if taken := sorted(own.keys() & values.keys()):
+            raise UserError(
+                f"a loss or a value of the probe is called {taken[0]!r}, as a field that every "
+                "record has; give it another name"
+            )
+        record = {
+            **own,
             **{name: np.asarray(value, float).tolist() for name, value in values.items()},
         }
         if not self._path.exists():

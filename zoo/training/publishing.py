@@ -81,7 +81,7 @@ def restore(settings: Settings, folder: runs.RunFolder) -> tuple[Model, Dataset,
 
 
 def export_run(run_dir: str, out: pathlib.Path, trust: bool = False) -> dict:
-    """Exports a run's newest checkpoint, in float32, with the scores the run has of it so far.
+    """Exports a run's selected or newest checkpoint, in float32, with its scores so far.
 
     Args:
         run_dir: the folder of the run.
