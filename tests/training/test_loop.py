@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toy  # noqa: F401  registers the data set
+from absl import logging
 from noisy import Noisy
 
 from zoo import data
@@ -118,7 +119,10 @@ def _replicated(replicas: int, queue) -> None:
     # Another run of the process, whose reductions are others.
     with strategy_for().scope():
         later = _vae()
-    _loop(later, strategy=strategy_for()).run(0, 1)
+    said = []
+    logging.warning = lambda *message: said.append(message)
+    _loop(later, strategy=strategy_for(), compiled=replicas > 1 or None).run(0, 1)
+    assert len(said) == replicas - 1
     _loop(model, strategy=strategy).run(1, 6)
     queue.put((np.asarray(model.center), float(averages["loss"]), float(spread)))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from zoo.errors import UserError
 from zoo.models.base import Model
@@ -92,7 +93,7 @@ class Loop:
         strategy: from `strategy_for`.
         compiled: compile with XLA: the whole loop (True), each update (`"update"`: quick to compile
             where the update is large, and no slower there), or nothing (False); by default the
-            loop where the device is a GPU.
+            loop where the device is a GPU. Over several devices nothing is, which is said.
     """
 
     def __init__(
@@ -108,6 +109,11 @@ class Loop:
         self._strategy = strategy or tf.distribute.get_strategy()
         self._replicas = self._strategy.num_replicas_in_sync
         self._seed = tf.constant(seed, tf.int32)
+        if compiled and self._replicas > 1:
+            logging.warning(
+                "a loop over %d devices is not compiled: train.compiled has no effect",
+                self._replicas,
+            )
         if compiled is None:
             compiled = bool(tf.config.list_logical_devices("GPU"))
         if self._replicas > 1:
