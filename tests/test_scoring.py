@@ -27,6 +27,16 @@ def test_a_model_is_scored_on_the_data_set_of_its_card():
     assert scoring.broken(table) == []
 
 
+def test_by_default_the_seed_is_that_of_the_training(model, monkeypatch):
+    given = []
+    monkeypatch.setattr(scoring.evaluation, "evaluate", lambda *_, seed, **__: given.append(seed))
+    scoring.score("any", None, "mig", None)
+    monkeypatch.setattr(model, "card", {"dataset": "toy", "seed": 5})
+    for seed in (None, 3, [0, 1]):
+        scoring.score("any", None, "mig", seed)
+    assert given == [0, 5, 3, [0, 1]]
+
+
 def test_other_images_of_the_name_are_scored_only_if_the_name_is_given(model, monkeypatch):
     fingerprint = data.load("toy").fingerprint
     cards = (

@@ -35,7 +35,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--metrics", default="standard", help="a suite, or comma-separated scores (standard)"
     )
     seeds = parser.add_mutually_exclusive_group()
-    seeds.add_argument("--seed", type=int, default=0, help="of everything sampled (0)")
+    seeds.add_argument(
+        "--seed", type=int, help="of everything sampled (that of the training; of --codes 0)"
+    )
     seeds.add_argument(
         "--seeds",
         type=_numbers,
@@ -63,6 +65,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     options = parser.parse_args(argv)
     options.seed = options.seeds or options.seed
+    if options.codes and options.seed is None:
+        options.seed = 0
     if options.codes and options.dataset:
         parser.error("--codes has its own factors: leave out --dataset")
     return options
@@ -94,7 +98,8 @@ def main(options: argparse.Namespace) -> None:
     else:
         model = options.run or options.model
         table = scoring.score(model, options.dataset, options.metrics, **_how(options))
-        summary = {"model": model, "dataset": options.dataset, "seed": options.seed}
+        seed = "of the training" if options.seed is None else options.seed
+        summary = {"model": model, "dataset": options.dataset, "seed": seed}
     scoring.show(table)
     failed = scoring.broken(table)
     if failed and options.strict:

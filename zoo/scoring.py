@@ -22,7 +22,7 @@ def score(
     model: str,
     dataset: str | None,
     metrics: str,
-    seed: int | Sequence[int],
+    seed: int | Sequence[int] | None,
     chance: bool = False,
     bootstrap: int = 0,
 ) -> dict[str, dict]:
@@ -32,7 +32,8 @@ def score(
         model: as `zoo.load` takes it.
         dataset: a name for `zoo.data.load`; by default the one its training was to be scored on.
         metrics: a suite, or comma-separated scores.
-        seed: of everything sampled, or several.
+        seed: of everything sampled, or several; None for that of the training, with which the
+            scores of a run and of a card are computed.
         chance: whether chance levels are computed, too.
         bootstrap: how many times images are resampled for intervals, 0 for none.
 
@@ -48,6 +49,8 @@ def score(
     loaded = data.load(name)
     if not dataset:
         require_same_images(card, loaded, f"{model}: ", f"--dataset={name} scores on these")
+    if seed is None:
+        seed = card.get("seed", 0)
     how = {"seed": seed, "chance": chance, "bootstrap": bootstrap}
     return evaluation.evaluate(pretrained, loaded, metrics, **how)
 
