@@ -146,7 +146,8 @@ def test_a_run_stopped_on_the_command_line_goes_on_in_python(toy_gin, whole, mon
 def test_a_gin_of_hers_that_is_final_is_no_hindrance(call, said):
     """In a process that has not registered what gin files name."""
     script = f"import gin, zoo\ngin.finalize()\ntry: {call}\n"
-    script += "except zoo.errors.UserError as error: print(error)\nprint(gin.config_is_locked())"
+    script += "except zoo.errors.UserError as error: print(str(error).splitlines()[0])\n"
+    script += "print(gin.config_is_locked())"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert answer.stdout.splitlines() == [*said, "True"], answer.stderr
 

@@ -207,6 +207,9 @@ def test_shapes3d_with_the_network_in_its_name(tmp_path, small_shapes3d):
 
 def test_another_epsilon_than_that_of_the_network_is_said(tmp_path, small_shapes3d, caplog):
     made = saved(tmp_path / "m", constant(1.0, zoo_shapes3d.IMAGE_SHAPE), factors=6)
+    # Saving models is said at the level of information.
+    caplog.clear()
+    caplog.set_level("WARNING")
     for text in ("{}", '{"epsilon": 0.175}', "damaged", '{"epsilon": 0.3}'):
         assert not caplog.messages
         (made / "card.json").write_text(text)
