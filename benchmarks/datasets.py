@@ -83,9 +83,10 @@ def balls(count: int = 20_000) -> float:
 
 def clevr(count: int = 60) -> float:
     """Images rendered a second by a worker a core, their start included."""
+    from zoo import cores
     from zoo.data.zoo_clevr6 import environment, rendering
 
-    worker, workers = rendering.command(environment.python()), len(os.sched_getaffinity(0))
+    worker, workers = rendering.command(environment.python()), cores.count()
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         rendering.render(pathlib.Path(folder), count, worker, workers)

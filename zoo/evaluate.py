@@ -123,11 +123,9 @@ def _require_unused(run: pathlib.Path) -> None:
         with runs.opened(run):
             pass
     except runs.RunError as error:
-        # What follows the semicolon is for those who train.
-        why = str(error).partition(";")[0]
         raise UserError(
-            f"{why}, and the scores are kept there; mend that, or score its model alone with "
-            f"--model={run / 'saved_model'} --out=FILE"
+            f"{_what_is_wrong(error)}, and the scores are kept there; mend that, or score its "
+            f"model alone with --model={run / 'saved_model'} --out=FILE"
         ) from None
 
 
@@ -142,12 +140,16 @@ def _keep(run: pathlib.Path, table: dict) -> None:
             return scoring.keep(run, table)
         except runs.InUse as error:
             if time.monotonic() >= end:
-                why = str(error).partition(";")[0]
                 raise UserError(
-                    f"{why}, so that scores.json, model card and report stay as they were; the "
-                    "files of --out and --html are written"
+                    f"{_what_is_wrong(error)}, so that scores.json, model card and report stay as "
+                    "they were; the files of --out and --html are written"
                 ) from None
         time.sleep(1)
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """A message of `zoo.runs` without what it advises, which is for those who train."""
+    return str(error).partition(";")[0]
 
 
 def _how(options: argparse.Namespace) -> dict:

@@ -17,7 +17,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from zoo import cores
 from zoo.data import cache
@@ -142,6 +142,17 @@ def precision(asked: str = AUTO, recorded: str | None = None) -> Precision:
                 f"{FLOAT32!r} in another --run_dir"
             ) from None
     return chosen
+
+
+def common_precision(begun: Iterable[str | None]) -> str:
+    """The precision of runs that are to be compared and leave it to the machine.
+
+    It is the first that one of them has recorded, or else this machine's.
+
+    Args:
+        begun: what runs have recorded, None for those that have not begun.
+    """
+    return next(filter(None, begun), None) or precision().name
 
 
 def slow(chosen: Precision) -> str:

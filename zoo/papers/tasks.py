@@ -108,7 +108,7 @@ def of_one_precision(chosen: Iterable[Task], table: Iterable[Task]) -> list[Task
     if not any(task.any_precision for task in chosen):
         return chosen
     begun = (task.begun_precision for task in table if task.any_precision)
-    precision = next(filter(None, begun), None) or machine.precision().name
+    precision = machine.common_precision(begun)
     return [dataclasses.replace(task, precision=precision) for task in chosen]
 
 

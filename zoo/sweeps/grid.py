@@ -151,7 +151,7 @@ class Sweep:
             for point in points
         )
         begun = (config.recorded(gin_files.read(p), _PRECISION) for p in configs if p.exists())
-        chosen = kept or next(filter(None, begun), None) or machine.precision().name
+        chosen = machine.common_precision(itertools.chain([kept], begun))
         return dataclasses.replace(self, precision=chosen)
 
     def claim(self) -> None:
