@@ -44,8 +44,7 @@ import zoo.training.probes
 import zoo.training.settings
 from zoo.data import ranking, sampling
 
-for _optimizer in (keras.optimizers.Adagrad, keras.optimizers.SGD):
-    gin.external_configurable(_optimizer, module="keras.optimizers")
+gin.external_configurable(keras.optimizers.SGD, module="keras.optimizers")
 for _sampler in (
     sampling.Domains,
     sampling.Independent,

@@ -1,11 +1,11 @@
-"""The fused Adam against the formulas of the papers, with and without an L2 penalty."""
+"""The fused optimisers against the formulas of the papers, and against those of Keras."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.optim.optimizers import Adam
+from zoo.optim.optimizers import Adagrad, Adam
 
 RATE, BETA_1, BETA_2 = 0.05, 0.9, 0.99
 
@@ -61,7 +61,7 @@ def test_adagrad_of_either_framework(start, epsilon):
     weights, gradients = rng.normal(size=4), rng.normal(size=(5, 4))
     gradients[:, 0] = 0.0
     variable = keras.Variable(weights.astype(np.float32))
-    optimizer = keras.optimizers.Adagrad(RATE, initial_accumulator_value=start, epsilon=epsilon)
+    optimizer = Adagrad(RATE, initial_accumulator_value=start, epsilon=epsilon)
     optimizer.build([variable])
     expected, total = weights.copy(), np.full(4, start)
     for step, gradient in enumerate(gradients):
@@ -73,6 +73,24 @@ def test_adagrad_of_either_framework(start, epsilon):
             np.testing.assert_allclose(np.abs(expected - weights)[1:], RATE, rtol=1e-6)
     np.testing.assert_allclose(variable, expected, rtol=1e-5)
     assert variable[0] == np.float32(weights[0])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_adagrad_is_that_of_keras(compiled):
+    """To rounding, with the arguments that all optimisers of Keras have."""
+    rng = np.random.default_rng(1)
+    start, gradients = rng.normal(size=(3, 2)), rng.normal(size=(6, 3, 2))
+    ends = []
+    for kind in (Adagrad, keras.optimizers.Adagrad):
+        variable = keras.Variable(start.astype(np.float32))
+        optimizer = kind(RATE, epsilon=0.3, clipnorm=0.9, weight_decay=0.1)
+        optimizer.build([variable])
+        update = tf.function(optimizer.apply, jit_compile=compiled)
+        for gradient in gradients:
+            update([tf.constant(gradient, tf.float32)])
+        ends.append(variable.numpy())
+    np.testing.assert_allclose(*ends, rtol=1e-6)
+    assert np.abs(ends[0] - start).min() > 1e-3
 
 
 def test_a_whole_number_is_a_rate():

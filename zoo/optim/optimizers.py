@@ -76,3 +76,31 @@ class Adam(keras.optimizers.Adam):
             epsilon=tf.cast(self.epsilon, kind),
             grad=gradient,
         )
+
+
+@gin.register
+class Adagrad(keras.optimizers.Adagrad):
+    """Adagrad (Duchi et al. 2011) in TensorFlow's fused kernel.
+
+    Of a gradient d: `g <- g + d^2`, `w <- w - learning_rate d / sqrt(g)`. The same update, of the
+    same arguments, as `keras.optimizers.Adagrad`, which makes it of eight elementwise operations
+    and adds epsilon below the root: here g begins at `initial_accumulator_value + epsilon`.
+    """
+
+    def build(self, variables):
+        """Makes a sum of squared gradients for each variable."""
+        if self.built:
+            return
+        super().build(variables)
+        for total in self._accumulators:
+            total.assign_add(tf.fill(total.shape, tf.cast(self.epsilon, total.dtype)))
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable and its sum in place."""
+        kind = variable.dtype
+        tf.raw_ops.ResourceApplyAdagrad(
+            var=variable.handle,
+            accum=self._accumulators[self._get_variable_index(variable)].value.handle,
+            lr=tf.cast(learning_rate, kind),
+            grad=tf.cast(gradient, kind),
+        )
