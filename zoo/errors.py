@@ -11,3 +11,10 @@ class UserError(ValueError):
 
 class SettingError(UserError):
     """A setting of a model, a network, a data set or a sampler that cannot be."""
+
+
+def require_not_negative(owner: str, **values) -> None:
+    """Refuses parameters of `owner` that are below zero or NaN; a schedule passes."""
+    for key, value in values.items():
+        if not callable(value) and not value >= 0:
+            raise SettingError(f"{owner}.{key} is {value}; give a number that is not negative")

@@ -485,7 +485,7 @@ def test_a_resumed_run_is_exact_and_its_export_has_the_moving_statistics(
         ({"normalization": "none"}, "normalization is 'none'; it takes unit, pixels"),
         ({"normalization": "imagenet"}, "for 3 channels, and images have 1"),
         ({"normalization": (0.0, 0.0)}, r"normalization is \(0.0, 0.0\); give what is subtracted"),
-        ({"code_noise": -0.1}, "code_noise is -0.1; it cannot be negative"),
+        ({"code_noise": -0.1}, "code_noise is -0.1; give a number"),
     ],
 )
 def test_wrong_settings_are_named(options, message):

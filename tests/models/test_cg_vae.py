@@ -251,7 +251,7 @@ def test_goes_on_from_a_checkpoint_as_if_nothing_had_been(tmp_path):
     ("make", "message"),
     [
         (lambda: JacobianSparsity(penalty="l0"), "penalty is 'l0'; it takes l1, l2, mcp, scad"),
-        (lambda: JacobianSparsity(-0.1), "JacobianSparsity.weight is -0.1; it cannot be negative"),
+        (lambda: JacobianSparsity(-0.1), "JacobianSparsity.weight is -0.1; give a number"),
         (lambda: JacobianSparsity(examples=-1), "JacobianSparsity.examples is -1"),
         (lambda: JacobianSparsity(threshold=0.0), "JacobianSparsity.threshold is 0.0"),
         (lambda: FlowPrior(0), "FlowPrior.domains is 0; give at least 1"),

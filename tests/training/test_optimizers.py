@@ -47,7 +47,8 @@ def test_a_negative_penalty_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("learning_rate", -1e-3), ("beta_1", 1.0), ("beta_2", -0.1)]
+    ("key", "value"),
+    [("learning_rate", -1e-3), ("learning_rate", float("nan")), ("beta_1", 1.0), ("beta_2", -0.1)],
 )
 def test_rates_and_decays_that_cannot_be_are_refused(key, value):
     with pytest.raises(ValueError, match=f"Adam.{key} is {value}; give a number"):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 from zoo.models.base import Autoencoder, Batch
 from zoo.models.hessian_penalty import BlockHessian
 from zoo.models.noise import standard_normal, stream
@@ -97,10 +97,7 @@ class AdditiveAutoencoder(Autoencoder):
             raise SettingError(
                 f"AdditiveAutoencoder.sigma is {sigma!r}; it takes {', '.join(_SIGMAS)}"
             )
-        if not callable(code_noise) and code_noise < 0:
-            raise SettingError(
-                f"AdditiveAutoencoder.code_noise is {code_noise}; it cannot be negative"
-            )
+        require_not_negative("AdditiveAutoencoder", code_noise=code_noise)
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
         self.blocks = _partition(blocks, latent_dim)
         sizes = [len(block) for block in self.blocks]

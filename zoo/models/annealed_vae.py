@@ -4,7 +4,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import SettingError
+from zoo.errors import require_not_negative
 from zoo.models.objectives import Objective, Variational
 from zoo.optim.schedules import Schedule, at
 
@@ -27,12 +27,7 @@ class AnnealedVAE(Objective):
 
     def __init__(self, vae: Variational, gamma: float = 1000.0, capacity: float | Schedule = 25.0):
         super().__init__(vae)
-        if gamma < 0:
-            raise SettingError(f"AnnealedVAE.gamma is {gamma}; give a number that is not negative")
-        if not callable(capacity) and capacity < 0:
-            raise SettingError(
-                f"AnnealedVAE.capacity is {capacity}; give a number that is not negative"
-            )
+        require_not_negative("AnnealedVAE", gamma=gamma, capacity=capacity)
         self.gamma, self.capacity = gamma, capacity
 
     def regularizer(

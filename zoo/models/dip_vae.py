@@ -4,7 +4,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 from zoo.models import posteriors
 from zoo.models.objectives import Objective, Variational
 
@@ -35,9 +35,7 @@ class DIPVAE(Objective):
         super().__init__(vae)
         if variant not in ("I", "II"):
             raise SettingError(f"DIPVAE.variant is {variant!r}; it takes 'I' or 'II'")
-        for key, weight in (("lambda_od", lambda_od), ("lambda_d", lambda_d)):
-            if weight < 0:
-                raise SettingError(f"DIPVAE.{key} is {weight}; give a number that is not negative")
+        require_not_negative("DIPVAE", lambda_od=lambda_od, lambda_d=lambda_d)
         self.lambda_od, self.lambda_d, self.variant = lambda_od, lambda_d, variant
 
     def regularizer(

@@ -6,7 +6,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 from zoo.models.base import Batch, Player
 from zoo.models.noise import stream
 from zoo.models.objectives import Objective, Variational
@@ -73,8 +73,7 @@ class FactorVAE(Objective):
         second_batch: bool = False,
     ):
         super().__init__(vae)
-        if gamma < 0:
-            raise SettingError(f"FactorVAE.gamma is {gamma}; give a number that is not negative")
+        require_not_negative("FactorVAE", gamma=gamma)
         self.gamma, self.second_batch = gamma, second_batch
         self.discriminator = discriminator(vae.latent_dim)
         self._make_optimizer = discriminator_optimizer

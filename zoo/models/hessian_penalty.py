@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import gin
 import tensorflow as tf
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 
 
 @gin.register
@@ -37,8 +37,7 @@ class BlockHessian:
         blocks: Sequence[Sequence[int]] | None = None,
         epsilon: float = 0.1,
     ):
-        if weight < 0:
-            raise SettingError(f"BlockHessian.weight is {weight}; it cannot be negative")
+        require_not_negative("BlockHessian", weight=weight)
         if not epsilon > 0:
             raise SettingError(f"BlockHessian.epsilon is {epsilon}; give a positive step")
         self.weight, self.epsilon = weight, epsilon

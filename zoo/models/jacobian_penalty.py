@@ -5,7 +5,7 @@ from collections.abc import Callable
 import gin
 import tensorflow as tf
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 from zoo.evaluation import jacobians, tangents
 from zoo.models.noise import stream
 
@@ -28,8 +28,7 @@ class JacobianOrthogonality:
     """
 
     def __init__(self, weight: float = 1.0, directions: int = 0, normalized: bool = False):
-        if weight < 0:
-            raise SettingError(f"JacobianOrthogonality.weight is {weight}; it cannot be negative")
+        require_not_negative("JacobianOrthogonality", weight=weight)
         if directions < 0 or directions == 1:
             raise SettingError(
                 f"JacobianOrthogonality.directions is {directions}; give 0 for the exact penalty "

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import gin
 import tensorflow as tf
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 from zoo.evaluation import jacobians
 from zoo.optim.schedules import Schedule
 
@@ -60,8 +60,7 @@ class JacobianSparsity:
             raise SettingError(
                 f"JacobianSparsity.penalty is {penalty!r}; it takes {', '.join(PENALTIES)}"
             )
-        if not callable(weight) and weight < 0:
-            raise SettingError(f"JacobianSparsity.weight is {weight}; it cannot be negative")
+        require_not_negative("JacobianSparsity", weight=weight)
         if examples < 0:
             raise SettingError(
                 f"JacobianSparsity.examples is {examples}; give a number, 0 for all of a batch"

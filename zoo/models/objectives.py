@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 from zoo.models.base import Batch, Player
 from zoo.models.priors import Prior
 from zoo.optim.schedules import Schedule, at
@@ -132,10 +132,7 @@ class BetaVAE(Objective):
 
     def __init__(self, vae: Variational, beta: float | Schedule = 1.0):
         super().__init__(vae)
-        if not callable(beta) and beta < 0:
-            raise SettingError(
-                f"{type(self).__name__}.beta is {beta}; give a number that is not negative"
-            )
+        require_not_negative(type(self).__name__, beta=beta)
         self.beta = beta
 
     def regularizer(

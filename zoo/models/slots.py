@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 from zoo.models.base import Autoencoder, Batch
 from zoo.models.consistency import MOST_SLOTS, matched_error, recombined
 from zoo.models.noise import noise_of, standard_normal, stream
@@ -103,11 +103,7 @@ class SlotAutoencoder(Autoencoder):
             if value < 1:
                 raise SettingError(f"SlotAutoencoder.{key} is {value}; give at least 1")
         weights = {"sigma": sigma, "beta": beta, "alpha": alpha, "consistency": consistency or 0}
-        for key, value in weights.items():
-            if not callable(value) and value < 0:
-                raise SettingError(
-                    f"SlotAutoencoder.{key} is {value}; give a number that is not negative"
-                )
+        require_not_negative("SlotAutoencoder", **weights)
         for key, value, known in (("layers", layers, _LAYERS), ("codes", codes, _CODES)):
             if value not in known:
                 raise SettingError(

@@ -5,7 +5,7 @@ import math
 import gin
 import tensorflow as tf
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 from zoo.models.base import Batch
 from zoo.models.objectives import Objective, Variational
 from zoo.models.posteriors import entropy, marginals
@@ -64,10 +64,7 @@ class SlowVAE(Objective):
                 f"VAE.prior is {type(vae.prior).__name__}, whose posteriors are not normal; "
                 "SlowVAE takes NormalPrior, LaplacePrior or LogisticPrior"
             )
-        if not callable(beta) and beta < 0:
-            raise SettingError(f"SlowVAE.beta is {beta}; give a number that is not negative")
-        if gamma < 0:
-            raise SettingError(f"SlowVAE.gamma is {gamma}; give a number that is not negative")
+        require_not_negative("SlowVAE", beta=beta, gamma=gamma)
         if rate <= 0:
             raise SettingError(f"SlowVAE.rate is {rate}; give a positive number")
         self.beta, self.gamma, self.rate = beta, gamma, rate

@@ -6,7 +6,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 from zoo.models.objectives import Objective, Variational
 from zoo.models.posteriors import marginals
 
@@ -121,8 +121,7 @@ class TCVAE(Objective):
         dataset_size: int | None = None,
     ):
         super().__init__(vae)
-        if beta < 0:
-            raise SettingError(f"TCVAE.beta is {beta}; give a number that is not negative")
+        require_not_negative("TCVAE", beta=beta)
         _check(estimator, dataset_size)
         self.beta, self.estimator, self.dataset_size = beta, estimator, dataset_size
 

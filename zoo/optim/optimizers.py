@@ -4,7 +4,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 from zoo.optim.schedules import Schedule
 
 
@@ -41,18 +41,13 @@ class Adam(keras.optimizers.Adam):
         epsilon: float = 1e-8,
         l2: float = 0.0,
     ):
-        if not callable(learning_rate) and learning_rate < 0:
-            raise SettingError(
-                f"Adam.learning_rate is {learning_rate}; give a number that is not negative"
-            )
+        require_not_negative("Adam", learning_rate=learning_rate, l2=l2)
         for key, decay in (("beta_1", beta_1), ("beta_2", beta_2)):
             if not 0 <= decay < 1:
                 raise SettingError(f"Adam.{key} is {decay}; give a number from 0 to below 1")
         # Keras takes no whole number.
         rate = _Scheduled(learning_rate) if callable(learning_rate) else float(learning_rate)
         super().__init__(rate, beta_1, beta_2, epsilon)
-        if l2 < 0:
-            raise SettingError(f"Adam.l2 is {l2}; give a number that is not negative")
         self.l2 = l2
 
     def update_step(self, gradient, variable, learning_rate):
