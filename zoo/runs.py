@@ -24,6 +24,9 @@ class InUse(RunError):
 
 # What a manifest must hold where it holds it, as later parts of a run read it.
 _KINDS = {"machine": dict, "dataset": str, "dataset_fingerprint": str, "timings": dict}
+_KINDS |= {"earlier_starts": list}
+# What a run that goes on may do with others than it began with.
+_OF_A_START = ("machine", "versions", "git_commit")
 
 
 class RunFolder:
@@ -122,6 +125,18 @@ class RunFolder:
         known = {**self.facts(), **facts}
         write_text(self.manifest, json.dumps(known, indent=1) + "\n")
         return known
+
+    def describe_start(self, **facts) -> dict:
+        """As `describe`, of a run that begins or goes on.
+
+        What these facts replace of machine, versions and commit is added to `earlier_starts`.
+        """
+        known = self.facts()
+        before = {key: known[key] for key in _OF_A_START if key in known}
+        earlier = known.get("earlier_starts", [])
+        if before and before not in (*earlier, {key: facts.get(key) for key in before}):
+            facts["earlier_starts"] = [*earlier, before]
+        return self.describe(**facts)
 
 
 @contextlib.contextmanager

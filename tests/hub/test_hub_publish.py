@@ -33,6 +33,7 @@ def run(
     card = {"name": NAME, "model": "VAE", "dataset": "zoo_dsprites/rendered", "steps": 9}
     card |= {"batch_size": 4, "seed": seed, "config": text, "scores": scores}
     card |= {"versions": {"tensorflow": "2.21.0"}, "machine": {"processor": "Some"}}
+    card |= {"earlier_starts": [{"machine": {"processor": "Other"}, "git_commit": None}]}
     package.seal(folder / "saved_model", card)
     rows = {name: {"score": value} for name, value in scores.items()}
     (folder / "scores.json").write_text(json.dumps(rows))
@@ -81,6 +82,7 @@ def test_a_run_brings_its_pictures_and_the_scores_of_its_other_seeds(sealed, tmp
     assert "| `mig` | 0.2000 | 0.3000 ± 0.2646 | 0.1000 | 0.6000 |" in text
     for part in ("](pictures/traversals.png)", "VAE.latent_dim = 3", "tensorflow: 2.21.0", "Some"):
         assert part in text
+    assert "- before it was resumed: processor Other\n" in text
     assert f"zoo.load('{NAME}', '1.0.0', hub='the address of this hub')" in text
     assert str(tmp_path) not in text
 
@@ -272,6 +274,7 @@ def test_a_strange_registry_is_listed_and_shown(hub, capsys):
     entry = document["models"][NAME][VERSION]
     for seeds in (3, {"seeds": 3}, {"seeds": [1, 2], "scores": {"mig": ["x", 1]}}):
         entry |= {"seeds": seeds, "description": "\x1b[31mred", "machine": [], "config": 3}
+        entry |= {"earlier_starts": [2, {"machine": 1}]}
         path.write_text(json.dumps(document))
         command.main(["list", f"--hub={hub}"])
         command.main(["show", NAME, f"--hub={hub}"])

@@ -62,3 +62,11 @@ def test_another_setting_of_onednn_is_warned_of(tmp_path, capsys):
     capsys.readouterr()
     train_command.main([*SHORT, f"--run_dir={run}"])
     assert "warning: the run began with" in capsys.readouterr().err
+    # What it was begun with is kept, once, and goes with the model.
+    (run / "DONE").unlink()
+    train_command.main([*SHORT, f"--run_dir={run}"])
+    first = {key: manifest[key] for key in ("machine", "versions", "git_commit")}
+    resumed = json.loads(path.read_text())
+    assert resumed["machine"] == machine.describe() and resumed["earlier_starts"] == [first]
+    card = json.loads((run / "saved_model" / "card.json").read_text())
+    assert card["earlier_starts"] == [first]

@@ -141,7 +141,15 @@ def _training_lines(facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"- {key.replace('_', ' ')}: {value}"
     if command := _text(facts, "command"):
         yield f"- command: `{command}`"
+    for start in _maps(facts.get("earlier_starts")):
+        found = [f"{k} {v}" for part in _maps([*start.values()]) for k, v in part.items()]
+        yield f"- before it was resumed: {', '.join(found)}"
     yield f"- licence of the weights: {_text(facts, 'licence')}"
+
+
+def _maps(values: Any) -> list[Mapping]:
+    """Those elements of a list in a card that are mappings."""
+    return [v for v in values if isinstance(v, Mapping)] if isinstance(values, list) else []
 
 
 def _text(facts: Mapping[str, Any], key: str) -> str:

@@ -28,7 +28,7 @@ _STAGE = "publishing"
 # What an entry of a registry has of a card.
 _KEPT = ("licence", "description", "command", "config", "scores", "seeds", "model", "dataset")
 _KEPT += ("test_dataset", "steps", "batch_size", "seed", "precision", "weights", "machine")
-_KEPT += ("versions",)
+_KEPT += ("versions", "earlier_starts")
 
 # Takes a model's whole folder, its place in the hub and the registry with it; says where it is.
 Put = Callable[[pathlib.Path, str, registry.Models], str]

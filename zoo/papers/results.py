@@ -1,5 +1,6 @@
 """Numbers of rows: from the folders of runs, without TensorFlow, and from what is kept of them."""
 
+import itertools
 import pathlib
 import re
 from collections.abc import Sequence
@@ -140,7 +141,8 @@ def facts(run: Run, budget: str, manifests: Sequence[dict]) -> Facts:
     """What made the runs that have these manifests."""
     last = manifests[-1]
     precisions = list(dict.fromkeys(str(m["precision"]) for m in manifests if m.get("precision")))
-    machines = (manifest.get("machine") or {} for manifest in manifests)
+    starts = ((*m.get("earlier_starts", ()), m) for m in manifests)
+    machines = (start.get("machine") or {} for start in itertools.chain.from_iterable(starts))
     processors = dict.fromkeys(m["processor"] for m in machines if "processor" in m)
     return Facts(
         steps=last["steps"],

@@ -97,7 +97,7 @@ def export_loop(
         with _staged(out) as stage:
             job = _write(stage, job, made, text)
             folder.claim(text)
-            folder.describe(**described(settings, parts), **(facts or {}))
+            folder.describe_start(**described(settings, parts), **(facts or {}))
         return job
 
 

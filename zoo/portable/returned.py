@@ -125,7 +125,7 @@ def bring_back(
         elsewhere = {"from": job["start"], **{key: returned.facts[key] for key in kept}}
         known = folder.facts().get("trained_elsewhere", [])
         more = {**(facts or {}), "trained_elsewhere": [*known, elsewhere]}
-        return folder.describe(**described(settings, parts), **more)
+        return folder.describe_start(**described(settings, parts), **more)
 
 
 def _assign(model: Model, returned: Returned) -> None:

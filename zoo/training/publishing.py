@@ -50,6 +50,7 @@ def card(model: Model, dataset: Dataset, text: str, manifest: Mapping, scores: M
         *("name", "model", "dataset", "test_dataset"),
         *("dataset_fingerprint", "test_dataset_fingerprint"),
         *("seed", "steps", "selected_step", "batch_size", "precision", "machine", "versions"),
+        "earlier_starts",
     )
     return {
         **{key: manifest[key] for key in kept if key in manifest},

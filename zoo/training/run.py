@@ -72,7 +72,7 @@ def train(
         for binding in config.unused():
             logging.warning("%r has no effect: nothing in this run uses it", binding)
         _require_space(folder, parts)
-        folder.describe(**described(settings, parts), **(facts or {}))
+        folder.describe_start(**described(settings, parts), **(facts or {}))
         metrics.write_settings(folder, text)
         _train(settings, folder, parts, start_over, signals, callbacks, team)
         manifest = folder.describe(**_timing(folder))
