@@ -13,7 +13,7 @@ import toy_tables as toy
 from zoo.errors import UserError
 from zoo.papers import claims, documents, figures, kept, results, tasks
 from zoo.papers.kept import Result
-from zoo.papers.spec import Claim, Column, Equal, Row, Table, Trend
+from zoo.papers.spec import Claim, Column, Discard, Equal, Row, Table, Trend
 
 CLAIM = Claim("MIG", "a", "b")
 
@@ -263,6 +263,41 @@ def test_runs_that_are_superseded_lend_no_seeds():
     fresh = result(0)
     assert kept.united(fresh, result(1, "an old bug")) is fresh
     assert kept.united(fresh, result(1)).seeds == [0, 1]
+
+
+def test_seeds_of_other_images_do_not_join():
+    def result(seed, images):
+        facts = kept.Facts(1, 1, images=images)
+        return Result(Row("a", None), "cpu", {"MIG": {seed: 0.5}}, facts, [seed])
+
+    fresh = result(0, "ab12")
+    assert kept.united(fresh, result(1, "cd34")) is fresh
+    # What was kept before fingerprints were is taken for the same.
+    for one, other in ((fresh, result(1, "")), (result(0, ""), result(1, "ab12"))):
+        both = kept.united(one, other)
+        assert both.seeds == [0, 1] and both.facts.images == "ab12"
+
+
+def test_pictures_and_discarded_runs_keep_what_made_them(written, tmp_path, monkeypatch):
+    """Results are the same with the runs and without, though no number is kept of these."""
+    rows = (Row("good", toy.SHARED),)
+    picture = Table("toy/picture", "A picture", (), rows)
+    discard = Discard(toy.COLUMNS[0], 2.0, "bad")
+    none = Table("toy/none", "All discarded", toy.COLUMNS, rows, discard=discard)
+    monkeypatch.setattr(documents.catalog, "tables", lambda: {t.name: t for t in (picture, none)})
+    file = written / "RESULTS.md"
+    documents.write_results(file, written)
+    text = (written / "results/toy.md").read_text()
+    assert "| good | 3 | Adam 1e-3 | 60 x 16, float32 |" in text
+    assert "| good | - | - | - | - | 3 | 3 | Adam 1e-3 | 60 x 16, float32 |" in text
+    documents.write_results(file, tmp_path / "nowhere")
+    assert (written / "results/toy.md").read_text() == text
+    assert kept.read(picture, written / "results")["good"][0].seeds == [0, 1, 2]
+
+
+def test_a_processor_that_is_not_recorded_is_said_so(written):
+    (line,) = [x for x in (written / "toy/first.md").read_text().splitlines() if "processor" in x]
+    assert line == "- The processor was not recorded then, `good`, `small`."
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Verdicts on headline claims."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -49,6 +51,14 @@ def test_runs_that_today_does_not_make_do_not_count():
     low, high = np.arange(5), np.arange(5, 10)
     assert outcome(low, high, superseded="an old bug").verdict == "not run"
     assert outcome(low, high, differences="train.steps: 60 -> 4").verdict == "not run"
+
+
+def test_budgets_are_shares_of_what_was_published():
+    low, high = np.arange(5), np.arange(5, 10)
+    ours = dataclasses.replace(HEADLINE, ours=True)
+    assert outcome(low, high).budget == "full" and outcome(low, high, ours).budget == "ours"
+    for headline in (HEADLINE, ours):
+        assert outcome(low, high, headline, images_share=0.1).budget == "10 %"
 
 
 def test_of_several_orders_all_must_be_seen():

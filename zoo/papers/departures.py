@@ -12,6 +12,8 @@ from zoo.papers.spec import PAPER, Run
 
 # Bindings that do not change the training: the name of the run, and what is kept of it.
 UNTOLD = ("name", "seed", "log_every", "checkpoint_every", "pictures_every", "publish")
+# The optimiser of a run whose rates are 0.
+UNTRAINED = "untrained"
 # What an optimiser's cell says of a schedule; others are written out.
 _SCHEDULES = {
     "linear_ramp": "{start} to {end} in {steps} steps",
@@ -31,7 +33,7 @@ def optimisers(run: Run, budget: str) -> str:
     """
     found = rates(run, budget)
     if set(found.values()) == {"0"}:
-        return "untrained"
+        return UNTRAINED
     return "; ".join(f"{n}{', ' if ' ' in rate else ' '}{rate}" for n, rate in found.items())
 
 
@@ -90,7 +92,7 @@ def notes(found: Mapping[str, Sequence[str]], rows: Sequence[str]) -> list[str]:
         if rest:
             groups.setdefault(rest, []).append(row)
     return [
-        f"Differs from the paper, {_named(chosen, rows)}: {'; '.join(lines)}."
+        f"Differs from the paper, {named(chosen, rows)}: {'; '.join(lines)}."
         for lines, chosen in groups.items()
     ]
 
@@ -117,7 +119,7 @@ def components(bound: dict[str, str], root: str = "train") -> Components:
     return found
 
 
-def _named(chosen: Sequence[str], rows: Sequence[str]) -> str:
+def named(chosen: Sequence[str], rows: Sequence[str]) -> str:
     """Names of rows, `model/*` for all of a model, as `--rows` takes them."""
     names = []
     for row in chosen:

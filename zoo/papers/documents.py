@@ -79,7 +79,7 @@ def write_results(file: pathlib.Path, out: pathlib.Path) -> list[str]:
     sections: dict[str, list[str]] = {}
     for name in names:
         table = catalog.tables()[name]
-        if any(result.folders for row in found[name].values() for result in row):
+        if any(_is_at_hand(result) for row in found[name].values() for result in row):
             kept.path(table, folder).parent.mkdir(parents=True, exist_ok=True)
             runs.write_text(kept.path(table, folder), kept.as_csv(table, found[name]))
         section = markdown(table, found[name], _illustrate(table, found[name], folder), False)
@@ -120,7 +120,6 @@ def markdown(
     for row in table.rows:
         lines += [_line(_cells(table, row, result)) for result in found[row.name] or [None]]
     parts = [f"{table.name}: {table.title}\n"]
-    # Of a table of pictures alone nothing but the picture is kept of earlier runs.
     if table.columns or any(found.values()):
         parts.append("\n".join(lines) + "\n")
     if legend:
@@ -136,6 +135,7 @@ def markdown(
         *(f"{row.name}: {row.note}" for row in table.rows if row.note),
         *_superseded(told),
         *departures.notes(reduced, [row.name for row in table.rows]),
+        *_unrecorded(told, [row.name for row in table.rows]),
     ]
     if notes:
         parts.append("\n".join(f"- {note}" for note in notes) + "\n")
@@ -191,6 +191,18 @@ def _superseded(told: Sequence[tuple[str, Result]]) -> list[str]:
         if result.facts.superseded:
             rows.setdefault(result.facts.superseded, []).append(f"`{name}`")
     return [f"The runs of {', '.join(names)}: {line}" for line, names in rows.items()]
+
+
+def _unrecorded(told: Sequence[tuple[str, Result]], rows: Sequence[str]) -> list[str]:
+    """A note on runs that do not say which processor trained them."""
+    names = list(dict.fromkeys(name for name, result in told if not result.facts.processor))
+    of = departures.named(names, rows)
+    return [f"The processor was not recorded then, {of}."] if names else []
+
+
+def _is_at_hand(result: Result) -> bool:
+    """Whether there are folders of its runs, or there may be: of discarded ones none is held."""
+    return bool(result.folders or (result.discarded and not result.left))
 
 
 def _discarded(table: Table) -> list[str]:

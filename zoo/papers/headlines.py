@@ -29,7 +29,7 @@ LEGEND = (
     "no difference. "
     f"*{UNDECIDED}*: none of these, or fewer seeds. *{NOT_RUN}*: no runs of the table's "
     "definition of today; what earlier ones gave is in the tables. Budgets are shares of the "
-    "published images."
+    "published images; *ours*: the work gives no settings for this, and ours are kept to in full."
 )
 
 
@@ -44,7 +44,7 @@ class Outcome:
         p_opposite: the same of the opposite orders.
         corrected: p after Holm's correction.
         verdict: one of the six.
-        budget: the least share of the published images that one of its rows has seen.
+        budget: the least share of the published images that one of its rows has seen, or "ours".
         small: whether the difference of one of its orders is within the margin.
     """
 
@@ -126,8 +126,8 @@ def _outcome(headline: Headline, rows: Mapping[str, Sequence[Result]]) -> Outcom
         opposite.append(claims.probability(claim, *both, "greater"))
         shares += [result.facts.images_share for result in pair]
         seeds += map(len, both)
-    share = min(shares)
-    budget = "full" if share >= 0.995 else f"{100 * share:.2g} %"
+    whole = "ours" if headline.ours else "full"
+    budget = whole if min(shares) >= 0.995 else f"{100 * min(shares):.2g} %"
     small = [
         min(seeds) >= SEEDS and claims.equivalence(*both, margin, claim.paired) <= claims.LEVEL
         for claim, both, margin in zip(headline.orders, compared, headline.margins, strict=True)

@@ -85,7 +85,7 @@ def budget(result: Result) -> str:
     text = f"{facts.steps:,} x {facts.batch_size}, {facts.precision}"
     if machines:
         text += f" on {machines}"
-    if result.budget == PAPER:
+    if result.budget == PAPER or facts.optimiser == departures.UNTRAINED:
         return text
     share = departures.percent(facts.images_share)
     return f"{text} (reduced: {result.budget}, {share} of the published images)"

@@ -32,6 +32,8 @@ class Facts:
         test_dataset: what they are scored on.
         finished: when the last of them was.
         processor: of the machines that trained them.
+        images: the fingerprint of what they are trained on; empty where it is not recorded, or
+            differs from seed to seed.
         superseded: why they are no longer what the table's definition makes, one line; empty where
             they are.
     """
@@ -46,6 +48,7 @@ class Facts:
     test_dataset: str = ""
     finished: str = ""
     processor: str = ""
+    images: str = ""
     superseded: str = ""
 
     def same_training(self, other: "Facts") -> bool:
@@ -54,7 +57,8 @@ class Facts:
             *("steps", "batch_size", "precision", "optimiser", "differences", "dataset"),
             "superseded",
         )
-        return all(getattr(self, key) == getattr(other, key) for key in keys)
+        images = {self.images, other.images} - {""}
+        return all(getattr(self, key) == getattr(other, key) for key in keys) and len(images) < 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +111,8 @@ def read(table: Table, folder: pathlib.Path) -> dict[str, list[Result]]:
     file = path(table, folder)
     if not file.exists():
         return {}
-    rows, columns = {row.name: row for row in table.rows}, [c.name for c in table.columns]
+    rows = {row.name: row for row in table.rows}
+    columns = [column.name for column in table.columns] or [""]
     groups: dict[tuple[str, str], list[dict]] = {}
     try:
         for record in csv.DictReader(io.StringIO(file.read_text())):
@@ -146,13 +151,20 @@ def united(fresh: Result, earlier: Result | None) -> Result:
         fresh,
         numbers=numbers,
         seeds=seeds,
-        facts=dataclasses.replace(fresh.facts, finished=late, processor=AND.join(machines)),
+        facts=dataclasses.replace(
+            fresh.facts,
+            finished=late,
+            processor=AND.join(machines),
+            images=fresh.facts.images or earlier.facts.images,
+        ),
         discarded=sorted({*fresh.discarded, *set(earlier.discarded) - set(fresh.seeds)}),
     )
 
 
 def as_csv(table: Table, found: Mapping[str, Sequence[Result]]) -> str:
     """One line a row, column and budget, with the numbers of all seeds.
+
+    A table that is a picture has no columns, and one line a row and budget.
 
     `values` are those of `seeds` without `discarded`, `nan` where a run has no such number. The
     median has a 95 % interval over seeds, that of `zoo.evaluation.median_interval`.
@@ -165,7 +177,7 @@ def as_csv(table: Table, found: Mapping[str, Sequence[Result]]) -> str:
     writer.writerow(("table", "row", "column", "budget", *numbers, *runs, *facts))
     for row in table.rows:
         for result in found[row.name] or [None]:
-            for column in table.columns:
+            for column in table.columns or [Column("", ())]:
                 writer.writerow([table.name, row.name, column.name, *_written(result, column, row)])
     return text.getvalue()
 
@@ -180,7 +192,8 @@ def _written(result: Result | None, column: Column, row: Row) -> list:
     paper = ["" if mean is None else mean, "" if std is None else std]
     if result is None:
         return ["", *paper, *[""] * (8 + len(dataclasses.fields(Facts)))]
-    numbers, values = result.numbers[column.name], result.values[column.name]
+    numbers = result.numbers.get(column.name, {})
+    values = np.array([*numbers.values()])
     return [
         result.budget,
         *paper,
@@ -199,8 +212,14 @@ def _parsed(row: Row, budget: str, records: Sequence[dict], columns: Sequence[st
     left = [seed for seed in seeds if seed not in set(discarded)]
     numbers = {column: {} for column in columns}
     for record in records:
+        if not record["column"]:
+            return Result(row, budget, {}, _facts(first), seeds, [], discarded)
         values = dict(zip(left, map(float, record["values"].split()), strict=True))
         numbers[record["column"]] = {s: v for s, v in values.items() if not math.isnan(v)}
+    return Result(row, budget, numbers, _facts(first), seeds, [], discarded)
+
+
+def _facts(record: Mapping[str, str]) -> Facts:
+    """What a record says; of facts that were not kept yet when it was written, the default."""
     kinds = {field.name: field.type for field in dataclasses.fields(Facts)}
-    facts = Facts(**{name: kind(first[name]) for name, kind in kinds.items()})
-    return Result(row, budget, numbers, facts, seeds, [], discarded)
+    return Facts(**{n: kind(record[n]) for n, kind in kinds.items() if n in record})

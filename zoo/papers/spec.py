@@ -202,12 +202,14 @@ class Headline:
         table: where its runs are.
         orders: what must be seen, all of it.
         margin: what counts as no difference, in units of the columns: of all orders, or of each.
+        ours: whether the settings, and so the budget, are of our choice: the work gives none.
     """
 
     text: str
     table: str
     orders: tuple[Claim, ...]
     margin: float | tuple[float, ...] = 0.05
+    ours: bool = False
 
     @property
     def margins(self) -> tuple[float, ...]:

@@ -119,5 +119,6 @@ HEADLINES = (
         "posterior is diagonal",
         "seams/posterior",
         (Claim(ANGLE.name, "diagonal", "full"), Claim(DTO.name, "diagonal", "full")),
+        ours=True,
     ),
 )

@@ -15,7 +15,7 @@ FULL, NO_MASK, RELEASED = "cg_gan", "cg_gan_m", "cg_gan_released"
 
 # Row -> what is bound beyond the gin file.
 _ROWS = {
-    UNTRAINED: ("train.steps = 1",),
+    UNTRAINED: ("train.steps = 1", "Adam.learning_rate = 0.0"),
     CONDITIONAL: ("CGGAN.style_dim = 0", "CGGAN.image_sparsity = 0.0"),
     I_STYLEGAN: ("CGGAN.image_sparsity = 0.0",),
     FULL: (),

@@ -298,5 +298,6 @@ HEADLINES = (
             _less(f"shared_pair/5/{kind}", "shared_pair/5/cg_vae")
             for kind in ("domains_only", "sparsity_only")
         ),
+        ours=True,
     ),
 )

@@ -41,6 +41,7 @@ HEADLINES = (
         "beta from 200 to 4)",
         "zietlow/4.2_falling_beta",
         tables_chapter_4.MISLED_BY_SECOND,
+        ours=True,
     ),
     Headline(
         "The same on 3D Shapes, with a network of its own and the dissertation's beta",
