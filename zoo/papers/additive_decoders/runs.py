@@ -6,8 +6,10 @@ from zoo.papers.spec import Budget, Evaluation, Run
 
 GIN = "gin/papers/additive_decoders/"
 SEEDS = 5
-# Of the two rows that the headline claims compare; the paper takes as many.
-CLAIMED_SEEDS = 10
+# Of the two rows that the headline claims compare: ten seeds, as many as the paper takes, after the
+# four that the recipe for two cores was chosen by.
+FIRST_SEED = 4
+CLAIMED_SEEDS = FIRST_SEED + 10
 # Row name -> whether its decoder is additive.
 KINDS = {"additive": True, "nonadditive": False}
 OUTSIDE = "out_of_support.json"
@@ -17,7 +19,7 @@ BLOCK_SCORES = "lms_tree,slot_identifiability_score,reconstruction_rmse"
 # What `variant` binds. One step of rate 0 is the least that the trainer makes.
 MOMENTS = ("AdditiveAutoencoder.encoder = @moment_encoder", "moment_encoder.order = 1")
 UNTRAINED = ("train.steps = 1", "Adam.learning_rate = 0.0")
-PAPER_STEPS, CPU_STEPS = 1_878_000, 5_000
+PAPER_STEPS, CPU_STEPS = 1_878_000, 3_000
 # The image is a product over balls; in [0, 1], as the exponential is positive.
 PRODUCT = ('AdditiveAutoencoder.sigma = "exp"', 'AdditiveAutoencoder.normalization = "unit"')
 # Latents and blocks: one for each of up to six objects and one for the ground.

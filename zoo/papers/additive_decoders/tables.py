@@ -3,7 +3,7 @@
 import functools
 
 from zoo.papers.additive_decoders import pictures, runs
-from zoo.papers.additive_decoders.runs import KINDS, OUTSIDE
+from zoo.papers.additive_decoders.runs import FIRST_SEED, KINDS, OUTSIDE
 from zoo.papers.results import last
 from zoo.papers.spec import Claim, Column, Headline, Row, Table
 
@@ -20,6 +20,15 @@ _OF_BLOCKS = (
 _SLOTS = (
     "Slot identifiability (Brady et al. 2023) takes blocks of latents for slots; a non-additive "
     "decoder has none."
+)
+# What the headline claims are decided by.
+IDENTIFIED, *EXTRAPOLATED = (
+    Claim(column, *rows, first_seed=FIRST_SEED)
+    for column, *rows in (
+        ("LMS_Spear", "nonadditive", "additive"),
+        ("RMSE out of support", "additive", "nonadditive"),
+        ("LMS_Spear out of support", "nonadditive", "additive"),
+    )
 )
 _FIRST = "The runs are those of table_1, the first seed of each row."
 
@@ -88,18 +97,16 @@ def _table_1() -> Table:
             _lms("LMS_Spear out of support", OUTSIDE),
         ),
         (*main, *_beside_table_1()),
-        (
-            Claim("LMS_Spear", "nonadditive", "additive"),
-            Claim("RMSE out of support", "additive", "nonadditive"),
-            Claim("LMS_Spear out of support", "nonadditive", "additive"),
-        ),
+        (IDENTIFIED, *EXTRAPOLATED),
         notes=(
             _UNKNOWN,
             "Orders are those of the rows additive and nonadditive; all others are ours.",
-            "The recipe for two cores was chosen by LMS_Spear of the additive decoder on seeds 100 "
-            "and 101 (gin/additive_decoder.gin has what was tried). Predicted before the runs of "
-            "ten seeds a side: all three orders hold, and some seeds of either have seams. Stopped "
-            "at six and five: all six additive ones have them (README of the paper's folder).",
+            "A first recipe for two cores, a narrow ResNet-18 with batch normalisation, was "
+            "stopped at six and five of ten seeds a side, all six additive ones with seams: "
+            "LMS_Spear 55.9 ± 26.3 additive, 66.4 ± 25.5 non-additive. This one is that of "
+            "diagonal_hessian, whose additive row found the latents with three of four seeds "
+            "(gin/additive_decoder.gin has all that was tried). Laid down before its runs: seeds 4 "
+            "to 13 of either row decide, and all three orders hold.",
             "Scores are of 5,000 of the test images (LMS of 10,000 others of them) as a whole; the "
             "paper takes all 50,000 in batches of 1,024.",
         ),
@@ -335,17 +342,14 @@ HEADLINES = (
         "An additive decoder identifies the latents (LMS_Spear, %) on a connected support, an "
         "unrestricted one does not",
         "additive_decoders/table_1",
-        (Claim("LMS_Spear", "nonadditive", "additive"),),
+        (IDENTIFIED,),
         margin=5.0,
     ),
     Headline(
         "It extrapolates to combinations that the support lacks: less error and better latents "
         "than the unrestricted one's there",
         "additive_decoders/table_1",
-        (
-            Claim("RMSE out of support", "additive", "nonadditive"),
-            Claim("LMS_Spear out of support", "nonadditive", "additive"),
-        ),
+        tuple(EXTRAPOLATED),
         # Of the error, and of LMS_Spear in per cent.
         margin=(0.01, 1.0),
     ),
