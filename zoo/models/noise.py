@@ -55,9 +55,10 @@ def _odd(shape, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _normal(radius_bits: tf.Tensor, angle_bits: tf.Tensor) -> tf.Tensor:
-    # The upper 24 bits are exact in float32; the half keeps the logarithm finite.
+    # The upper 24 bits are exact in float32. A half of the last keeps the logarithm of 0 finite: as
+    # a maximum, since a sum is rounded off where TensorFlow joins its constant with those above.
     u, v = (
         tf.cast(tf.bitwise.right_shift(bits, 8), tf.float32) * 2.0**-24 + 0.5
         for bits in (radius_bits, angle_bits)
     )
-    return tf.sqrt(-2.0 * tf.math.log(u + 2.0**-25)) * tf.cos(2.0 * math.pi * v)
+    return tf.sqrt(-2.0 * tf.math.log(tf.maximum(u, 2.0**-25))) * tf.cos(2.0 * math.pi * v)
