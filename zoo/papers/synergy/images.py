@@ -1,7 +1,8 @@
 """Li, Fan et al. 2025 on images: what of the content stays where the domain changes.
 
-The paper's distances on CelebA (Inception's features of 256x256 images, 2.57 for CG-GAN, 2.65 for
-i-StyleGAN, 3.57 for StyleGAN2-ADA) are of another data set and another network than these.
+The paper's distances on CelebA, as a summary reports them (Inception's features of 256x256 images,
+2.57 for CG-GAN, 2.65 for i-StyleGAN, 3.57 for StyleGAN2-ADA), are of another data set and another
+network than these.
 """
 
 from zoo.papers.results import last
@@ -72,8 +73,9 @@ TABLES = (
         notes=(
             "Predicted before any run: content kept CG-GAN >= i-StyleGAN > conditional StyleGAN2, "
             "less without the mask; as released about equal to i-StyleGAN, since its image term "
-            "has no signal of the mixing. The paper's distances differ by 0.08 of 2.6 between "
-            "CG-GAN and i-StyleGAN: such a difference is not expected to be seen.",
+            "has no signal of the mixing. The paper's distances, as a summary reports them, differ "
+            "by 0.08 of 2.6 between CG-GAN and i-StyleGAN: such a difference is not expected to be "
+            "seen.",
             "Content kept: of the same latents in both domains, the share of which all content "
             "factors that a network reads right in at least 95 % of the data stay; beside it the "
             "same of pairs of images of the data with one content. An untrained generator keeps "
