@@ -5,14 +5,22 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
+from zoo import stopping
 from zoo.scheduling.jobs import Job, Step
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
+
+
+@pytest.fixture(autouse=True)
+def _no_signal_came(monkeypatch):
+    """To this process: those of other tests would end workers in it."""
+    monkeypatch.setattr(stopping, "_came", threading.Event())
 
 
 @pytest.fixture

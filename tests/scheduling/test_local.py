@@ -162,6 +162,22 @@ def test_a_second_order_to_stop_leaves_a_worker_saving(stub, calls, wait_until):
     assert job.state() == jobs.LEFT and not (job.folder / Tries.FILE).exists()
 
 
+@pytest.mark.parametrize("error", ["mendable", "system"])
+def test_a_worker_that_cannot_save_when_told_to_end_begins_no_other_run(
+    stub, calls, wait_until, error
+):
+    table = [stub("full", "once", f"full={error}"), stub("next")]
+    made = host.Host(host.Work(jobs.dump(table), threads=1))
+    codes = []
+    running = threading.Thread(target=lambda: codes.append(made.run()))
+    running.start()
+    wait_until((table[0].folder / "begun").exists)
+    os.kill(made.pid, signal.SIGTERM)
+    running.join()
+    assert codes == [worker.UNFINISHED] and not calls(table[1])
+    assert "no space left" in Tries.of(table[0].folder).failures[0]
+
+
 def test_the_deadline_and_the_host_ask_a_worker_once(monkeypatch):
     sent = []
     for module, name in ((worker, "_asked"), (stopping, "_came")):

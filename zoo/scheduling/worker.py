@@ -68,7 +68,7 @@ def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> b
     while left:
         later, tried = [], False
         for job in left:
-            if _asked.is_set():
+            if _told_to_end():
                 sys.exit(128 + signal.SIGTERM)
             try:
                 state = job.state()
@@ -212,9 +212,14 @@ def _watch_parent() -> None:
     _stop()
 
 
+def _told_to_end() -> bool:
+    # A signal comes to `_on_signal`, or to a run, whose error in saving is all that is raised then.
+    return _asked.is_set() or stopping.asked()
+
+
 def _stop() -> None:
     # The deadline, the host and the machine may all ask, and a second signal ends a run unsaved.
-    if not (_asked.is_set() or stopping.asked()):
+    if not _told_to_end():
         _asked.set()
         os.kill(os.getpid(), signal.SIGTERM)
     forced = threading.Timer(GRACE, os._exit, (128 + signal.SIGTERM,))
@@ -250,7 +255,7 @@ def main() -> None:
             signal.signal(number, signal.SIG_IGN)
         finished = _work_as_told()
     except Spoilt:
-        sys.exit(RENEW)
+        sys.exit(UNFINISHED if _told_to_end() else RENEW)
     except SystemExit as stop:
         sys.exit(UNFINISHED if stop.code in _STOPPED else stop.code)
     sys.exit(FINISHED if finished else UNFINISHED)
