@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from zoo import cli
 from zoo.scheduling import command
+from zoo.scheduling.jobs import DONE
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -56,7 +57,7 @@ def main(options: argparse.Namespace) -> None:
     command.require_engine(options)
     sweep = sweep.of_one_precision()
     table = sweep.jobs()
-    if any(job.left() for job in table):
+    if any(job.seen() != DONE for job in table):
         check.check(sweep)
     sweep.claim()
     outcome = command.run(table, options)

@@ -216,6 +216,28 @@ def test_a_folder_that_cannot_be_listed_now_is_looked_at_again(stub, stale, capf
     assert "c is passed over: OSError" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("place", ["the folder", "the claim", "the note", "the list"])
+def test_a_run_that_cannot_be_begun_now_is_begun_later(stub, calls, monkeypatch, place):
+    owner, name = {
+        "the folder": (pathlib.Path, "mkdir"),
+        "the claim": (Claim, "_acquire"),
+        "the note": (Tries, "_write"),
+        "the list": (jobs.Job, "left"),
+    }[place]
+    left, whole = [errno.ESTALE] * 3, getattr(owner, name)
+
+    def failing(*args, **kwargs):
+        if left:
+            raise OSError(left.pop(), "Stale file handle")
+        return whole(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, failing)
+    job = stub("run")
+    assert worker.work([job], pause=0.01) is True
+    assert not left and job.state() == jobs.DONE and len(calls(job)) == 1
+    assert sorted(p.name for p in job.folder.glob(".*")) == []
+
+
 class _Waiting:
     """An engine whose workers wait for a place, for so many looks."""
 
@@ -234,12 +256,17 @@ class _Waiting:
         pass
 
 
-def test_a_driver_outlives_a_folder_that_cannot_be_listed(stub, stale):
+def test_a_driver_outlives_a_folder_that_cannot_be_listed(stub, stale, monkeypatch):
     job = stub("run")
     work = host.Work(jobs.dump([job]))
     engine = _Waiting(2, before=lambda: stale(1))
     assert driver.drive([job], engine, work, Progress()) == {"run": "left"}
     assert engine.looks == -1
+    # Nor does a command end with it before its workers look.
+    monkeypatch.setattr(local, "Local", lambda *_: _Waiting(1))
+    stale(3)
+    outcome = command.run([job], _options("--retry", "--jobs=1"))
+    assert outcome.lines == ("1 of 1 runs are left; the same command resumes them",)
 
 
 def test_the_deadline_ends_a_command_whose_workers_have_no_place(stub, monkeypatch):
@@ -407,6 +434,20 @@ def test_the_claim_of_a_quicker_worker_is_put_back(left_claim, tmp_path, monkeyp
     monkeypatch.setattr(pathlib.Path, "rename", late)
     assert not slow.take()
     assert [path.read_text() for path in tmp_path.iterdir()] == ["of the quicker one"]
+
+
+def test_a_claim_that_a_command_tidies_away_is_not_there(left_claim, tmp_path, monkeypatch):
+    left_claim(True)
+    slow, rename = Claim(tmp_path, 0.2), pathlib.Path.rename
+    monkeypatch.setattr(slow, "_expired", lambda found: True)
+
+    def tidied(path, target):
+        rename(path, target).unlink()
+
+    monkeypatch.setattr(pathlib.Path, "rename", tidied)
+    assert not slow.take()
+    assert slow.take()
+    slow.release()
 
 
 def test_a_run_that_another_command_is_at_is_waited_for(stub, tmp_path, monkeypatch):

@@ -80,10 +80,10 @@ class Claim:
             if not self._expired(found := path.stat()):
                 return False
             path.rename(aside)
+            mine = _identity(aside.stat()) == _identity(found)
         except FileNotFoundError:
-            # Another worker has been quicker, or the run was given up.
+            # Another worker has been quicker, the run was given up, or `runs.opened` was at it.
             return False
-        mine = _identity(aside.stat()) == _identity(found)
         if not mine:
             # The claim of a worker that was quicker. One that cannot be put back is missed by its
             # owner, whose process ends.

@@ -124,10 +124,10 @@ def run(
     table = [job for job in table if job.name not in refused]
     if options.retry:
         for job in table:
-            if job.state() == jobs.FAILED:
+            if job.seen() == jobs.FAILED:
                 Tries.of(job.folder).forget()
     # Finished runs need no worker.
-    left = [job for job in table if job.state() in (jobs.LEFT, jobs.RUNNING)]
+    left = [job for job in table if job.seen() in (jobs.LEFT, jobs.RUNNING)]
     engine, threads = _engine(options, left)
     deadline = None if options.time is None else options.begun + options.time
     work = Work(jobs.dump(table), deadline, threads=threads)

@@ -46,7 +46,7 @@ def drive(table: Sequence[Job], engine: Engine, work: Work, progress: Progress) 
         UserError: the engine cannot be started.
         SystemExit: a signal asked to stop; the runs are saved.
     """
-    states = {job.name: job.state() for job in table}
+    states = {job.name: job.seen() for job in table}
     progress.begin(table, states)
     left = [job for job in table if states[job.name] in (LEFT, RUNNING)]
     if not left:
@@ -75,9 +75,7 @@ def _watch(engine: Engine, left: Sequence[Job], states: dict, progress: Progress
     # Asked first: what a worker did before it ended is seen after that.
     alive = engine.alive()
     for job in left:
-        # What cannot be looked at now, as where a file system has a bad moment, stays as it was.
-        with contextlib.suppress(OSError):
-            states[job.name] = job.state()
+        states[job.name] = job.seen(states[job.name])
     progress.show(states)
     if not any(states[job.name] in (LEFT, RUNNING) for job in left):
         # A worker that has just done the last run ends by itself.

@@ -65,6 +65,16 @@ class Job:
             return FAILED
         return RUNNING if CLAIM in there else LEFT
 
+    def seen(self, before: str = LEFT) -> str:
+        """As `state`; what it was before where the folder cannot be listed now.
+
+        File systems have bad moments (ESTALE, EIO), which no command is to end with.
+        """
+        try:
+            return self.state()
+        except OSError:
+            return before
+
     def _files(self) -> set[str]:
         try:
             return set(os.listdir(self.folder))

@@ -33,7 +33,7 @@ FINISHED, RENEW, UNFINISHED = 0, os.EX_SOFTWARE, os.EX_TEMPFAIL
 _STOPPED = {128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
 # Between looks at runs that others are at, and for saving before a worker is ended by force.
 _PAUSE, GRACE = 1.0, 600.0
-# How often in a row a run's folder cannot be listed before it is passed over.
+# How often in a row a run's folder cannot be read or written before it is passed over.
 _LOOKS = 60
 # Bytes that a worker may gain after its first run before it makes way for a new process:
 # TensorFlow keeps the XLA programs of finished runs, about 35 MB for each of a CG-VAE.
@@ -63,38 +63,34 @@ def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> b
         SystemExit: a signal asked to stop; the run is saved.
     """
     left = sorted(table, key=lambda job: len(Tries.of(job.folder).failures))
-    refused, others, first = [], {}, None
-    unseen = collections.Counter()
+    refused, claims, first = [], {}, None
+    bad = collections.Counter()
     while left:
         later, tried = [], False
         for job in left:
             if _told_to_end():
                 sys.exit(128 + signal.SIGTERM)
             try:
-                state = job.state()
+                if job.state() in (DONE, FAILED):
+                    continue
+                if job.folder not in claims:
+                    claims[job.folder] = Claim(job.folder, lease)
+                state = attempt(job, claims[job.folder])
             except OSError as error:
-                # A file system has bad moments (ESTALE, EIO); a folder that stays so is left.
-                unseen[job.folder] += 1
-                if unseen[job.folder] < _LOOKS:
+                # A file system has bad moments (ESTALE, EIO); a folder that stays so is left to
+                # workers with a better disk. A try that has begun counts, even if it cannot be
+                # noted that it failed.
+                bad[job.folder] += 1
+                if bad[job.folder] < _LOOKS:
                     later.append(job)
                 else:
                     print(f"{job} is passed over: {reason(error)}", file=sys.stderr, flush=True)
                     refused.append(job)
                 continue
-            unseen[job.folder] = 0
-            if state in (DONE, FAILED):
-                continue
-            claim = others.pop(job.folder, None) or Claim(job.folder, lease)
-            try:
-                state = attempt(job, claim)
-            except OSError as error:
-                # Not even the failure could be noted: another worker may have a better disk.
-                print(f"{job} is passed over: {reason(error)}", file=sys.stderr, flush=True)
-                refused.append(job)
-                continue
+            bad[job.folder] = 0
             tried |= state != RUNNING
-            if state == RUNNING:
-                others[job.folder] = claim
+            if state != RUNNING:
+                del claims[job.folder]
             if state in (RUNNING, LEFT):
                 later.append(job)
             if state == DONE:
