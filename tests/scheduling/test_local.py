@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import os
 import pathlib
+import pickle
 import signal
 import subprocess
 import sys
@@ -142,6 +143,16 @@ def test_workers_elsewhere_have_the_working_directory_of_the_command(tmp_path, m
     assert not list((tmp_path / "raylet").iterdir())
     # A machine without that folder has the settings' whole paths.
     assert host.Host(dataclasses.replace(work, place="/not/there")).run() == worker.FINISHED
+
+
+def test_work_that_an_earlier_version_has_queued_is_done(stub):
+    job = stub("run")
+    # Without what has a default that only `__init__` gives.
+    kept = {"jobs": jobs.dump([job]), "deadline": None, "lease": 60.0, "threads": 1}
+    old = object.__new__(host.Work)
+    old.__dict__.update(kept)
+    assert host.Host(pickle.loads(pickle.dumps(old))).run() == worker.FINISHED
+    assert job.state() == jobs.DONE
 
 
 def test_a_second_order_to_stop_leaves_a_worker_saving(stub, calls, wait_until):

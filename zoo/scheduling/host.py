@@ -51,6 +51,9 @@ class Host:
         self._work = work
         self._environment = {**os.environ, **_threads(work.threads), **(environment or {})}
         self._environment["PYTHONPATH"] = search_path()
+        # Slurm's queue may hold the work of an earlier version, which had none.
+        place = getattr(work, "place", "")
+        self._place = place if os.path.isdir(place) else None
         self._process: subprocess.Popen | None = None
         self._stopped = threading.Event()
 
@@ -95,7 +98,7 @@ class Host:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=self._environment,
-            cwd=self._work.place if os.path.isdir(self._work.place) else None,
+            cwd=self._place,
             # Ctrl-C is for the command alone, which ends its workers itself.
             start_new_session=True,
         )
