@@ -52,6 +52,21 @@ def test_a_run_removes_leftovers_and_nothing_else(tmp_path):
     assert found - {".lock"} == set(kept)
 
 
+@pytest.mark.parametrize("linked", [True, False])
+def test_of_writers_of_a_new_file_one_writes_it(tmp_path, monkeypatch, linked):
+    def refused(*_):
+        raise PermissionError(errno.EPERM, "no hard links here")
+
+    if not linked:
+        monkeypatch.setattr(os, "link", refused)
+    path = tmp_path / "a.json"
+    with files.atomic(path, new=True) as first:
+        first.write_text("first")
+    with pytest.raises(FileExistsError), files.atomic(path, new=True) as second:
+        second.write_text("second")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"] and path.read_text() == "first"
+
+
 def test_what_is_written_is_on_the_disk_before_it_is_named(tmp_path, monkeypatch):
     events = []
     fsync, replace = os.fsync, os.replace

@@ -121,11 +121,19 @@ def require_writable(path: str | os.PathLike) -> None:
 
 
 @contextlib.contextmanager
-def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def atomic(path: str | os.PathLike, new: bool = False) -> Iterator[pathlib.Path]:
     """Gives a temporary path beside `path`; what is written there becomes `path` at a clean exit.
 
     After an error nothing is left behind and an older `path` stays as it was. After a crash of the
     machine there is the old file or the whole new one.
+
+    Args:
+        path: of the file.
+        new: whether an older `path` stays; of processes on any machines that write it at once, one
+            does.
+
+    Raises:
+        FileExistsError: there is an older `path`, which is to stay.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,10 +144,21 @@ def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         sync(temporary)
-        os.replace(temporary, path)
+        (_link if new else os.replace)(temporary, path)
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _link(source: pathlib.Path, target: pathlib.Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some file systems have no hard links. There the file is empty for a moment.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL))
+        os.replace(source, target)
 
 
 def sync(path: str | os.PathLike) -> None:

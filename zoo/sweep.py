@@ -55,12 +55,10 @@ def main(options: argparse.Namespace) -> None:
         command.show_status(table, options.json)
         return
     command.require_engine(options)
-    sweep = sweep.of_one_precision()
-    table = sweep.jobs()
     if any(job.seen() != DONE for job in table):
         check.check(sweep)
-    sweep.claim()
-    outcome = command.run(table, options)
+    sweep = sweep.of_one_precision().claim()
+    outcome = command.run(sweep.jobs(), options)
 
     from zoo.sweeps import summary
 

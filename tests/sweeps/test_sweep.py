@@ -180,6 +180,37 @@ def test_runs_of_a_sweep_share_the_precision_of_the_first_that_began(sweep, monk
         assert not any("'auto'" in job.steps[0].arguments[-1] for job in fixed.jobs())
 
 
+def test_machines_that_begin_one_sweep_together_agree_on_its_precision(sweep, monkeypatch):
+    auto, made = ("train.precision = 'auto'",), []
+    for here in ("float32", "mixed_bfloat16"):
+        monkeypatch.setattr(
+            grid.machine, "_best", lambda here=here: grid.machine.Precision(here, "here")
+        )
+        made.append(sweep(bindings=auto).of_one_precision())
+    assert [found.precision for found in made] == ["float32", "mixed_bfloat16"]
+    # The second is about to look whether the folder is free while the first writes there.
+    made[0].out.mkdir()
+    (made[0].out / ".sweep.json.0123abcd.json").touch()
+    require_same, late = grid.Sweep.require_same, []
+
+    def slowly(self):
+        require_same(self)
+        if self is made[1] and not late:
+            late.append(made[0].claim())
+
+    monkeypatch.setattr(grid.Sweep, "require_same", slowly)
+    claimed = made[1].claim()
+    assert [found.precision for found in (*late, claimed)] == ["float32"] * 2
+    assert json.loads((claimed.out / "sweep.json").read_text())["precision"] == "float32"
+    # Where one came a moment earlier, and of one that had noted none.
+    assert made[1].claim().precision == "float32"
+    (claimed.out / "sweep.json").write_text(json.dumps({**claimed._facts(), "precision": None}))
+    assert made[1].claim().precision == "mixed_bfloat16" == made[0].claim().precision
+    monkeypatch.setattr(grid.Sweep, "require_same", require_same)
+    with pytest.raises(UserError, match="another sweep"):
+        sweep("VAE.latent_dim=1,2").claim()
+
+
 @pytest.mark.parametrize(
     "axis, part",
     [

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from zoo import config, gin_files, gin_text, machine, runs
 from zoo.errors import UserError
+from zoo.files import atomic
 from zoo.scheduling.jobs import Job, Step
 
 _FILE, _PRECISION = "sweep.json", "train.precision"
@@ -131,7 +132,7 @@ class Sweep:
                     f"{self.out} holds another sweep ({'; '.join(changed)}); choose another --out "
                     "or the same settings"
                 )
-        elif self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+        elif self.out.exists() and not (self.out.is_dir() and self._is_new()):
             raise UserError(f"{self.out} is there and holds no sweep; choose another --out")
 
     def of_one_precision(self) -> "Sweep":
@@ -154,10 +155,26 @@ class Sweep:
         chosen = machine.common_precision(itertools.chain([kept], begun))
         return dataclasses.replace(self, precision=chosen)
 
-    def claim(self) -> None:
-        """Binds the folder to this sweep; see `require_same`."""
+    def claim(self) -> "Sweep":
+        """Binds the folder to this sweep, see `require_same`; returns the one to run.
+
+        It has the precision of the folder, where another machine has claimed that meanwhile.
+        """
         self.require_same()
-        runs.write_text(self.out / _FILE, json.dumps(self._facts(), indent=1) + "\n")
+        path = self.out / _FILE
+        try:
+            with atomic(path, new=True) as temporary:
+                temporary.write_text(self._text(), encoding="utf-8")
+        except FileExistsError:
+            self.require_same()
+            kept = self.precision and _read(path).get("precision")
+            bound = dataclasses.replace(self, precision=kept or self.precision)
+            runs.write_text(path, bound._text())
+            return bound
+        return self
+
+    def _text(self) -> str:
+        return json.dumps(self._facts(), indent=1) + "\n"
 
     def _facts(self) -> dict:
         return {
@@ -168,6 +185,10 @@ class Sweep:
             "precision": self.precision,
             "settings": self._settings(),
         }
+
+    def _is_new(self) -> bool:
+        """Whether the folder holds nothing but what another machine writes just now."""
+        return all(path.name.startswith(f".{_FILE}.") for path in self.out.iterdir())
 
     def _settings(self) -> dict[str, str]:
         """What the gin files bind, which somebody may edit between two commands."""
