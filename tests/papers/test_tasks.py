@@ -95,6 +95,15 @@ def test_runs_of_a_table_share_the_precision_of_the_first_that_began(tmp_path, f
     path = found[1].folder / "config.gin"
     path.write_text(path.read_text() + "\ntrain.precision = 'mixed_bfloat16'")
     assert found[1].state().startswith("partial") and found[1].differences() == []
+    # Another keeps what it has begun in, or it could not be resumed.
+    finish(found[0])
+    other = found[0].folder / "config.gin"
+    text = other.read_text()
+    other.write_text(text + "\ntrain.precision = 'float32'")
+    both = tasks.of_one_precision(found, found[::-1])
+    bound = [task.job().steps[0].arguments[-1].partition(" = ")[2] for task in both]
+    assert bound == ["'float32'", "'mixed_bfloat16'"]
+    other.unlink()
     (chosen,) = tasks.of_one_precision(found[:1], found)
     assert (
         chosen.job().steps[0].arguments[-1] == "--gin_bindings=train.precision = 'mixed_bfloat16'"

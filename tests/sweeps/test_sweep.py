@@ -180,6 +180,22 @@ def test_runs_of_a_sweep_share_the_precision_of_the_first_that_began(sweep, monk
         assert not any("'auto'" in job.steps[0].arguments[-1] for job in fixed.jobs())
 
 
+def test_a_sweep_that_began_in_two_precisions_is_finished_in_them(sweep, finished, monkeypatch):
+    monkeypatch.setattr(grid.machine, "_best", lambda: pytest.fail("asked"))
+    found = sweep(bindings=("train.precision = 'auto'",))
+    begun = ["mixed_bfloat16", "float32", None, "float32", None, None]
+    for job, precision in zip(found.jobs(), begun, strict=True):
+        if precision:
+            (job.folder / "config.gin").write_text(f"train.precision = {precision!r}\n")
+    table = found.of_one_precision().jobs()
+    bound = [job.steps[0].arguments[-1].partition(" = ")[2].strip("'") for job in table]
+    assert bound == [precision or "mixed_bfloat16" for precision in begun]
+    # Whoever compares them is told.
+    assert "precisions: 1 in mixed_bfloat16, 2 in float32." in summary.notes(found)
+    (found.folder(found.points()[0], 0) / "config.gin").write_bytes(b"\xff")
+    assert "precisions" not in summary.notes(found)
+
+
 def test_machines_that_begin_one_sweep_together_agree_on_its_precision(sweep, monkeypatch):
     auto, made = ("train.precision = 'auto'",), []
     for here in ("float32", "mixed_bfloat16"):

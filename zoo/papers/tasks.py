@@ -20,7 +20,7 @@ class Task:
         seed: of the training.
         budget: a name in `BUDGETS`; that in which the run is kept.
         out: the folder of all runs.
-        precision: of runs that leave it to the machine; None leaves it there.
+        precision: of runs that leave it to the machine and have not begun; None leaves it there.
     """
 
     run: Run
@@ -41,7 +41,8 @@ class Task:
         """What is called for it: the training, then the scores on further data."""
         gin_file, bindings = self.run.config(self.budget, self.seed)
         if self.precision and self.any_precision:
-            bindings = (*bindings, f"{_PRECISION} = {self.precision!r}")
+            precision = self.begun_precision or self.precision
+            bindings = (*bindings, f"{_PRECISION} = {precision!r}")
         # Whole paths, as a worker on another machine has its own working directory.
         folder = self.folder.absolute()
         train = (

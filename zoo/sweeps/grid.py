@@ -14,7 +14,8 @@ from zoo.errors import UserError
 from zoo.files import atomic
 from zoo.scheduling.jobs import Job, Step
 
-_FILE, _PRECISION = "sweep.json", "train.precision"
+PRECISION = "train.precision"
+_FILE = "sweep.json"
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -64,7 +65,8 @@ class Sweep:
         axes: the bindings that differ.
         seeds: how many runs, of seeds 0, 1, ..., each point has.
         out: the folder of all.
-        precision: of the runs that leave it to the machine; None leaves it there.
+        precision: of the runs that leave it to the machine and have not begun; None leaves it
+            there.
     """
 
     gin_files: tuple[str, ...]
@@ -96,9 +98,11 @@ class Sweep:
 
     def jobs(self) -> list[Job]:
         """All runs: the first seed of every point, then the second, and so on."""
-        points, settings = self.points(), self._settings()
+        begun = self.precisions(self._left_to_machine()) if self.precision else {}
+        chosen = {folder: own or self.precision for folder, own in begun.items()}
+        points = self.points()
         return [
-            self._job(point, seed, self.precision if self._is_auto(point, settings) else None)
+            self._job(point, seed, chosen.get(self.folder(point, seed)))
             for seed in range(self.seeds)
             for point in points
         ]
@@ -140,20 +144,19 @@ class Sweep:
 
         It is the one that the folder has; else that of a run that has begun, else this machine's.
         """
-        settings = self._settings()
-        points = [point for point in self.points() if self._is_auto(point, settings)]
+        points = self._left_to_machine()
         if not points:
             return self
+        begun = self.precisions(points)
         path = self.out / _FILE
         kept = _read(path).get("precision") if path.exists() else None
-        configs = (
-            self.folder(point, seed) / "config.gin"
-            for seed in range(self.seeds)
-            for point in points
-        )
-        begun = (config.recorded(gin_files.read(p), _PRECISION) for p in configs if p.exists())
-        chosen = machine.common_precision(itertools.chain([kept], begun))
+        chosen = machine.common_precision([kept, *begun.values()])
         return dataclasses.replace(self, precision=chosen)
+
+    def precisions(self, points: Sequence[Point]) -> dict[pathlib.Path, str | None]:
+        """What each run of some points has begun in, by its folder; None where it has not."""
+        folders = [self.folder(point, seed) for seed in range(self.seeds) for point in points]
+        return {folder: _begun_precision(folder / "config.gin") for folder in folders}
 
     def claim(self) -> "Sweep":
         """Binds the folder to this sweep, see `require_same`; returns the one to run.
@@ -194,18 +197,23 @@ class Sweep:
         """What the gin files bind, which somebody may edit between two commands."""
         return gin_text.of_files(self.gin_files)
 
+    def _left_to_machine(self) -> list[Point]:
+        """The points whose runs leave their precision to the machine."""
+        settings = self._settings()
+        return [point for point in self.points() if self._is_auto(point, settings)]
+
     def _is_auto(self, point: Point, settings: Mapping[str, str]) -> bool:
         """Whether the runs of a point leave their precision to the machine."""
-        bound = settings.get(_PRECISION, "")
+        bound = settings.get(PRECISION, "")
         for binding in (*self.bindings, *point.bindings):
-            if _name(binding) == _PRECISION:
+            if _name(binding) == PRECISION:
                 bound = binding.partition("=")[2]
         return bound.strip(" '\"") == machine.AUTO
 
     def _job(self, point: Point, seed: int, precision: str | None) -> Job:
         folder = self.folder(point, seed)
         bindings = [*self.bindings, *point.bindings, f"train.seed = {seed}"]
-        bindings += [f"{_PRECISION} = {precision!r}"] * (precision is not None)
+        bindings += [f"{PRECISION} = {precision!r}"] * (precision is not None)
         # Whole paths, as a worker on another machine has its own working directory.
         arguments = (
             *(f"--gin_file={gin_files.absolute(file)}" for file in self.gin_files),
@@ -282,6 +290,14 @@ def _as_file(value: str) -> str:
     if sum(value.count(bracket) for bracket in _OPENING) < 2:
         return name
     return f"{name}-{hashlib.sha256(''.join(value.split()).encode()).hexdigest()[:8]}"
+
+
+def _begun_precision(path: pathlib.Path) -> str | None:
+    try:
+        return config.recorded(gin_files.read(path), PRECISION) if path.exists() else None
+    except UserError:
+        # Damaged: its run says so.
+        return None
 
 
 def _name(binding: str) -> str:

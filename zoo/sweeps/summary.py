@@ -1,5 +1,6 @@
 """What a sweep writes: a table of all runs as CSV, medians as Markdown, and a page with charts."""
 
+import collections
 import csv
 import dataclasses
 import io
@@ -17,7 +18,7 @@ from zoo.report import contents, page
 from zoo.scheduling.jobs import Job
 from zoo.sweeps import comparisons
 from zoo.sweeps.comparisons import UDR
-from zoo.sweeps.grid import Axis, Point, Sweep
+from zoo.sweeps.grid import PRECISION, Axis, Point, Sweep
 
 _COVERAGE = 0.95
 
@@ -99,8 +100,13 @@ def markdown(sweep: Sweep, rows: Sequence[Row], names: Sequence[str]) -> str:
 
 
 def notes(sweep: Sweep) -> str:
-    """What stands below the table: its legend, and why points have no UDR."""
+    """What stands below the table: its legend, precisions that differ, why points lack a UDR."""
     found = [legend(sweep)]
+    begun = sweep.precisions(sweep.points()).items()
+    counts = collections.Counter(name for f, name in begun if name and (f / "DONE").exists())
+    if len(counts) > 1 and PRECISION not in (axis.name for axis in sweep.axes):
+        listed = ", ".join(f"{count} in {name}" for name, count in counts.items())
+        found.append(f"The runs began in different precisions: {listed}.")
     for point in sweep.points():
         folders = [sweep.folder(point, seed) for seed in range(sweep.seeds)]
         if why := comparisons.why_not(folders):
