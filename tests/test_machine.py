@@ -86,6 +86,27 @@ def test_a_driver_takes_no_memory_of_a_gpu_to_measure_it(processor, monkeypatch,
     assert machine.precision().name == ("float32" if code else "mixed_bfloat16")
 
 
+def test_what_is_measured_is_what_workers_will_have(processor, monkeypatch, tmp_path):
+    processor(AMX)
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(machine, "_DEVICES", tmp_path)
+    monkeypatch.setattr(machine, "_too_late", lambda: False)
+    asked = []
+
+    def answer(command, env, **_):
+        asked.append((env.get("CUDA_VISIBLE_DEVICES"), env["ZOO_CACHE"]))
+        return subprocess.CompletedProcess(command, 0, '["float32", "measured"]\n')
+
+    monkeypatch.setattr(machine.subprocess, "run", answer)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1"}
+    assert machine.common_precision([None], hidden) == "float32"
+    machine.common_precision(["float32"], hidden)
+    machine.common_precision([])
+    cache = str(tmp_path / "cache")
+    assert asked == [("-1", cache), (None, cache)]
+
+
 def test_a_processor_of_unknown_features_is_measured(processor):
     processor("", 2.0, "arm64")
     assert machine.precision().name == "mixed_bfloat16"

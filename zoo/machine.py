@@ -116,18 +116,22 @@ def describe() -> dict:
     }
 
 
-def precision(asked: str = AUTO, recorded: str | None = None) -> Precision:
+def precision(
+    asked: str = AUTO, recorded: str | None = None, environment: Mapping[str, str] | None = None
+) -> Precision:
     """The precision of a training run.
 
     Args:
         asked: `auto`, or a Keras dtype policy, which is taken as it is.
         recorded: what the run began with; `auto` keeps it.
+        environment: variables of the process that trains beside those of this one; which GPU it
+            sees, if any.
 
     Raises:
         UserError: TensorFlow cannot compute in it here.
     """
     if asked == AUTO and not recorded and not _too_late() and _has_gpus():
-        return _measured_elsewhere()
+        return _measured_elsewhere(environment or {})
     if asked == AUTO:
         chosen = Precision(recorded, "the run began in it") if recorded else _best()
     else:
@@ -144,15 +148,18 @@ def precision(asked: str = AUTO, recorded: str | None = None) -> Precision:
     return chosen
 
 
-def common_precision(begun: Iterable[str | None]) -> str:
+def common_precision(
+    begun: Iterable[str | None], environment: Mapping[str, str] | None = None
+) -> str:
     """The precision of runs that are to be compared and leave it to the machine.
 
     It is the first that one of them has recorded, or else this machine's.
 
     Args:
         begun: what runs have recorded, None for those that have not begun.
+        environment: as of `precision`.
     """
-    return next(filter(None, begun), None) or precision().name
+    return next(filter(None, begun), None) or precision(environment=environment).name
 
 
 def slow(chosen: Precision) -> str:
@@ -198,15 +205,18 @@ def _gpu() -> str:
     return config.experimental.get_device_details(devices[0]).get("device_name", "the GPU")
 
 
-def _measured_elsewhere() -> Precision:
+def _measured_elsewhere(environment: Mapping[str, str]) -> Precision:
     """`precision` of a process of its own: this one would keep the memory of a GPU from workers."""
     code = (
         "import json, tensorflow; from zoo import machine; chosen = machine.precision(); "
         "print(json.dumps([chosen.name, chosen.reason]))"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     answer = subprocess.run(
-        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment, **path},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     if answer.returncode:
         return Precision(FLOAT32, "bfloat16 could not be measured on the GPU")

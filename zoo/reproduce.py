@@ -64,7 +64,7 @@ def main(options: argparse.Namespace) -> None:
             found = [found[options.index]]
         if not options.write:
             every = tasks.of_rows(table.rows, budget, out, options.seeds)
-            chosen = tasks.of_one_precision(found, every)
+            chosen = tasks.of_one_precision(found, every, command.environment(options))
             outcome = command.run([t.job() for t in chosen], options, tasks.stale(chosen))
             compared = results.comparisons_of(table, rows, budget, out)
             if compared and options.index is None:

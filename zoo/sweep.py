@@ -55,9 +55,10 @@ def main(options: argparse.Namespace) -> None:
         command.show_status(table, options.json)
         return
     command.require_engine(options)
+    environment = command.environment(options)
     if any(job.seen() != DONE for job in table):
-        check.check(sweep)
-    sweep = sweep.of_one_precision().claim()
+        check.check(sweep, environment)
+    sweep = sweep.of_one_precision(environment).claim()
     outcome = command.run(sweep.jobs(), options)
 
     from zoo.sweeps import summary

@@ -10,6 +10,7 @@ import toy_tables as toy
 from zoo import gin_text, reproduce
 from zoo.papers import tasks
 from zoo.papers.spec import Budget, Evaluation, Row
+from zoo.scheduling import command
 from zoo.scheduling.jobs import Job, Step
 from zoo.scheduling.tries import LIMIT, Tries
 
@@ -165,6 +166,24 @@ def test_command_trains_writes_and_tells_failures(tmp_path, stubs, toy_tables, c
     stubs()
     reproduce.main([*arguments, "--retry"])
     assert (tmp_path / "cpu/toy/reduced/0/DONE").exists()
+
+
+@pytest.mark.parametrize("devices, seen", [("none", "-1"), ("0", "0")])
+def test_the_precision_is_that_of_what_the_workers_see(
+    tmp_path, stubs, toy_tables, monkeypatch, devices, seen
+):
+    stubs()
+    asked, of_one_precision = [], tasks.of_one_precision
+
+    def noted(chosen, table, environment):
+        asked.append(environment["CUDA_VISIBLE_DEVICES"])
+        return of_one_precision(chosen, table, environment)
+
+    monkeypatch.setattr(tasks, "of_one_precision", noted)
+    monkeypatch.setattr(command.local, "gpus", lambda: ("0",))
+    monkeypatch.setattr(command, "run", lambda *_, **__: command.Outcome(0))
+    reproduce.main(["--table=toy/first", f"--devices={devices}", f"--out={tmp_path}"])
+    assert asked == [seen]
 
 
 def test_runs_left_at_the_deadline_are_no_success(tmp_path, stubs, toy_tables, capsys):

@@ -303,8 +303,21 @@ def _options(*arguments: str):
 def test_workers_on_one_gpu_leave_one_another_memory():
     growth = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     shared, apart = local.Local(2, ("0", "0")), local.Local(2, ("0", "1"))
-    assert all(growth.items() <= device.items() for device in shared._devices)
-    assert not any(growth.items() <= device.items() for device in apart._devices)
+    assert all(growth.items() <= device.items() for device in shared.environments)
+    assert not any(growth.items() <= device.items() for device in apart.environments)
+
+
+def test_the_first_workers_environment_is_known_before_it_starts(monkeypatch):
+    monkeypatch.setattr(command.local, "gpus", lambda: ("0", "1"))
+    for flags, device in {
+        ("--devices=none",): {"CUDA_VISIBLE_DEVICES": "-1"},
+        ("--devices=1,0",): {"CUDA_VISIBLE_DEVICES": "1"},
+        ("--jobs=8",): {"CUDA_VISIBLE_DEVICES": "0"},
+        ("--engine=slurm",): {},
+    }.items():
+        found = command.environment(_options(*flags))
+        found.pop("TF_FORCE_GPU_ALLOW_GROWTH", None)
+        assert found == device
 
 
 def test_finished_runs_have_no_workers(stub, monkeypatch):
@@ -315,7 +328,7 @@ def test_finished_runs_have_no_workers(stub, monkeypatch):
     started = []
 
     def drive(table, engine, work, progress):
-        started.append((len(engine._devices), work.threads))
+        started.append((len(engine.environments), work.threads))
         return {job.name: job.state() for job in table}
 
     monkeypatch.setattr(command.driver, "drive", drive)

@@ -372,6 +372,24 @@ def test_parameters_of_one_name_are_told_apart_on_the_page(sweep):
     assert all(f">{head}</th>" in page for head in heads)
 
 
+@pytest.mark.parametrize("devices, seen", [("none", "-1"), ("0", "0")])
+def test_a_sweep_is_checked_with_what_its_workers_see(sweep, monkeypatch, devices, seen):
+    found, asked = sweep(), []
+    monkeypatch.setattr(sweep_command.command.local, "gpus", lambda: ("0",))
+
+    def noted(self, environment):
+        asked.append(environment)
+        return self
+
+    monkeypatch.setattr(grid.Sweep, "of_one_precision", noted)
+    monkeypatch.setattr(check, "check", lambda sweep, environment: asked.append(environment))
+    done = sweep_command.command.Outcome(0)
+    monkeypatch.setattr(sweep_command.command, "run", lambda *_, **__: done)
+    arguments = [f"--gin_file={found.gin_files[0]}", "--set=BetaVAE.beta=1,16"]
+    sweep_command.main([*arguments, f"--out={found.out}", f"--devices={devices}"])
+    assert [environment["CUDA_VISIBLE_DEVICES"] for environment in asked] == [seen] * 2
+
+
 def test_a_comparison_that_failed_leaves_others_untried(finished):
     for job in summary.agreements(finished):
         (job.folder / job.steps[0].product).unlink()

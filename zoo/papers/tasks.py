@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from zoo import config, gin_files, gin_text, machine, runs
 from zoo.papers.spec import Row, Run
@@ -100,16 +100,23 @@ class Task:
         return gin_text.of_config(*self.run.config(self.budget, self.seed))
 
 
-def of_one_precision(chosen: Iterable[Task], table: Iterable[Task]) -> list[Task]:
+def of_one_precision(
+    chosen: Iterable[Task], table: Iterable[Task], environment: Mapping[str, str] | None = None
+) -> list[Task]:
     """Tasks whose runs that leave their precision to the machine have one and the same.
 
     It is that of the first run that has begun, of all such runs of the table; else this machine's.
+
+    Args:
+        chosen: the tasks.
+        table: all tasks of their table.
+        environment: of the workers, see `machine.precision`.
     """
     chosen = list(chosen)
     if not any(task.any_precision for task in chosen):
         return chosen
     begun = (task.begun_precision for task in table if task.any_precision)
-    precision = machine.common_precision(begun)
+    precision = machine.common_precision(begun, environment)
     return [dataclasses.replace(task, precision=precision) for task in chosen]
 
 

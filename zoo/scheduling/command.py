@@ -78,6 +78,14 @@ def require_engine(options: argparse.Namespace) -> None:
     _engine(options, [])
 
 
+def environment(options: argparse.Namespace) -> dict[str, str]:
+    """The variables of a worker beside those of this process: which GPU it sees, if any.
+
+    Of several workers it is the first; those on other machines have what is there.
+    """
+    return _local(options, 1)[0].environments[0] if options.engine == "local" else {}
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """How a command that made many runs ends.
@@ -194,7 +202,7 @@ def _engine(options: argparse.Namespace, table: Sequence[Job]) -> tuple[driver.E
     return Slurm(folder, max(1, min(options.jobs or 1, len(table))), parameters), options.threads
 
 
-def _local(options: argparse.Namespace, count: int) -> tuple[driver.Engine, int]:
+def _local(options: argparse.Namespace, count: int) -> tuple[local.Local, int]:
     gpus = local.gpus()
     if options.devices == "none":
         devices, gpus = local.NO_GPU, ()

@@ -16,22 +16,27 @@ class Local:
         workers: how many.
         devices: GPUs, as CUDA numbers them; each worker has one of them, in turn. None are hidden
             if empty, all by `NO_GPU`.
+
+    Attributes:
+        environments: variables of each worker beside those of this process.
     """
 
     def __init__(self, workers: int, devices: tuple[str, ...] = ()):
-        self._devices = [
+        self.environments = [
             {"CUDA_VISIBLE_DEVICES": devices[k % len(devices)]} if devices else {}
             for k in range(workers)
         ]
         if len(set(devices)) < workers:
             # TensorFlow would take all memory of a GPU for the first.
-            self._devices = [{"TF_FORCE_GPU_ALLOW_GROWTH": "true", **d} for d in self._devices]
+            self.environments = [
+                {"TF_FORCE_GPU_ALLOW_GROWTH": "true", **d} for d in self.environments
+            ]
         self._hosts: list[Host] = []
         self._threads: list[threading.Thread] = []
 
     def start(self, work: Work) -> None:
         """Starts the workers."""
-        self._hosts = [Host(work, environment) for environment in self._devices]
+        self._hosts = [Host(work, environment) for environment in self.environments]
         self._threads = [threading.Thread(target=host.run, daemon=True) for host in self._hosts]
         for thread in self._threads:
             thread.start()

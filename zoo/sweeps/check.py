@@ -9,7 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zoo import cli
 from zoo.errors import UserError
@@ -17,15 +17,20 @@ from zoo.scheduling.host import search_path
 from zoo.sweeps.grid import Sweep
 
 
-def check(sweep: Sweep) -> None:
-    """Raises a UserError for a value that cannot be, or a binding that no run uses."""
+def check(sweep: Sweep, environment: Mapping[str, str] | None = None) -> None:
+    """Raises a UserError for a value that cannot be, or a binding that no run uses.
+
+    Args:
+        sweep: what to check.
+        environment: of the workers, see `zoo.machine.precision`.
+    """
     answer = subprocess.run(
         [sys.executable, "-m", __name__],
         input=json.dumps(told(sweep)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": search_path()},
+        env={**os.environ, **(environment or {}), "PYTHONPATH": search_path()},
     )
     if answer.returncode == 2:
         raise UserError(answer.stderr.strip().splitlines()[-1].removeprefix("error: "))

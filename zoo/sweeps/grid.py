@@ -139,10 +139,13 @@ class Sweep:
         elif self.out.exists() and not (self.out.is_dir() and self._is_new()):
             raise UserError(f"{self.out} is there and holds no sweep; choose another --out")
 
-    def of_one_precision(self) -> "Sweep":
+    def of_one_precision(self, environment: Mapping[str, str] | None = None) -> "Sweep":
         """The sweep with one precision for all runs that leave it to the machine.
 
         It is the one that the folder has; else that of a run that has begun, else this machine's.
+
+        Args:
+            environment: of the workers, see `machine.precision`.
         """
         points = self._left_to_machine()
         if not points:
@@ -150,7 +153,7 @@ class Sweep:
         begun = self.precisions(points)
         path = self.out / _FILE
         kept = _read(path).get("precision") if path.exists() else None
-        chosen = machine.common_precision([kept, *begun.values()])
+        chosen = machine.common_precision([kept, *begun.values()], environment)
         return dataclasses.replace(self, precision=chosen)
 
     def precisions(self, points: Sequence[Point]) -> dict[pathlib.Path, str | None]:
