@@ -8,8 +8,8 @@ import pytest
 import toy_tables as toy
 
 from zoo import gin_text, reproduce
-from zoo.papers import tasks
-from zoo.papers.spec import Budget, Evaluation, Row
+from zoo.papers import kept, results, tasks
+from zoo.papers.spec import Budget, Column, Evaluation, Row, Table
 from zoo.scheduling import command
 from zoo.scheduling.jobs import Job, Step
 from zoo.scheduling.tries import LIMIT, Tries
@@ -109,6 +109,25 @@ def test_runs_of_a_table_share_the_precision_of_the_first_that_began(tmp_path, f
     assert (
         chosen.job().steps[0].arguments[-1] == "--gin_bindings=train.precision = 'mixed_bfloat16'"
     )
+
+
+def test_a_score_on_further_data_that_always_fails_takes_no_others_with_it(tmp_path, finish):
+    corner = (Evaluation("corner", "toy", "mig"),)
+    run = dataclasses.replace(toy.SHARED, evaluations=corner)
+    columns = (toy.COLUMNS[0], Column("corner", ("mig", "score"), file="corner.json"))
+    table = Table("toy/corner", "Two data sets", columns, (Row("r", run),))
+    failed, whole, left, broken = tasks.of_rows(table.rows, "cpu", tmp_path, 4)
+    for task in (failed, whole, left, broken):
+        finish(task, mig=0.5 + task.seed)
+    (whole.folder / "corner.json").write_text('{"mig": {"score": 0.1}}')
+    (broken.folder / "DONE").unlink()
+    for task in (failed, broken):
+        for _ in range(LIMIT):
+            Tries.of(task.folder).fail("broke")
+    assert [task.state()[:6] for task in (failed, whole, left)] == ["failed", "done", "partia"]
+    (result,) = results.of_table(table, tmp_path)["r"]
+    assert result.numbers == {"MIG": {0: 0.5, 1: 1.5}, "corner": {1: 0.1}}
+    assert result.seeds == [0, 1] and "nan 0.1" in kept.as_csv(table, {"r": [result]})
 
 
 def test_states(tmp_path, finish):

@@ -176,7 +176,7 @@ def _finished(run: Run, budget: str, out: pathlib.Path) -> list[Task]:
     folder = out / budget / run.name
     seeds = sorted(int(p.name) for p in folder.glob("*") if p.name.isdecimal())
     tasks = [Task(run, seed, budget, out) for seed in seeds]
-    return [task for task in tasks if task.state() == "done"]
+    return [task for task in tasks if task.counts]
 
 
 def _at(record: dict, path: Sequence[str]):

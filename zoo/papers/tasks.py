@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from zoo import config, gin_files, gin_text, machine, runs
 from zoo.papers.spec import Row, Run
-from zoo.scheduling.jobs import LEFT, Job, Step
+from zoo.scheduling.jobs import DONE, FAILED, LEFT, Job, Step
 
-_PRECISION = "train.precision"
+_PRECISION, _TRAINED = "train.precision", "DONE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Task:
             *(f"--gin_file={gin_files.absolute(gin_file)}", f"--run_dir={folder}"),
             *(f"--gin_bindings={binding}" for binding in bindings),
         )
-        steps = [Step("DONE", "zoo.train", train)]
+        steps = [Step(_TRAINED, "zoo.train", train)]
         for extra in self.run.evaluations:
             product = f"{extra.name}.json"
             arguments = (
@@ -71,6 +71,15 @@ class Task:
         if self.differences():
             return "stale"
         return f"partial (step {self.step()})" if state == LEFT else state
+
+    @property
+    def counts(self) -> bool:
+        """Whether the run has numbers for tables: it is done, or set aside after its training.
+
+        Of the latter only scores on further data failed, and only they are missing.
+        """
+        state = self.state()
+        return state == DONE or (state == FAILED and (self.folder / _TRAINED).exists())
 
     def step(self) -> int:
         """The last step that the log of the training has."""
