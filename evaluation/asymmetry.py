@@ -21,6 +21,7 @@ ORDERS = (0, 1, 2)
 
 @facts.score(
     needs=("decoder", "points"),
+    settings=("blocks",),
     source="Brady et al. 2025",
     higher_is_better=True,
     range=(0, 1),
@@ -53,7 +54,8 @@ def sufficient_independence(
             interaction across slots should be of at most `order` (see `interaction_order`).
         latents: `[N, *latent_shape]`.
         blocks: a partition of the positions 0, 1, ... of the flattened latents; without it, the
-            first axis of `latent_shape`: each latent, or each slot, is a block.
+            first axis of `latent_shape`: each latent, or each slot, is a block. Of a model,
+            `zoo.evaluation.evaluate` takes its `blocks`, where it has two or more.
         order: n, 0 to 2.
         tolerance: singular values of a part up to this share of its largest are zeros.
         dtype: as in `zoo.evaluation.jacobian`. Ranks need float64; of a decoder that has operations
@@ -108,6 +110,7 @@ def sufficient_independence(
 
 @facts.score(
     needs=("decoder", "points"),
+    settings=("blocks",),
     source="Brady et al. 2023",
     higher_is_better=True,
     range=(0, 1),

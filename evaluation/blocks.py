@@ -1,7 +1,9 @@
 """Divisions of the columns of codes, or of latents, into blocks."""
 
 import itertools
+import operator
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,17 @@ def partition(blocks: Blocks | int, size: int, name: str) -> list[tuple[int, ...
     if not all(result) or sorted(itertools.chain(*result)) != list(range(size)):
         raise InputError(f"{name} {result} must hold each of the {size} columns exactly once")
     return result
+
+
+def of_model(model: Any) -> list[list[int]] | None:
+    """The latents of each block of a model, its `blocks`, where it has two or more of them."""
+    try:
+        blocks = [[operator.index(latent) for latent in block] for block in model.blocks]
+    except (AttributeError, TypeError, ValueError):
+        return None  # It has none, or something else of that name.
+    latents = sorted(itertools.chain(*blocks))
+    partition = all(blocks) and latents == list(range(len(latents)))
+    return blocks if len(blocks) > 1 and partition else None
 
 
 def partitions(blocks: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:

@@ -81,6 +81,7 @@ def _exact_penalties(decoder, latents, dtype):
 
 @facts.score(
     needs=("decoder", "points"),
+    settings=("blocks",),
     source="Lachapelle et al. 2023",
     higher_is_better=False,
     axes={"pairs": "block block"},
@@ -102,7 +103,8 @@ def block_hessian(
         decoder: a TensorFlow callable from `[n, *latent_shape]` to `[n, *output_shape]`.
         latents: `[N, *latent_shape]`.
         blocks: a partition of the positions 0, 1, ... of the flattened latents; without it, the
-            first axis of `latent_shape`: each latent, or each slot, is a block.
+            first axis of `latent_shape`: each latent, or each slot, is a block. Of a model,
+            `zoo.evaluation.evaluate` takes its `blocks`, where it has two or more.
         dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:
@@ -138,6 +140,7 @@ def block_hessian(
 
 @facts.score(
     needs=("decoder", "points"),
+    settings=("blocks",),
     source="Brady et al. 2025",
     higher_is_better=False,
     range=(0, 3),

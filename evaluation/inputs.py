@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.evaluation import arrays, facts
+from zoo.evaluation.blocks import of_model
 from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
 from zoo.evaluation.errors import InputError
 from zoo.evaluation.regime import kl_per_latent
@@ -68,7 +69,8 @@ class Inputs:
 
     def arguments(self, known: facts.Facts) -> tuple[list, dict]:
         """What a score needs and its settings, made if this is the first score to ask for them."""
-        settings = {setting: getattr(self, setting) for setting in known.settings}
+        made = {setting: getattr(self, setting) for setting in known.settings}
+        settings = {setting: value for setting, value in made.items() if value is not None}
         return [getattr(self, need) for need in known.needs], settings
 
     @functools.cached_property
@@ -250,14 +252,15 @@ class Inputs:
         return points[:, self._blocks]
 
     @functools.cached_property
+    def blocks(self) -> list[list[int]] | None:
+        """The latents of each block of the model, where it has two or more, of any sizes."""
+        return of_model(self._model)
+
+    @property
     def _blocks(self) -> np.ndarray | None:
         """The latents of each block, `[slots, slot_dim]`, where there are several of one size."""
-        try:
-            blocks = np.array(getattr(self._model, "blocks", ()), np.int64)
-        except (TypeError, ValueError):
-            return None  # Of several sizes, or something else of that name.
-        partition = np.array_equal(np.sort(blocks, axis=None), np.arange(blocks.size))
-        return blocks if blocks.ndim == 2 and len(blocks) > 1 and partition else None
+        blocks = self.blocks or ()
+        return np.array(blocks) if len({len(block) for block in blocks}) == 1 else None
 
     @property
     def _slot_decoder(self) -> Callable:

@@ -12,6 +12,7 @@ from zoo.evaluation.hessian import block_owners
 
 @facts.score(
     needs=("decoder", "points"),
+    settings=("blocks",),
     source="Lachapelle et al. 2023",
     higher_is_better=True,
     range=(0, 1),
@@ -37,7 +38,8 @@ def sufficient_nonlinearity(
             over the blocks (see `block_hessian`).
         latents: `[N, *latent_shape]`.
         blocks: a partition of the positions 0, 1, ... of the flattened latents; without it, the
-            first axis of `latent_shape`: each latent, or each slot, is a block.
+            first axis of `latent_shape`: each latent, or each slot, is a block. Of a model,
+            `zoo.evaluation.evaluate` takes its `blocks`, where it has two or more.
         dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:

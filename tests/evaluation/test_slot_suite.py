@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from zoo import evaluation
 from zoo.data.dataset import DenseImages
+from zoo.evaluation import facts
 from zoo.evaluation.inputs import Inputs
 from zoo.models.additive import AdditiveAutoencoder
 from zoo.networks.dense import mlp_decoder, mlp_encoder
@@ -141,6 +142,57 @@ def test_what_is_no_partition_into_blocks_of_one_size_is_no_slots(blocks):
     table = evaluation.evaluate(model, dataset, ["slot_identifiability_score", "j_ari"])
     for row in table.values():
         assert row["reason"] == "the model's codes are not slots [N, slots, slot_dim]"
+
+
+class _Additive:
+    """A sum of a function of the codes 0 and 2 and of one of code 1."""
+
+    blocks = ((0, 2), (1,))
+
+    def encode(self, vectors):
+        return vectors[:, :3]
+
+    def decode(self, codes):
+        first, second, third = tf.unstack(tf.convert_to_tensor(codes), axis=1)
+        return tf.stack([tf.sin(first * third) + second**2, first + tf.exp(second)], axis=1)
+
+
+def _vectors():
+    dataset = _dataset()
+    vectors = np.random.default_rng(0).uniform(0.2, 0.8, size=(12, 4)).astype(np.float32)
+    dataset.images = DenseImages(vectors, maximum=1.0)
+    return dataset
+
+
+def test_an_additive_decoder_has_no_derivatives_across_its_blocks():
+    model = _Additive()
+    row = evaluation.evaluate(model, _vectors(), "block_hessian")["block_hessian"]
+    assert row["score"] == 0 and row["parts"]["pairs"].shape == (2, 2)
+    # A baseline of one block is judged latent by latent.
+    model.blocks = ((0, 1, 2),)
+    row = evaluation.evaluate(model, _vectors(), "block_hessian")["block_hessian"]
+    assert row["score"] > 0.5 and row["parts"]["pairs"].shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("block_hessian", "interaction_order", "sufficient_nonlinearity"),
+        *("sufficient_independence", "irreducibility"),
+    ],
+)
+def test_scores_of_interaction_have_the_blocks_of_the_model(name):
+    model = _Additive()
+    for blocks, settings in (
+        (model.blocks, {"blocks": [[0, 2], [1]]}),
+        (np.array([[2, 0], [1, 3]]), {"blocks": [[2, 0], [1, 3]]}),
+        (((0, 1, 2),), {}),
+        (((0, 1), (1, 2)), {}),
+        (["a", "layer"], {}),
+    ):
+        model.blocks = blocks
+        inputs = Inputs(model, _vectors(), 0, (8, 4, 4, 4), 64)
+        assert inputs.arguments(facts.of(name))[1] == settings
 
 
 class _Mixing(_Halves):

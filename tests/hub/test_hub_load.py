@@ -260,6 +260,16 @@ def test_tensorflow_alone_loads_a_sealed_model(exported, model, images):
     np.testing.assert_allclose(alone, model.reconstruct(images), rtol=1e-6)
 
 
+def test_blocks_are_those_of_the_card_or_else_of_its_config():
+    def blocks(**card):
+        return zoo.hub.Pretrained(pathlib.Path(), card, None).blocks
+
+    text = "AdditiveAutoencoder.blocks = \\\n    [[0, 2], [1]]\n"
+    assert blocks(config=text) == [[0, 2], [1]]
+    assert blocks(config=text, blocks=[[0], [1, 2]]) == [[0], [1, 2]]
+    assert blocks(config="AdditiveAutoencoder.blocks = None\n") is None is blocks()
+
+
 def test_posteriors_are_distributions_of_the_family_of_the_model(model, tmp_path):
     import tensorflow as tf
     import tensorflow_probability as tfp

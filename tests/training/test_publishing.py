@@ -1,14 +1,19 @@
 """What a finished run gives: everything, or its scores alone."""
 
 import json
+import types
+
+import numpy as np
+import pytest
 
 from zoo import export as export_command
 from zoo import runs
 from zoo import train as command
+from zoo.data.dataset import DenseImages
 from zoo.papers import departures
 from zoo.scheduling import worker
 from zoo.scheduling.jobs import Step
-from zoo.training import programs
+from zoo.training import programs, publishing
 
 
 def arguments(toy_gin, folder, *bindings):
@@ -50,6 +55,17 @@ def test_a_card_has_the_scores_of_its_step_alone_and_an_export_into_a_run_locks_
     with runs.opened(run):
         line = fails(export_command.main, "--half", *options)
         assert f"{run} is in use by another process, and {run}/saved_model is in it" in line
+
+
+@pytest.mark.parametrize(
+    ("blocks", "on_card"), [([[0, 1], [2]], {"blocks": [[0, 1], [2]]}), ([[0, 1, 2]], {}), (7, {})]
+)
+def test_a_card_names_the_blocks_of_its_model(blocks, on_card):
+    images = DenseImages(np.zeros((2, 4, 4, 1), np.uint8))
+    dataset = types.SimpleNamespace(images=images)
+    model = types.SimpleNamespace(blocks=blocks)
+    found = publishing.card(model, dataset, "", {}, {})
+    assert {name: found[name] for name in found if name == "blocks"} == on_card
 
 
 def test_what_is_published_is_one_of_two(tmp_path, toy_gin, fails):

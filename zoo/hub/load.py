@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo import config
 from zoo.errors import UserError
 from zoo.hub import download, package, registry
 from zoo.hub.endpoints import DECLARED, Endpoints
@@ -75,6 +76,12 @@ class Pretrained(Endpoints):
         if self._generates:
             return self._argument_shape("generate")[0]
         return self._answer("encode").shape[1:].num_elements()
+
+    @property
+    def blocks(self) -> list[list[int]] | None:
+        """The latents of each block of an additive decoder; None where the card names none."""
+        config_text = self.card.get("config") or ""
+        return self.card.get("blocks") or config.recorded(config_text, "AdditiveAutoencoder.blocks")
 
     def posterior(self, images: Any) -> "tfp.distributions.Distribution":
         """The posterior of images `[B, H, W, C]` over latents `[B, D]`.

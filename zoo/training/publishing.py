@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from zoo import config, data, evaluation, gin_files, runs, scoring
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
+from zoo.evaluation import blocks
 from zoo.hub.export import export, require_replaceable
 from zoo.models.base import Encoder, Generator, Model
 from zoo.report import page
@@ -56,6 +57,7 @@ def card(model: Model, dataset: Dataset, text: str, manifest: Mapping, scores: M
         **{key: manifest[key] for key in kept if key in manifest},
         "config": text,
         "scores": scoring.headline(scores),
+        **({"blocks": found} if (found := blocks.of_model(model)) else {}),
         "input": {
             "shape": list(dataset.images.shape[1:]),
             "maximum": dataset.images.maximum,
