@@ -21,7 +21,12 @@ def partition(blocks: Blocks | int, size: int, name: str) -> list[tuple[int, ...
         if blocks < 1 or size % blocks:
             raise InputError(f"{name}: {size} columns do not divide into {blocks} equal blocks")
         return [tuple(b.tolist()) for b in np.arange(size).reshape(blocks, -1)]
-    result = [tuple(int(i) for i in block) for block in blocks]
+    try:
+        result = [tuple(int(i) for i in block) for block in blocks]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{name} is {blocks!r}: give the number of equal blocks, or lists of columns"
+        ) from error
     if not all(result) or sorted(itertools.chain(*result)) != list(range(size)):
         raise InputError(f"{name} {result} must hold each of the {size} columns exactly once")
     return result

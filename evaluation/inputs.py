@@ -17,6 +17,8 @@ from zoo.files import cache_directory
 
 # Images that decoders of slots are given at once: their activations take gigabytes.
 _MASKED_BATCH = 16
+# Settings without a default that only some models have.
+LACKING = ("blocks",)
 # Codes at which second derivatives are taken, an image for every pair of latents.
 _POINTS = 100
 
@@ -72,6 +74,11 @@ class Inputs:
         made = {setting: getattr(self, setting) for setting in known.settings}
         settings = {setting: value for setting, value in made.items() if value is not None}
         return [getattr(self, need) for need in known.needs], settings
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Settings that some models have, and this one has not: of `lms_tree`, equal blocks."""
+        return LACKING if self.latent_blocks is None else ()
 
     @functools.cached_property
     def _rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -255,6 +262,11 @@ class Inputs:
     def blocks(self) -> list[list[int]] | None:
         """The latents of each block of the model, where it has two or more, of any sizes."""
         return of_model(self._model)
+
+    @property
+    def latent_blocks(self) -> int | None:
+        """As many parts of the latents, which follow one another, where blocks are of one size."""
+        return None if self._blocks is None else len(self._blocks)
 
     @property
     def _blocks(self) -> np.ndarray | None:

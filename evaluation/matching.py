@@ -117,7 +117,7 @@ def lms_spearman(codes, latents, batch_size: int | None = None) -> dict:
 
 @facts.score(
     needs=("codes", "latents", "codes_test", "latents_test"),
-    settings=("seed",),
+    settings=("seed", "blocks", "latent_blocks"),
     source="Lachapelle et al. 2023",
     higher_is_better=True,
     range=(0, 1),
@@ -130,7 +130,7 @@ def lms_tree(
     latents_test,
     blocks: Blocks | int,
     *,
-    latent_blocks: Blocks | None = None,
+    latent_blocks: Blocks | int | None = None,
     best_partition: bool = False,
     max_depth: int = 10,
     batch_size: int | None = None,
@@ -155,7 +155,8 @@ def lms_tree(
         codes_test: `[M, D]` float.
         latents_test: `[M, K]` float.
         blocks: the code indices of every block, for example `[[0, 1], [2, 3]]`, or the number of
-            equal contiguous blocks.
+            equal contiguous blocks. Of a model with `blocks` of one size, `zoo.evaluation.evaluate`
+            takes these, against as many equal contiguous blocks of the latents.
         latent_blocks: the same for latents; None where they are those of the codes.
         best_partition: search all partitions of the codes into blocks of these sizes.
         max_depth: of the trees.

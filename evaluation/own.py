@@ -13,6 +13,8 @@ from zoo.evaluation.errors import InputError, UndefinedScoreError
 from zoo.evaluation.inputs import Inputs
 
 _SUITES = {"fast": facts.FAST, "standard": facts.STANDARD, "full": facts.FULL}
+# What `Inputs` has besides.
+_NO_NEEDS = {"arguments", "encoding_seconds", "lacking", "reseeded", "seed"}
 
 
 def score(
@@ -135,7 +137,7 @@ def _places(function: Callable) -> set[tuple[str, str]]:
 
 def _check_needs(name: str, needs: Sequence[str]) -> None:
     made = [need for need in dir(Inputs) if not need.startswith("_")]
-    known = sorted({*array_inputs.names(), *made} - {"arguments", "encoding_seconds", "seed"})
+    known = sorted({*array_inputs.names(), *made} - _NO_NEEDS)
     for need in needs:
         if need not in known:
             near = difflib.get_close_matches(need, known, 1)

@@ -5,6 +5,7 @@
 rewrites them between the markers `<!-- scores: NAME -->` and `<!-- end -->` of these files.
 """
 
+import inspect
 import itertools
 import math
 import pathlib
@@ -12,6 +13,7 @@ import re
 import sys
 
 from zoo.evaluation import citations, facts, index
+from zoo.evaluation.inputs import LACKING
 
 _MARKED = re.compile(r"(<!-- scores: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _BETTER = {True: "higher", False: "lower", None: "neither"}
@@ -41,11 +43,14 @@ def updated(text: str) -> str:
 def _row(known: facts.Facts) -> tuple[str, ...]:
     low, high = (str(end).replace("inf", "∞") if math.isinf(end) else f"{end:g}"
                  for end in known.range)  # fmt: skip
+    parameters = inspect.signature(facts.function(known.name)).parameters
+    required = {name for name, each in parameters.items() if each.default is each.empty}
+    options = [name for name in known.settings if name in LACKING and name in required]
     chance = "" if known.chance is None else f", chance {known.chance:g}"
     return (
         f"`{known.name}`",
         known.about,
-        ", ".join(f"`{need}`" for need in known.needs),
+        ", ".join([*(f"`{need}`" for need in known.needs), *(f"option `{o}`" for o in options)]),
         f"{low} to {high}{chance}",
         _BETTER[known.higher_is_better],
         ", ".join(known.suites),

@@ -2,6 +2,8 @@
 
 import contextlib
 import inspect
+import json
+import re
 import sys
 import time
 import traceback
@@ -15,7 +17,7 @@ from zoo.evaluation import checks, facts, intervals
 from zoo.evaluation.array_inputs import ArrayInputs
 from zoo.evaluation.chance import level
 from zoo.evaluation.errors import FailingDecoderError, InputError
-from zoo.evaluation.inputs import Inputs
+from zoo.evaluation.inputs import LACKING, Inputs
 from zoo.evaluation.seeds import over_seeds
 
 
@@ -90,13 +92,13 @@ def evaluate(
         InputError: an unknown suite or score or option, numbers of rows that are not positive, a
             seed that is no number, a `bootstrap` of 1 to 9, a data set without images.
     """
-    names = names_of(metrics, options or {})
     first = checks.seeds(seed)[0]
     intervals.check_times(bootstrap)
     checks.whole(1, num_train=num_train, num_test=num_test, num_jacobian=num_jacobian)
     checks.whole(1, num_masked=num_masked, batch_size=batch_size)
     sizes = num_train, num_test, num_jacobian, num_masked
     inputs = Inputs(model, dataset, first, sizes, batch_size, others)
+    names = names_of(metrics, options or {}, lacking=inputs.lacking)
     return _of_seeds(seed, names, inputs, options or {}, chance, bootstrap)
 
 
@@ -199,6 +201,9 @@ def _scored(
     """
     function, known = facts.function(name), facts.of(name)
     needed, settings = inputs.arguments(known)
+    if "blocks" in options:
+        # The parts of the latents go with the blocks of the model.
+        settings.pop("latent_blocks", None)
     settings = {**settings, **options}
     parts = function(*needed, **settings)
     value = float(parts.pop("score"))
@@ -244,6 +249,7 @@ def names_of(
     metrics: str | Sequence[str],
     options: Mapping[str, Mapping] | None = None,
     allowed: Callable[[str], bool] = _is_computable,
+    lacking: Sequence[str] = LACKING,
 ) -> tuple[str, ...]:
     """The names of the scores of a suite, or of those asked for; see `evaluate`.
 
@@ -251,6 +257,7 @@ def names_of(
         metrics: as in `evaluate`.
         options: as in `evaluate`; None where they are not known yet, and so not checked.
         allowed: whether a score may be asked for; others are said to need to be called by hand.
+        lacking: settings that some models have, and this one has not.
 
     Raises:
         InputError: an unknown suite or score, one that needs more than a model and a data set, or
@@ -270,17 +277,22 @@ def names_of(
                 f"alone do not have: call zoo.evaluation.{name} with them"
             )
         if options is not None:
-            _check_options(name, options.get(name, {}))
+            _check_options(name, options.get(name, {}), lacking)
     unused = sorted(set(options or {}) - set(metrics))
     if unused:
         raise InputError(f"options for {unused[0]!r}, which is not among the scores asked for")
     return tuple(metrics)
 
 
-def _check_options(name: str, options: Mapping) -> None:
+def _check_options(name: str, options: Mapping, lacking: Sequence[str] = LACKING) -> None:
     known = facts.of(name)
     signature = inspect.signature(facts.function(name))
+    made = dict.fromkeys(setting for setting in known.settings if setting not in lacking)
     try:
-        signature.bind(*known.needs, **{**dict.fromkeys(known.settings), **options})
+        signature.bind(*known.needs, **{**made, **options})
     except TypeError as error:
-        raise InputError(f"the options of {name}: {error}") from error
+        missing, hint = re.search(r"missing .*'(\w+)'", str(error)), ""
+        if missing:
+            example = json.dumps({name: {missing[1]: "..."}})
+            hint = f"; give it as options={example}, --options or train.score_options"
+        raise InputError(f"the options of {name}: {error}{hint}") from error

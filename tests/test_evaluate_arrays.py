@@ -84,6 +84,25 @@ def test_scores_that_arrays_are_not_enough_for_say_why():
     assert "represent" in reasons["factor_vae_score"]
 
 
+@pytest.mark.parametrize("written", [json.dumps, repr])
+def test_options_of_scores_are_given_at_the_command(tmp_path, written, fails):
+    file, out = f"--codes={_file(tmp_path, **_arrays())}", tmp_path / "scores.json"
+    asked = [file, "--metrics=mig,lms_tree", f"--out={out}"]
+    line = fails(evaluate_command.main, *asked)
+    assert "missing a required argument: 'blocks'" in line
+    assert 'give it as options={"lms_tree": {"blocks": "..."}}, --options' in line
+    options = {"lms_tree": {"blocks": [[0, 1], [2, 3]], "latent_blocks": [[0], [1, 2]]}}
+    evaluate_command.main([*asked, f"--options={written(options)}"])
+    expected = evaluation.evaluate_arrays(_arrays(), "lms_tree", options=options)["lms_tree"]
+    stored = json.loads(out.read_text())
+    assert stored["lms_tree"]["score"] == expected["score"] > 0 and stored["mig"]["score"] > 0
+    unasked = fails(evaluate_command.main, file, "--metrics=mig", "--options={'dci': {}}")
+    assert "options for 'dci', which is not among" in unasked
+    wrong = {"lms_tree": {"blocks": "two"}}
+    row = evaluation.evaluate_arrays(_arrays(), "lms_tree", options=wrong)["lms_tree"]
+    assert row["reason"] == "blocks is 'two': give the number of equal blocks, or lists of columns"
+
+
 def test_segmentations_are_scored_without_any_codes():
     masks = np.random.default_rng(0).integers(0, 3, size=(4, 8, 8))
     arrays = {"masks": masks, "predicted_masks": 2 - masks}

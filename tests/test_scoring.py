@@ -37,6 +37,40 @@ def test_by_default_the_seed_is_that_of_the_training(model, monkeypatch):
     assert given == [0, 5, 3, [0, 1]]
 
 
+OPTIONS = "train.score_options = {'mig': {'num_bins': 5}, 'sap': {}}\n"
+
+
+@pytest.mark.parametrize(
+    ("metrics", "given", "expected"),
+    [
+        ("dto,mig", None, {"mig": {"num_bins": 5}}),
+        ("dto", None, {}),
+        ("mig", {"mig": {"num_bins": 9}}, {"mig": {"num_bins": 9}}),
+        (
+            "mig,dto",
+            {"dto": {"solver": "milp"}},
+            {"mig": {"num_bins": 5}, "dto": {"solver": "milp"}},
+        ),
+    ],
+)
+def test_options_are_those_of_the_training_unless_given(
+    model, monkeypatch, metrics, given, expected
+):
+    monkeypatch.setattr(model, "card", {"dataset": "toy", "config": OPTIONS})
+    monkeypatch.setattr(scoring.evaluation, "evaluate", lambda *_, options, **__: options)
+    assert scoring.score("any", None, metrics, 0, options=given) == expected
+
+
+def test_options_that_only_the_training_can_read_are_to_be_given(model, run, monkeypatch):
+    text = "train.score_options = {'fid': {'features': @network}}\n"
+    monkeypatch.setattr(model, "card", {"dataset": "toy", "config": text})
+    with pytest.raises(UserError, match="only the training of any .*; give those of mig with --op"):
+        scoring.score("any", None, "dto,mig", 0, options={"dto": {}})
+    assert scoring.score("any", None, "mig", 0, options={"mig": {}})["mig"]["score"] is not None
+    (run / "config.gin").write_text(text)
+    assert scoring.with_other_options(run, {"mig": {}}) == ["mig"]
+
+
 def test_other_images_of_the_name_are_scored_only_if_the_name_is_given(model, monkeypatch):
     fingerprint = data.load("toy").fingerprint
     cards = (
@@ -123,6 +157,32 @@ def test_a_run_that_is_in_use_for_a_while_is_waited_for(scored, run, monkeypatch
     monkeypatch.setattr(evaluate.time, "sleep", lambda seconds: other.close())
     evaluate.main([f"--run={run}"])
     assert "mig" in (run / "scores.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "is_kept"),
+    [
+        ('{"mig": {"num_bins": 9}}', False),
+        ("{'mig': {'num_bins': 5}}", True),
+        ("{'mig': {}}", False),
+    ],
+)
+def test_scores_with_other_options_than_the_training_are_shown_and_not_kept(
+    scored, run, tmp_path, capsys, given, is_kept
+):
+    scored()
+    (run / "config.gin").write_text(OPTIONS)
+    evaluate.main([f"--run={run}", f"--options={given}", f"--out={tmp_path / 'scores.json'}"])
+    shown = capsys.readouterr()
+    assert "0.5" in shown.out and (tmp_path / "scores.json").exists()
+    assert (run / "scores.json").exists() is is_kept
+    assert ("mig: not with the options of the training" in shown.err) is not is_kept
+
+
+@pytest.mark.parametrize("given", ["3", "{3: {}}", '{"mig": 3}', '{"mig": {3: 4}}', "{", "f()"])
+def test_options_that_are_none_are_one_line(given, fails):
+    line = fails(evaluate.main, "--model=any", f"--options={given}")
+    assert f"--options: {given!r}: give options by score, as in" in line
 
 
 @pytest.mark.parametrize("strict", [False, True])

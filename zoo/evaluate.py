@@ -1,6 +1,8 @@
 """Scores a model or arrays: `python -m zoo.evaluate --run=DIR`, `--model=NAME`, `--codes=FILE`."""
 
 import argparse
+import ast
+import json
 import pathlib
 import sys
 import time
@@ -33,6 +35,14 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--metrics", default="standard", help="a suite, or comma-separated scores (standard)"
+    )
+    parser.add_argument(
+        "--options",
+        type=_options_of_scores,
+        metavar="{SCORE: {NAME: VALUE}}",
+        help="arguments of single scores, as JSON or a Python literal, as in "
+        '\'{"lms_tree": {"blocks": 2}}\' (those of the training; of --codes none); with --run, '
+        "scores with other options than in the training are shown and not kept",
     )
     seeds = parser.add_mutually_exclusive_group()
     seeds.add_argument(
@@ -79,6 +89,22 @@ def _numbers(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text!r}: give whole numbers, as in 0,1,2") from error
 
 
+def _options_of_scores(text: str) -> dict[str, dict]:
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        if isinstance(found, dict) and all(
+            isinstance(options, dict) and all(isinstance(name, str) for name in (score, *options))
+            for score, options in found.items()
+        ):
+            return found
+    raise argparse.ArgumentTypeError(
+        f'{text!r}: give options by score, as in \'{{"lms_tree": {{"blocks": 2}}}}\''
+    )
+
+
 @cli.command(_parse)
 def main(options: argparse.Namespace) -> None:
     """Scores, prints the table, keeps the scores."""
@@ -100,6 +126,8 @@ def main(options: argparse.Namespace) -> None:
         table = scoring.score(model, options.dataset, options.metrics, **_how(options))
         seed = "of the training" if options.seed is None else options.seed
         summary = {"model": model, "dataset": options.dataset, "seed": seed}
+    if options.options:
+        summary["options"] = json.dumps(options.options)
     scoring.show(table)
     failed = scoring.broken(table)
     if failed and options.strict:
@@ -108,7 +136,7 @@ def main(options: argparse.Namespace) -> None:
         scoring.write(pathlib.Path(options.out), table)
     if options.html:
         scoring.write_page(pathlib.Path(options.html), table, summary)
-    if kept:
+    if kept and (table := _of_training(kept, table, options.options)):
         _keep(kept, table)
     if failed:
         sys.exit(f"error: {', '.join(failed)} failed; see the traceback above")
@@ -127,6 +155,18 @@ def _require_unused(run: pathlib.Path) -> None:
             f"{_what_is_wrong(error)}, and the scores are kept there; mend that, or score its "
             f"model alone with --model={run / 'saved_model'} --out=FILE"
         ) from None
+
+
+def _of_training(run: pathlib.Path, table: dict, options: dict | None) -> dict:
+    """The scores with the options that a run's training has for them, which it can keep."""
+    from absl import logging
+
+    from zoo import scoring
+
+    if other := scoring.with_other_options(run, options or {}):
+        names = ", ".join(other)
+        logging.info("%s: not with the options of the training, and so not kept there", names)
+    return {name: row for name, row in table.items() if name not in other}
 
 
 def _keep(run: pathlib.Path, table: dict) -> None:
@@ -153,7 +193,7 @@ def _what_is_wrong(error: Exception) -> str:
 
 
 def _how(options: argparse.Namespace) -> dict:
-    return {name: getattr(options, name) for name in ("seed", "chance", "bootstrap")}
+    return {name: getattr(options, name) for name in ("seed", "chance", "bootstrap", "options")}
 
 
 def _score_arrays(options: argparse.Namespace) -> tuple[dict, dict]:

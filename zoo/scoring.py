@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zoo import data, evaluation, runs
+from zoo import config, data, evaluation, gin_files, runs
 from zoo.data.dataset import Dataset
 from zoo.drawing import sheets
 from zoo.errors import UserError
+from zoo.evaluation import suite
 from zoo.evaluation.intervals import LABEL
 from zoo.hub import load, package
 from zoo.report import page
@@ -25,6 +26,7 @@ def score(
     seed: int | Sequence[int] | None,
     chance: bool = False,
     bootstrap: int = 0,
+    options: Mapping[str, Mapping] | None = None,
 ) -> dict[str, dict]:
     """The table of `zoo.evaluation.evaluate` for a pretrained model, an exported folder or a run.
 
@@ -36,10 +38,11 @@ def score(
             scores of a run and of a card are computed.
         chance: whether chance levels are computed, too.
         bootstrap: how many times images are resampled for intervals, 0 for none.
+        options: of single scores, in place of those of the training.
 
     Raises:
-        UserError: an unknown model, data set or score, a data set without images, or one that has
-            other images now than in the training that names it.
+        UserError: an unknown model, data set, score or option, a data set without images, or one
+            that has other images now than in the training that names it.
     """
     pretrained = load(model)
     card = pretrained.card
@@ -51,8 +54,35 @@ def score(
         require_same_images(card, loaded, f"{model}: ", f"--dataset={name} scores on these")
     if seed is None:
         seed = card.get("seed", 0)
-    how = {"seed": seed, "chance": chance, "bootstrap": bootstrap}
+    options = _options_as_trained(card, model, suite.names_of(metrics), options or {})
+    how = {"seed": seed, "chance": chance, "bootstrap": bootstrap, "options": options}
     return evaluation.evaluate(pretrained, loaded, metrics, **how)
+
+
+def with_other_options(run_dir: pathlib.Path, options: Mapping[str, Mapping]) -> list[str]:
+    """The names of the scores whose options are not those that a run's training has for them."""
+    trained = _trained_options(gin_files.read(run_dir / "config.gin")) if options else {}
+    return [n for n in options if trained is None or options[n] != trained.get(n, {})]
+
+
+def _trained_options(text: str) -> dict[str, dict] | None:
+    """The options of scores that the config of a training has; None where they are no literal."""
+    name = "train.score_options"
+    options = config.recorded(text, name)
+    if options is None and name in config.bindings_of(text):
+        return None
+    return options or {}
+
+
+def _options_as_trained(card: Mapping, of: str, names: Sequence[str], given: Mapping) -> dict:
+    """The options of scores that are given, or else those of the training."""
+    trained = _trained_options(card.get("config") or "")
+    if trained is None and (rest := [name for name in names if name not in given]):
+        raise UserError(
+            f"only the training of {of} can read its train.score_options; give those of {rest[0]} "
+            f"with --options, as in '{{\"{rest[0]}\": {{}}}}'"
+        )
+    return {name: trained[name] for name in names if name in (trained or {})} | dict(given)
 
 
 def require_same_images(card: Mapping, dataset: Dataset, of: str, otherwise: str) -> None:

@@ -43,7 +43,7 @@ def test_facts_are_complete_and_fit_the_function(name):
         for p in parameters.values()
         if p.default is p.empty and p.kind is not p.VAR_KEYWORD and p.name not in known.settings
     ]
-    assert len(known.needs) >= len(required) - (name == "lms_tree")
+    assert len(known.needs) >= len(required)
     assert set(known.settings) <= set(parameters)
     inspect.signature(function).bind_partial(*known.needs)
     if known.suites:

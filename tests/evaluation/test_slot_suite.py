@@ -134,6 +134,26 @@ def test_blocks_of_an_additive_decoder_are_slots_of_the_latents_that_follow_one_
     assert reason == "5 latents do not divide into 2 slots"
 
 
+def test_trees_take_the_blocks_of_a_model_and_as_many_parts_of_the_latents():
+    images = _Images(200)
+    dataset = _dataset()
+    dataset.images, dataset.latents = images, np.repeat(images.greys, 2, axis=1)
+
+    def score(model, **options):
+        given = {"lms_tree": options} if options else {}
+        table = evaluation.evaluate(model, dataset, "lms_tree", options=given)
+        return table["lms_tree"]
+
+    found = score(_Blocks())
+    assert found["score"] > 0.9 and found["parts"]["blocks"] == [[1], [0]]
+    assert found["score"] == score(_Blocks(), blocks=[[1], [0]], latent_blocks=2)["score"]
+    # Blocks that are given are of latents, too, as for arrays.
+    assert "must hold each of the 4 columns" in score(_Blocks(), blocks=[[1], [0]])["reason"]
+    unequal = _Additive()
+    with pytest.raises(evaluation.InputError, match="the options of lms_tree: missing .*blocks"):
+        score(unequal)
+
+
 @pytest.mark.parametrize("blocks", [((0, 1),), ((0, 0), (1, 1)), ((0,), (1, 2)), ("a", "b"), 3])
 def test_what_is_no_partition_into_blocks_of_one_size_is_no_slots(blocks):
     model, dataset = _Blocks(), _dataset(masks=_masks())
