@@ -207,7 +207,7 @@ def _scored(
     settings = {**settings, **options}
     parts = function(*needed, **settings)
     value = float(parts.pop("score"))
-    row = {"score": value, "parts": {k: v for k, v in parts.items() if np.ndim(v) < 3}}
+    row = {"score": value, "parts": {k: v for k, v in parts.items() if _is_small(v)}}
     if chance:
         try:
             row["chance"] = level(function, known, needed, settings, inputs.seed)
@@ -222,6 +222,14 @@ def _scored(
             row["interval_reason"], trace = _reason(error, table)
             row["parts"] |= trace
     return row
+
+
+def _is_small(part: Any) -> bool:
+    """Whether a part has no number of every pixel; blocks of several sizes are no array at all."""
+    try:
+        return np.ndim(part) < 3
+    except ValueError:
+        return True
 
 
 def _reason(error: Exception, table: Mapping[str, Mapping]) -> tuple[str, dict]:

@@ -115,6 +115,15 @@ def test_what_it_returns_is_checked(returned, message):
         facts.function("hers")(CODES)
 
 
+def test_parts_may_be_lists_of_different_lengths():
+    @evaluation.score(higher_is_better=None)
+    def hers(codes):
+        return {"score": 1, "blocks": [[0, 1], [2]], "pixels": np.zeros((2, 2, 2))}
+
+    row = evaluation.evaluate_arrays(ARRAYS, "hers")["hers"]
+    assert row["reason"] is None and row["parts"] == {"blocks": [[0, 1], [2]]}
+
+
 def test_what_it_raises_is_a_traceback_with_its_line(capsys):
     @evaluation.score(higher_is_better=True)
     def hers(codes):
