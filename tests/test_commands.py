@@ -87,7 +87,7 @@ def test_evaluate_prints_and_keeps_the_scores(run, capsys, tmp_path):
     assert "dto" in page.lower() and "Traversals by variance" in page
 
 
-def test_a_score_that_fails_now_leaves_the_card(run, tmp_path):
+def test_a_score_that_fails_now_leaves_the_card(run, tmp_path, caplog):
     copy = shutil.copytree(run, tmp_path / "copy")
     before = zoo.load(copy).card["scores"]
     nothing = {"score": None, "reason": "too few images", "seconds": 0.0, "encoding_seconds": 0.0}
@@ -95,6 +95,20 @@ def test_a_score_that_fails_now_leaves_the_card(run, tmp_path):
     assert "mig" in before and len(before) > 1
     card = package.verify(copy / "saved_model")
     assert card["scores"] == {name: score for name, score in before.items() if name != "mig"}
+    assert "mig has no value now and leaves the card: too few images" in caplog.text
+
+
+def test_a_score_that_fails_by_a_defect_leaves_what_was_there(run, tmp_path, caplog):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    before, card = (copy / "scores.json").read_text(), zoo.load(copy).card["scores"]
+    nothing = {"score": None, "reason": "MemoryError", "seconds": 0.0, "encoding_seconds": 0.0}
+    broken = {**nothing, "parts": {"traceback": "..."}}
+    scoring.keep(copy, {"mig": broken, "dci_es": broken})
+    after = json.loads((copy / "scores.json").read_text())
+    assert {name: row for name, row in after.items() if name != "dci_es"} == json.loads(before)
+    assert after["dci_es"]["reason"] == "MemoryError"
+    assert package.verify(copy / "saved_model")["scores"] == card
+    assert f"mig failed: what {copy} has of it stays" in caplog.text
 
 
 def test_evaluate_prints_the_table_of_a_defective_score_and_fails(

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from absl import logging
 
 from zoo import config, data, evaluation, gin_files, runs
 from zoo.data.dataset import Dataset
@@ -187,15 +188,28 @@ def broken(table: Mapping[str, Mapping]) -> list[str]:
 
 
 def keep(run_dir: pathlib.Path, table: Mapping[str, Mapping]) -> None:
-    """Adds a table to a run: its scores.json, the card of its model, and its report."""
+    """Adds a table to a run: its scores.json, the card of its model, and its report.
+
+    A score that has no value by its reason replaces what was there, and leaves the card; one that
+    failed by a defect, out of memory say, leaves what was there. Both are said.
+    """
     with runs.opened(run_dir) as folder:
         before = folder.scored()
         exported = folder.saved_model.is_dir()
         card = package.read_card(folder.saved_model) if exported else {}
+        there = {name for name, row in before.items() if row.get("score") is not None}
+        if failed := [name for name in broken(table) if name in {*there, *card.get("scores", {})}]:
+            logging.warning("%s failed: what %s has of it stays", ", ".join(failed), run_dir)
+        table = {name: row for name, row in table.items() if name not in failed}
         step = card.get("selected_step") or card.get("steps")
         runs.write_text(folder.scores, text({**before, **flat(table, step)}))
         if exported:
-            kept = {name: x for name, x in card.get("scores", {}).items() if name not in table}
+            on_card = card.get("scores", {})
+            for name in on_card:
+                if name in table and table[name]["score"] is None:
+                    why = table[name]["reason"]
+                    logging.warning("%s has no value now and leaves the card: %s", name, why)
+            kept = {name: score for name, score in on_card.items() if name not in table}
             card["scores"] = {**kept, **headline(table)}
             package.seal(folder.saved_model, card)
             _draw_traversals(folder)
