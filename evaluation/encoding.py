@@ -54,7 +54,7 @@ class CachedCodes:
         """Codes `[n, D]` of the images of some numbers `[n]`; further axes are flattened.
 
         Raises:
-            ValueError: the encoder returns codes of a wrong length, or that are not finite.
+            ValueError: the encoder returns codes of a wrong length, that are not finite, or images.
         """
         numbers = np.asarray(numbers)
         start = time.perf_counter()
@@ -80,6 +80,13 @@ class CachedCodes:
                     f"the encoder made codes of shape {codes.shape} from {len(filled)} images: "
                     f"[{len(filled)}, D] is wanted"
                 )
+        # Of images with channels: vectors and their codes may be of one shape, and slots of rank 3.
+        image_shape = np.shape(self._images[numbers[:1]])[1:]
+        if codes.ndim > 3 and codes.shape[1:] == image_shape:
+            raise InputError(
+                f"the model returns images, of shape {list(image_shape)}, where codes are wanted: "
+                "pass its encoder, or an object with encode and decode"
+            )
         self.code_shape = codes.shape[1:]
         codes = codes[: len(numbers)].reshape(len(numbers), -1)
         if not np.isfinite(codes).all():
@@ -106,6 +113,25 @@ class CachedCodes:
             # Called as it is the encoder works, or says better what is wrong.
             self._compiled = False
             return None
+
+
+def encoder_of(model: Any) -> Callable:
+    """What makes codes of images: a model's `encode`, or the model, where it is callable."""
+    if hasattr(model, "encode"):
+        return model.encode
+    generates = hasattr(model, "generate")
+    if callable(model) and not generates:
+        return model
+    why = "it generates images"
+    if not generates:
+        why = (
+            f"it is a {type(model).__name__}; pass its encoder, or an object with encode and decode"
+        )
+
+    def fail(images: np.ndarray) -> np.ndarray:
+        raise InputError(f"the model has no codes: {why}")
+
+    return fail
 
 
 def images_in_unit_range(images: Any, numbers: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What scores are computed from, made of a model and a data set."""
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from zoo.errors import UserError
 from zoo.evaluation import arrays, facts
 from zoo.evaluation.blocks import of_model
-from zoo.evaluation.encoding import CachedCodes, images_in_unit_range
+from zoo.evaluation.encoding import CachedCodes, encoder_of, images_in_unit_range
 from zoo.evaluation.errors import InputError
 from zoo.evaluation.regime import kl_per_latent
 from zoo.evaluation.remembered import Remembered
@@ -23,8 +24,29 @@ LACKING = ("blocks",)
 _POINTS = 100
 
 
-def _without_codes(images: np.ndarray) -> np.ndarray:
-    raise InputError("the model has no codes: it generates images")
+def _variances(posterior: Any) -> np.ndarray:
+    """Variances `[B, D]` of a distribution, or of its mean and standard deviation by name."""
+    if isinstance(posterior, Mapping):
+        return np.asarray(posterior["stddev"]) ** 2
+    return np.asarray(posterior.variance())
+
+
+def _check_model(model: Any) -> None:
+    if isinstance(model, str | os.PathLike):
+        raise InputError(f"the model is {str(model)!r}: load it, zoo.load({str(model)!r})")
+
+
+def _check_dataset(dataset: Any) -> None:
+    if isinstance(dataset, str | os.PathLike):
+        name = str(dataset)
+        raise InputError(f"the data set is {name!r}: load it, zoo.data.load({name!r})")
+    if not hasattr(dataset, "images"):
+        raise InputError(
+            f"the data set, a {type(dataset).__name__}, has no images: register images "
+            "and factors with zoo.data.register, or give an object with images and space or latents"
+        )
+    if not len(dataset.images):
+        raise InputError("the data set has no images")
 
 
 class Inputs:
@@ -52,10 +74,9 @@ class Inputs:
         self._model, self._dataset = model, getattr(dataset, "whole", dataset)
         self._of_part = getattr(dataset, "ids", None)
         self._num_train, self._num_test, self._num_jacobian, self._num_masked = sizes
-        if not len(getattr(dataset, "images", ())):
-            raise InputError("the data set has no images")
-        encoder = getattr(model, "encode", _without_codes if hasattr(model, "generate") else model)
-        self.codes_of = CachedCodes(encoder, self._dataset.images, batch_size)
+        _check_model(model)
+        _check_dataset(dataset)
+        self.codes_of = CachedCodes(encoder_of(model), self._dataset.images, batch_size)
 
     @property
     def encoding_seconds(self) -> float:
@@ -307,18 +328,27 @@ class Inputs:
     @Remembered
     def _posterior(self) -> tuple[np.ndarray, np.ndarray]:
         """Posterior means and variances `[N, D]` of the training images."""
+        return self._moments(self._rows[0], _variances)
+
+    def _moments(self, rows: np.ndarray, spread: Callable) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior means of images, and what `spread` makes of the posterior of a batch."""
         posterior, moments = getattr(self._model, "posterior", None), []
-        for ids in self._batches(self._rows[0]):
-            images = images_in_unit_range(self._dataset.images, ids)
-            found = posterior(images) if posterior else None
+        for ids in self._batches(rows):
+            found = (
+                posterior(images_in_unit_range(self._dataset.images, ids)) if posterior else None
+            )
             if found is None:
                 raise InputError("the model has no posterior distribution")
-            if isinstance(found, Mapping):
-                moments.append((np.asarray(found["mean"]), np.asarray(found["stddev"]) ** 2))
-            else:
-                moments.append((np.asarray(found.mean()), np.asarray(found.variance())))
-        means, variances = zip(*moments, strict=True)
-        return np.concatenate(means), np.concatenate(variances)
+            named = isinstance(found, Mapping) and {"mean", "stddev"} <= set(found)
+            if not named and not (hasattr(found, "mean") and hasattr(found, "variance")):
+                raise InputError(
+                    f"the model's posterior returns a {type(found).__name__}: return a "
+                    "distribution or {'mean', 'stddev'}"
+                )
+            mean = found["mean"] if named else found.mean()
+            moments.append((np.asarray(mean), spread(found)))
+        means, spreads = zip(*moments, strict=True)
+        return np.concatenate(means), np.concatenate(spreads)
 
     @property
     def means(self) -> np.ndarray:

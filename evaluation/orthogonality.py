@@ -48,9 +48,10 @@ def dto(jacobians, solver: str = "assignment") -> dict:
     Raises:
         InputError: wrong shapes, values that are not finite, or an unknown solver.
     """
-    if solver not in ("assignment", "milp"):
-        raise InputError(f"solver {solver!r}: must be 'assignment' or 'milp'")
     jacobians, live = _checked(jacobians)
+    if not isinstance(solver, str) or solver not in ("assignment", "milp"):
+        given = repr(solver) if isinstance(solver, str) else f"of type {type(solver).__name__}"
+        raise InputError(f"solver {given}: must be 'assignment' or 'milp'")
     nearest = _nearest_by_assignment if solver == "assignment" else _nearest_by_milp
     distances, permutation = _distances(jacobians, live, nearest)
     return {
@@ -246,6 +247,10 @@ def _matrices(jacobians) -> np.ndarray:
 
 def _checked(jacobians) -> tuple[np.ndarray, np.ndarray]:
     """Matrices, and which of their latents are live; warns where these are too few to compare."""
+    if callable(jacobians):
+        raise InputError(
+            "a decoder is given for Jacobians: give zoo.evaluation.jacobian(decoder, latents)"
+        )
     jacobians = _matrices(jacobians)
     live = _live(jacobians)
     few = int((live.sum(1) < 2).sum())

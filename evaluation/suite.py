@@ -54,7 +54,9 @@ def evaluate(
         model: a callable from images `[B, H, W, C]` float32 in [0, 1] to codes `[B, D]`, or an
             object with `encode` (and perhaps `decode`, whose Jacobians are scored at encoded
             points, and `posterior`, the distribution of codes given images, or its `mean` and
-            `stddev` by name).
+            `stddev` by name). An encoder and a decoder, as the halves of a Keras autoencoder, are
+            one object by `types.SimpleNamespace(encode=encoder, decode=decoder)`; the autoencoder
+            itself, which returns images, is refused.
         dataset: has `images` (indexed by number, with `maximum`; or an array of integers in 0..255
             or of floats in [0, 1]), and `space` (the factor grid
             that numbers the images) or `latents` `[N, K]`, or both. Of a part of a data set, which

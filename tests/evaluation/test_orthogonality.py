@@ -235,3 +235,14 @@ def test_reference_scores(case):
         assert found == pytest.approx(scores["dto"], abs=1e-6)
     found = evaluation.ima_contrast(jacobians)["score"]
     assert found == pytest.approx(scores["ima_contrast"], abs=1e-6)
+
+
+@pytest.mark.parametrize("score", [evaluation.dto, evaluation.singular_values])
+def test_a_decoder_is_no_jacobian(score):
+    with pytest.raises(evaluation.InputError, match="give zoo.evaluation.jacobian.decoder, lat"):
+        score(lambda latents: latents, np.ones((5, 2)))
+
+
+def test_a_solver_is_a_name():
+    with pytest.raises(evaluation.InputError, match="solver of type ndarray: must be 'assignment'"):
+        evaluation.dto(np.ones((3, 4, 2)), np.ones((3, 2)))

@@ -1,6 +1,7 @@
 """The suites: every score on a known model, each image once, reasons for what is missing."""
 
 import functools
+import pathlib
 import types
 
 import numpy as np
@@ -232,6 +233,55 @@ def test_every_suite_names_scores_that_exist():
 def test_unknown_names_are_errors(metrics, options, message):
     with pytest.raises(ValueError, match=message):
         evaluation.evaluate(Counting(), _dataset(), metrics, options=options)
+
+
+def test_an_autoencoder_is_no_encoder():
+    table = evaluation.evaluate(lambda images: images * 0.5, _dataset(), "mig,dto", **SMALL)
+    reason = (
+        "the model returns images, of shape [1, 4, 1], where codes are wanted: pass its encoder"
+    )
+    assert table["mig"]["reason"].startswith(reason)
+    # Slots may have the shape of images without channels.
+    slots = evaluation.evaluate(lambda images: images[..., 0], _dataset(), "mig", **SMALL)
+    assert slots["mig"]["score"] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("model", "dataset", "message"),
+    [
+        (
+            "beta_vae/dsprites",
+            None,
+            r"the model is 'beta_.*load it, zoo.load\('beta_vae/dsprites'\)",
+        ),
+        (pathlib.Path("run"), None, r"load it, zoo.load\('run'\)"),
+        (
+            None,
+            "her/squares",
+            r"data set is 'her/squares': load it, zoo.data.load\('her/squares'\)",
+        ),
+        (
+            None,
+            (np.zeros((3, 2, 2, 1)), np.zeros((3, 1))),
+            "a tuple, .*register .*zoo.data.register",
+        ),
+    ],
+)
+def test_what_is_to_be_loaded_first_is_said(model, dataset, message):
+    given = model or Counting(), dataset or _dataset()
+    with pytest.raises(evaluation.InputError, match=message) as error:
+        evaluation.evaluate(*given, "fast", **SMALL)
+    assert "\n" not in str(error.value)
+    row = evaluation.evaluate({"encoder": abs}, _dataset(), "mig", **SMALL)["mig"]
+    assert row["reason"].startswith("the model has no codes: it is a dict; pass its encoder")
+
+
+@pytest.mark.parametrize("posterior", [lambda x: (x, x), lambda x: {"mean": x}])
+def test_a_posterior_is_a_distribution_or_its_moments_by_name(posterior):
+    model = types.SimpleNamespace(encode=Counting().encode, posterior=posterior)
+    row = evaluation.evaluate(model, _dataset(), "polarized_regime", **SMALL)["polarized_regime"]
+    assert row["reason"].startswith("the model's posterior returns a ") and not row["parts"]
+    assert row["reason"].endswith(": return a distribution or {'mean', 'stddev'}")
 
 
 def test_a_defect_costs_one_row_and_shows_its_traceback(capsys):
