@@ -31,6 +31,19 @@ def _variances(posterior: Any) -> np.ndarray:
     return np.asarray(posterior.variance())
 
 
+def _spreads(posterior: Any) -> np.ndarray:
+    """The same, or covariances `[B, D, D]` where the distribution has a matrix for its scale."""
+    if isinstance(posterior, Mapping):
+        scale = posterior.get("scale_tril")
+    else:
+        to_dense = getattr(getattr(posterior, "scale", None), "to_dense", None)
+        scale = to_dense() if to_dense else None
+    if scale is None:
+        return _variances(posterior)
+    scale = np.asarray(scale)
+    return scale @ np.swapaxes(scale, -1, -2)
+
+
 def _check_model(model: Any) -> None:
     if isinstance(model, str | os.PathLike):
         raise InputError(f"the model is {str(model)!r}: load it, zoo.load({str(model)!r})")
@@ -359,6 +372,26 @@ class Inputs:
     def variances(self) -> np.ndarray:
         """Posterior variances `[N, D]` of the training images."""
         return self._posterior[1]
+
+    @Remembered
+    def _tested_posterior(self) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior means `[n, D]` of the first test images, and variances or covariances."""
+        return self._moments(self._rows[1][:_POINTS], _spreads)
+
+    @property
+    def posterior_means(self) -> np.ndarray:
+        """Posterior means `[n, D]` of the first test images."""
+        return self._tested_posterior[0]
+
+    @property
+    def posterior_variances(self) -> np.ndarray:
+        """Posterior variances `[n, D]` of these, or covariances `[n, D, D]` of a full one."""
+        return self._tested_posterior[1]
+
+    @property
+    def observations(self) -> np.ndarray:
+        """These images, float32 in [0, 1]."""
+        return images_in_unit_range(self._dataset.images, self._rows[1][:_POINTS])
 
     @property
     def images(self) -> np.ndarray:

@@ -18,6 +18,7 @@ from zoo.evaluation.errors import InputError
 
 @facts.score(
     needs=("decoder", "posterior_means", "posterior_variances", "observations"),
+    settings=("seed",),
     source="Zietlow 2022",
     higher_is_better=None,
     range=(0, 1),

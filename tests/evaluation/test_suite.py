@@ -12,6 +12,7 @@ from zoo.data.dataset import Dataset, DenseImages
 from zoo.data.space import Factor, FactorSpace
 from zoo.errors import UserError
 from zoo.evaluation import facts
+from zoo.evaluation.inputs import Inputs
 
 SMALL = {"num_train": 600, "num_test": 300, "num_jacobian": 20, "batch_size": 64}
 FEW_VOTES = {
@@ -282,6 +283,59 @@ def test_a_posterior_is_a_distribution_or_its_moments_by_name(posterior):
     row = evaluation.evaluate(model, _dataset(), "polarized_regime", **SMALL)["polarized_regime"]
     assert row["reason"].startswith("the model's posterior returns a ") and not row["parts"]
     assert row["reason"].endswith(": return a distribution or {'mean', 'stddev'}")
+
+
+class Curved(Autoencoder):
+    """One whose decoder bends."""
+
+    def decode(self, codes):
+        import tensorflow as tf
+
+        return tf.tanh(super().decode(codes)) / 2 + tf.sin(codes[:, None, ::-1, None]) / 4
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["deterministic_elbo", "curvature_diagonality", "expansion_error", "reconstruction_split"],
+)
+def test_scores_of_a_posterior_are_those_of_the_first_test_images(name):
+    model, dataset = Curved(), _dataset()
+    row = evaluation.evaluate(model, dataset, name, seed=3, **SMALL)[name]
+    images = dataset.images[np.random.default_rng(3).integers(60, size=900)[600:700]]
+    images = (images / np.float32(255)).astype(np.float32)
+    posterior = model.posterior(images)
+    values = {"decoder": model.decode, "observations": images, "posterior_means": posterior.mean()}
+    values["posterior_variances"] = posterior.variance()
+    known = facts.of(name)
+    needed = [values[need] for need in known.needs]
+    expected = getattr(evaluation, name)(*needed, **dict.fromkeys(known.settings, 3))
+    assert row["reason"] is None
+    assert row["score"] == pytest.approx(expected["score"], rel=1e-5) != 0
+    plain = types.SimpleNamespace(encode=model.encode, decode=model.decode)
+    table = evaluation.evaluate(plain, dataset, name, **SMALL)
+    assert table[name]["reason"] == "the model has no posterior distribution"
+
+
+def test_a_full_covariance_splits_as_it_is():
+    scale = np.tril(np.full((4, 4), 0.1))
+    covariances = np.broadcast_to(scale @ scale.T, (100, 4, 4))
+    model = Curved()
+
+    def named(images):
+        means = model.encode(images)
+        tril = np.broadcast_to(scale, (len(means), 4, 4))
+        return {"mean": means, "stddev": np.sqrt((tril**2).sum(2)), "scale_tril": tril}
+
+    def distribution(images):
+        found = named(images)
+        operator = types.SimpleNamespace(to_dense=lambda: found["scale_tril"])
+        moments = {"mean": lambda: found["mean"], "variance": lambda: found["stddev"] ** 2}
+        return types.SimpleNamespace(scale=operator, **moments)
+
+    for posterior in (named, distribution):
+        model.posterior = posterior
+        inputs = Inputs(model, _dataset(), 0, (600, 300, 20, 20), 64)
+        np.testing.assert_allclose(inputs.posterior_variances, covariances, rtol=1e-6)
 
 
 def test_a_defect_costs_one_row_and_shows_its_traceback(capsys):
