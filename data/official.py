@@ -1,9 +1,11 @@
 """Official data files: downloaded once and verified, or put into the cache by hand."""
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 
 from zoo.errors import SettingError
-from zoo.files import digest
+from zoo.files import digest, offline
 
 # What h5py raises of a file that is damaged, or another than expected: a missing name, a group for
 # an array, a type or a size that cannot be.
@@ -11,6 +13,10 @@ DAMAGED = (
     *(OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError),
     *(OverflowError, MemoryError),
 )
+
+
+class Offline(ConnectionError):
+    """A server was not asked, as `ZOO_OFFLINE` is set."""
 
 
 def download(manager, checksums: pathlib.Path, file: str, directory: pathlib.Path) -> pathlib.Path:
@@ -29,7 +35,8 @@ def download(manager, checksums: pathlib.Path, file: str, directory: pathlib.Pat
     path = directory / file
     if not path.exists():
         try:
-            return pathlib.Path(manager.download(url))
+            with _asking_first(manager):
+                return pathlib.Path(manager.download(url))
         except Exception as error:
             raise _unreachable(file, directory, error) from error
     sha256 = digest(path)["sha256"]
@@ -51,14 +58,9 @@ def fetched(checksums: pathlib.Path, file: str, directory: pathlib.Path) -> path
     """
     manager = None
     if not (directory / file).exists():
-        import requests
         import tensorflow_datasets as tfds
 
         url, expected = _registered(checksums, file)
-        try:
-            asked(url).raise_for_status()
-        except requests.RequestException as error:
-            raise _unreachable(file, directory, error) from error
         manager = tfds.download.DownloadManager(
             download_dir=directory / "downloads",
             url_infos={url: expected},
@@ -74,10 +76,34 @@ def asked(url: str):
 
     Raises:
         requests.RequestException: it cannot be reached.
+        Offline: `ZOO_OFFLINE` is set.
     """
     import requests
 
+    if offline():
+        raise Offline
     return requests.head(url, timeout=20, allow_redirects=True)
+
+
+def reason(error: Exception) -> str:
+    """Why a download failed, in a few words."""
+    return "ZOO_OFFLINE is set" if isinstance(error, Offline) else type(error).__name__
+
+
+@contextlib.contextmanager
+def _asking_first(manager) -> Iterator[None]:
+    """Has TFDS's manager ask a server by `asked` before it downloads what it has not kept."""
+    connect = manager._download
+
+    def ask(resource):
+        asked(resource.url).raise_for_status()
+        return connect(resource)
+
+    manager._download = ask
+    try:
+        yield
+    finally:
+        del manager._download
 
 
 def _registered(checksums: pathlib.Path, file: str):
@@ -91,6 +117,6 @@ def _registered(checksums: pathlib.Path, file: str):
 
 def _unreachable(file: str, directory: pathlib.Path, error: Exception) -> SettingError:
     return SettingError(
-        f"{file} could not be downloaded ({type(error).__name__}): use the config `rendered`, "
+        f"{file} could not be downloaded ({reason(error)}): use the config `rendered`, "
         f"or put the file into {directory}"
     )

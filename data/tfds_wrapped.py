@@ -205,9 +205,9 @@ def _prepared(name: str):
         official.asked(next(iter(builder.url_infos)))
         builder.download_and_prepare()
     except Exception as error:
-        root = pathlib.Path(builder.data_dir).parents[1]
+        root, why = pathlib.Path(builder.data_dir).parents[1], official.reason(error)
         raise SettingError(
-            f"TFDS has no {name} in {root} and could not download it ({type(error).__name__}): run "
+            f"TFDS has no {name} in {root} and could not download it ({why}): run "
             f"tfds.load({name!r}) on a machine with internet and copy the folder {name} to {root}, "
             f"or set TFDS_DATA_DIR to where it is{_PACKAGES.get(name, '')}"
         ) from error

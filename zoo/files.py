@@ -79,6 +79,11 @@ def cache_directory() -> pathlib.Path:
     return pathlib.Path(chosen or platformdirs.user_cache_dir("disentanglement-zoo")).expanduser()
 
 
+def offline() -> bool:
+    """Whether `ZOO_OFFLINE` forbids the network."""
+    return os.environ.get("ZOO_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
+
+
 def require_room(folder: pathlib.Path, needed: int) -> None:
     """Finds before the work that the disk of a folder has less than `needed` bytes left.
 

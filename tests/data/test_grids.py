@@ -1,15 +1,21 @@
 """What the families on a factor grid share: dSprites and 3D Shapes."""
 
 import importlib
+import pathlib
 import socket
 
 import numpy as np
 import pytest
+import requests
 import tensorflow as tf
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import checksums, resource
 
 from zoo import data
+from zoo.data import official
 from zoo.errors import UserError
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 FAMILIES = ("zoo_dsprites", "zoo_shapes3d")
 
 
@@ -61,7 +67,30 @@ def test_official_without_internet_says_what_to_do(tmp_path, monkeypatch, family
     monkeypatch.setattr(socket.socket, "connect", refuse)
     for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(proxy, raising=False)
-    message = r"(\.h5|\.hdf5) could not be downloaded .*use the config `rendered`, or put the file"
-    with pytest.raises(UserError, match=message) as caught:
+    message = r"(\.h5|\.hdf5) could not be downloaded \(ConnectionError\): use the config"
+    for load in (
+        lambda: data.load(f"{family}/official", tmp_path),
+        tfds.builder(f"{family}/official", data_dir=tmp_path / "tfds").download_and_prepare,
+    ):
+        with pytest.raises(UserError, match=message) as caught:
+            load()
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_zoo_offline_holds_for_official_files(tmp_path, monkeypatch, family):
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    monkeypatch.setattr(requests.Session, "request", lambda *_, **__: pytest.fail("was asked"))
+    message = r"could not be downloaded \(ZOO_OFFLINE is set\): use the config `rendered`, or put"
+    with pytest.raises(UserError, match=message):
         data.load(f"{family}/official", tmp_path)
-    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=message):
+        tfds.builder(f"{family}/official", data_dir=tmp_path).download_and_prepare()
+    # Nor is a server asked for what TFDS has kept.
+    table = ROOT / "data" / family / "checksums.tsv"
+    url, registered = next(iter(checksums.load_url_infos(tfds.core.Path(table)).items()))
+    kept = tmp_path / "in/downloads/in" / resource.get_dl_fname(url, registered.checksum)
+    kept.parent.mkdir(parents=True)
+    kept.write_text("kept")
+    resource.write_info_file(url, kept, "in", registered.filename, registered)
+    assert official.fetched(table, registered.filename, tmp_path / "in") == kept

@@ -146,6 +146,14 @@ def test_offline_one_line_says_what_to_do(tmp_path, monkeypatch, name):
     assert not [*tmp_path.rglob("*.npy")]
 
 
+def test_zoo_offline_holds_for_tfds_own_data_sets(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match=r"could not download it \(ZOO_OFFLINE is set\): run"):
+        data.load("celeb_a", tmp_path)
+
+
 def test_an_interrupted_copy_leaves_nothing_and_starts_again(tmp_path):
     def broken(split):
         yield {"image": np.zeros((28, 28, 1), np.uint8), "label": 1}

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from zoo import files
 from zoo.errors import UserError
 from zoo.hub import transfer
 
@@ -123,13 +124,13 @@ class HuggingFace:
 
     def _file(self, path: str) -> pathlib.Path:
         """A file of the repository in the client's cache."""
-        options = {"revision": self._revision, "local_files_only": transfer.offline()}
+        options = {"revision": self._revision, "local_files_only": files.offline()}
         download = self._client().hf_hub_download
         return pathlib.Path(self._asked(lambda: download(self._repo, path, **options), path))
 
     def _answered(self, ask: Callable[[], Answer]) -> Answer:
         """What only the network can answer."""
-        if transfer.offline():
+        if files.offline():
             raise transfer.Unavailable("not asked, ZOO_OFFLINE is set")
         return self._asked(ask)
 
@@ -155,7 +156,7 @@ class HuggingFace:
         if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__:
             error = error.__cause__
         status = getattr(getattr(error, "response", None), "status_code", None)
-        if isinstance(error, errors.LocalEntryNotFoundError) and transfer.offline():
+        if isinstance(error, errors.LocalEntryNotFoundError) and files.offline():
             return f"{path}: not asked, ZOO_OFFLINE is set, and the client has not kept it"
         if isinstance(error, errors.GatedRepoError):
             return f"its owner has to let you in: ask on its page, and {_LOG_IN}"

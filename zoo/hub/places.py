@@ -15,6 +15,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Protocol
 
+from zoo import files
 from zoo.data import cache
 from zoo.errors import UserError
 from zoo.hub import transfer
@@ -145,7 +146,7 @@ class Web:
                 transfer.download(session, address, stage / relative, expected)
 
     def _require_network(self) -> None:
-        if transfer.offline():
+        if files.offline():
             raise transfer.Unavailable("not asked, ZOO_OFFLINE is set")
 
 

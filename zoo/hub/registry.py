@@ -22,7 +22,7 @@ from absl import logging
 from zoo import files
 from zoo.hub import package, places
 from zoo.hub.places import Place, RegistryError, UnknownModel
-from zoo.hub.transfer import Unavailable, offline
+from zoo.hub.transfer import Unavailable
 
 FORMAT = 1
 
@@ -358,7 +358,7 @@ def _earlier(place: Place, why: Unavailable) -> Models:
         raise RegistryError(line) from None
     except RegistryError as error:
         raise RegistryError(f"{line}, and what is kept cannot serve: {error}") from None
-    if not offline():
+    if not files.offline():
         logging.warning("the hub %s: %s; its registry of earlier is used", place.address, why)
     return models
 

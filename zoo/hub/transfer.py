@@ -6,7 +6,6 @@ mirror; its hashes and cache are needed here for a whole folder at once. For `hf
 `huggingface_hub` does all of this (`zoo.hub.hugging_face`).
 """
 
-import os
 import pathlib
 import shutil
 import time
@@ -32,11 +31,6 @@ class Unavailable(Exception):
 
 class _Again(Exception):
     """Why an attempt failed, after which the next may not."""
-
-
-def offline() -> bool:
-    """Whether `ZOO_OFFLINE` forbids the network."""
-    return os.environ.get("ZOO_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
 
 
 def copy(path: pathlib.Path, target: pathlib.Path, expected: Mapping[str, Any]) -> None:
