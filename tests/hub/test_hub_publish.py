@@ -144,6 +144,26 @@ def test_versions_go_on_by_themselves(sealed, hub):
     assert publish.publish(sealed, hub, name="other", **TEXTS).version == "1.0.0"
 
 
+def test_modules_that_the_config_imports_are_said(sealed, tmp_path, capsys):
+    trained, hub = run(tmp_path / "run", 0, 0.5, sealed), tmp_path / "hub"
+    card = package.read_card(trained / "saved_model")
+    own = "import her.data as data\nfrom parts import losses\nimport zoo.configurables\n"
+    package.seal(trained / "saved_model", card | {"config": own + card["config"]})
+    for option in ("--dry_run", "--version=1.0.0"):
+        command.main(["publish", str(trained), f"--to={hub}", "--licence=MIT", option])
+        said = capsys.readouterr().out
+        assert "not published: her.data, parts.losses; say in --description where they" in said
+    text = (hub / NAME / VERSION / "README.md").read_text()
+    assert "## Own modules" in text and "`her.data`, `parts.losses`" in text
+    assert "Own modules" not in model_card.body(card | {"version": VERSION})
+
+
+def test_cards_tell_to_install_as_the_readme_does():
+    text = model_card.body({"name": NAME, "version": VERSION})
+    assert "repository disentanglement-zoo: pip install .\n" in text
+    assert "pip install disentanglement-zoo" not in text
+
+
 @pytest.mark.parametrize(
     "name, version, licence, said",
     [

@@ -79,7 +79,7 @@ def _verify(chosen: argparse.Namespace) -> None:
 
 
 def _publish(chosen: argparse.Namespace) -> None:
-    from zoo.hub import publish
+    from zoo.hub import model_card, publish
 
     entry = publish.publish(
         chosen.run,
@@ -91,6 +91,11 @@ def _publish(chosen: argparse.Namespace) -> None:
         command=chosen.training_command,
         dry_run=print if chosen.dry_run else None,
     )
+    if own := model_card.own_modules(entry.facts):
+        print(
+            f"the config imports modules that are not published: {', '.join(own)}; say in "
+            "--description where they are"
+        )
     if chosen.dry_run:
         print("nothing was published")
         return

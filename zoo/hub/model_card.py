@@ -1,6 +1,7 @@
 """The card of a published model: Markdown for people, and a `model-index` for machines."""
 
 import json
+import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,8 +9,14 @@ from typing import Any
 from zoo import config
 
 PICTURES = "pictures"
+# The package is on no index as yet.
+_INSTALLED = "# in a clone of the repository disentanglement-zoo: pip install ."
 # Hugging Face's names of what models do.
 _CODES = {"task_type": "image-feature-extraction", "task_name": "Disentangled representation"}
+# What gin files import: `import a.b`, `import a.b as c`, `from a import b`.
+_IMPORT = re.compile(r"^(?:import|from)[ \t]+([\w.]+)(?:[ \t]+import[ \t]+(\w+))?", re.M)
+# Packages that this one brings.
+_SHARED = ("zoo", "gin", "__gin__", "keras", "tensorflow", "tensorflow_probability", "numpy")
 _IMAGES = {"task_type": "unconditional-image-generation", "task_name": "Images of domains"}
 
 
@@ -75,6 +82,14 @@ def bindings(facts: Mapping[str, Any]) -> dict[str, str]:
     return config.bindings_of(written) if isinstance(written, str) else {}
 
 
+def own_modules(facts: Mapping[str, Any]) -> list[str]:
+    """The modules that the config of a card imports and that are not this package's, sorted."""
+    written = facts.get("config")
+    found = _IMPORT.findall(written) if isinstance(written, str) else []
+    modules = {".".join(filter(None, parts)) for parts in found}
+    return sorted(m for m in modules if m.partition(".")[0] not in _SHARED)
+
+
 def _sections(
     facts: Mapping[str, Any], address: str, files: Sequence[str], at: str
 ) -> Iterator[str]:
@@ -86,7 +101,7 @@ def _sections(
             yield f"![{path.removeprefix(f'{PICTURES}/')[:-4].replace('_', ' ')}]({at}{path})"
     hub = f", hub={address!r}" if address else ""
     yield (
-        "## Use\n\n```python\nimport zoo  # pip install disentanglement-zoo\n\n"
+        f"## Use\n\n```python\n{_INSTALLED}\nimport zoo\n\n"
         f"model = zoo.load({name!r}, {version!r}{hub})\n```"
     )
     if scores := numbers(facts.get("scores")):
@@ -96,6 +111,12 @@ def _sections(
     if isinstance(written := facts.get("config"), str) and written.strip():
         lines = [line for line in written.splitlines() if line.strip() and line[0] != "#"]
         yield "## Configuration\n\n```\n" + "\n".join(lines) + "\n```"
+    if own := own_modules(facts):
+        yield (
+            "## Own modules\n\nThe configuration imports modules that are not published here: "
+            f"{', '.join(f'`{module}`' for module in own)}. The model works without them; "
+            "`trainable()` and training need them."
+        )
     for key, title in (("versions", "Environment"), ("machine", "Machine")):
         if isinstance(found := facts.get(key), Mapping) and found:
             yield f"## {title}\n\n" + "\n".join(f"- {k}: {v}" for k, v in found.items())
