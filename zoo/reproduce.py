@@ -54,6 +54,8 @@ def main(options: argparse.Namespace) -> None:
         table = catalog.table(options.table)
         rows = catalog.rows(table, [g for g in options.rows.split(",") if g])
         budget = catalog.check_budget(options.budget)
+        if not (options.seeds or options.write):
+            tasks.require_any(table.name, rows, budget)
         found = tasks.of_rows(rows, budget, out, options.seeds)
         if options.status:
             command.show_status(found, options.json)

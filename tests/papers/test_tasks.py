@@ -8,7 +8,7 @@ import pytest
 import toy_tables as toy
 
 from zoo import gin_text, reproduce
-from zoo.papers import kept, results, tasks
+from zoo.papers import catalog, kept, results, tasks
 from zoo.papers.spec import Budget, Column, Evaluation, Row, Table
 from zoo.scheduling import command
 from zoo.scheduling.jobs import Job, Step
@@ -242,6 +242,20 @@ def test_list(toy_tables, capsys):
     reproduce.main(["--list", f"--table={toy_tables[1].name}"])
     shown = capsys.readouterr().out
     assert toy_tables[1].title in shown and "toy/first: " not in shown
+
+
+def test_a_budget_without_runs_writes_no_table(tmp_path, monkeypatch, fails):
+    run = dataclasses.replace(toy.REDUCED, cpu=Budget(("train.steps = 4",), seeds=0))
+    table = dataclasses.replace(toy.FIRST, rows=(Row("small", run), Row("absent", None)), claims=())
+    monkeypatch.setattr(catalog, "tables", lambda: {table.name: table})
+    arguments = ["--table=toy/first", f"--out={tmp_path}"]
+    for option in ("--budget=cpu", "--status"):
+        said = fails(reproduce.main, *arguments, option)
+        assert said == "error: toy/first has no runs with --budget=cpu; --budget=paper has 3"
+    assert not [*tmp_path.iterdir()]
+    # A budget has as many runs as one asks for, and what others made is written.
+    reproduce.main([*arguments, "--seeds=1", "--status"])
+    reproduce.main([*arguments, "--write"])
 
 
 @pytest.mark.parametrize(

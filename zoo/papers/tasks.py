@@ -2,10 +2,11 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from zoo import config, gin_files, gin_text, machine, runs
-from zoo.papers.spec import Row, Run
+from zoo.errors import UserError
+from zoo.papers.spec import BUDGETS, Row, Run
 from zoo.scheduling.jobs import DONE, FAILED, LEFT, Job, Step
 
 _PRECISION, _TRAINED = "train.precision", "DONE"
@@ -137,6 +138,14 @@ def stale(tasks: Iterable[Task]) -> dict[str, str]:
         for task in tasks
         if task.state() == "stale"
     }
+
+
+def require_any(name: str, rows: Sequence[Row], budget: str) -> None:
+    """Raises a UserError where rows of a table have no runs in a budget, and have in another."""
+    counts = {b: sum(row.run.budget(b).seeds for row in rows if row.run) for b in BUDGETS}
+    others = [f"--budget={b} has {count}" for b, count in counts.items() if count]
+    if others and not counts[budget]:
+        raise UserError(f"{name} has no runs with --budget={budget}; {', '.join(others)}")
 
 
 def of_rows(
