@@ -171,6 +171,14 @@ def sealed(tmp_path) -> pathlib.Path:
     return directory
 
 
+def retrained(directory: pathlib.Path) -> pathlib.Path:
+    """A sealed package that has other weights than before."""
+    path = directory / "variables" / "variables.index"
+    path.write_bytes(bytes(reversed(path.read_bytes())) + b"x")
+    package.seal(directory, package.read_card(directory))
+    return directory
+
+
 @pytest.fixture(autouse=True)
 def isolated(tmp_path, monkeypatch):
     """An empty cache, no hub but an empty one in the package, no mirrors, short waits."""
@@ -209,8 +217,12 @@ def published(entry, tmp_path) -> pathlib.Path:
 
 @pytest.fixture
 def hub(sealed, tmp_path) -> pathlib.Path:
-    """A hub of somebody else that holds the package; the one in this package is empty."""
+    """A hub of somebody else that holds the package; the one in this package is empty.
+
+    The package beside it has been trained anew.
+    """
     publish(sealed, tmp_path / "hub", name=NAME, version=VERSION, **TEXTS)
+    retrained(sealed)
     return tmp_path / "hub"
 
 

@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 
+from tests.hub.conftest import retrained
 from tests.hub.hugging_face_stand_in import Repository, StandIn
 from zoo.hub import download, package, places, publish, registry
 from zoo.hub.hugging_face import AddressError
@@ -129,7 +130,7 @@ TEXTS = {"licence": "CC0-1.0", "description": "A test.", "command": "train"}
 def test_publishing_is_one_commit_and_loads_back(sealed, stand_in, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "writer")
     for version in ("1.0.0", "1.1.0"):
-        entry = publish.publish(sealed, REPO, name=NAME, **TEXTS)
+        entry = publish.publish(retrained(sealed), REPO, name=NAME, **TEXTS)
         assert entry.version == version
     commits = stand_in.repositories["lab/models"].commits
     # The first is that of the new repository.
@@ -144,7 +145,9 @@ def test_publishing_is_one_commit_and_loads_back(sealed, stand_in, monkeypatch):
     assert "[`beta_vae/dsprites` 1.0.0](beta_vae/dsprites/1.0.0/README.md)" in front
     repo = stand_in.repositories["lab/models"]
     repo.add({"README.md": b"---\nlicense: mit\n---\nMy own page."})
-    publish.publish(sealed, REPO, name=NAME, **TEXTS)
+    with pytest.raises(publish.PublishError, match="1.1.0 is this model already"):
+        publish.publish(sealed, REPO, name=NAME, **TEXTS)
+    publish.publish(retrained(sealed), REPO, name=NAME, **TEXTS)
     assert repo.commits[-1][1]["README.md"].endswith(b"My own page.")
 
 

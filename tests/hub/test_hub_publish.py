@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from tests.hub.conftest import retrained
 from zoo.errors import UserError
 from zoo.hub import __main__ as command
 from zoo.hub import model_card, package, places, publish, registry, submission
@@ -138,10 +139,24 @@ def test_a_version_is_published_once(sealed, hub):
 
 def test_versions_go_on_by_themselves(sealed, hub):
     for version in ("1.1.0", "1.2.0"):
-        assert publish.publish(sealed, hub, name=NAME, **TEXTS).version == version
+        assert publish.publish(retrained(sealed), hub, name=NAME, **TEXTS).version == version
     publish.publish(sealed, hub, name=NAME, version="3", **TEXTS)
-    assert publish.publish(sealed, hub, name=NAME, **TEXTS).version == "3.1.0"
+    assert publish.publish(retrained(sealed), hub, name=NAME, **TEXTS).version == "3.1.0"
     assert publish.publish(sealed, hub, name="other", **TEXTS).version == "1.0.0"
+
+
+def test_the_same_model_is_not_another_version_unless_one_is_given(sealed, tmp_path):
+    trained, hub = run(tmp_path / "run", 0, 0.5, sealed), tmp_path / "hub"
+    publish.publish(trained, hub, licence="MIT")
+    before = (hub / places.REGISTRY).read_bytes()
+    # Texts and pictures are not the model.
+    (trained / "images" / "traversals.png").write_bytes(PNG + b"redrawn")
+    said = r"dsprites 1\.0\.0 is this model already, .*; --version=1\.1\.0 publishes it again"
+    for dry_run in (None, print):
+        with pytest.raises(publish.PublishError, match=said):
+            publish.publish(trained, hub, licence="CC0-1.0", dry_run=dry_run)
+    assert (hub / places.REGISTRY).read_bytes() == before
+    assert publish.publish(trained, hub, licence="MIT", version="1.1.0").version == "1.1.0"
 
 
 def test_modules_that_the_config_imports_are_said(sealed, tmp_path, capsys):

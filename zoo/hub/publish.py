@@ -65,16 +65,18 @@ def publish(
     Raises:
         PackageError: the model is incomplete or altered.
         RegistryError: the name or version is malformed, or the hub cannot be read or written.
-        PublishError: the run has not finished, the version is taken, or a text is missing.
+        PublishError: the run has not finished, the version is taken, the newest version is of the
+            same files and no version is given, or a text is missing.
     """
     given = {"name": name, "licence": licence, "description": description, "command": command}
     submitted = submission.read(run)
     card = _completed(submitted.card, given, run)
     hub = places.of(to)
     with _opened(hub, dry_run is not None) as (models, put):
-        card["version"] = version or _next(models.get(card["name"], {}))
+        known = models.get(card["name"], {})
+        card["version"] = version or _next(known)
         registry.check_name(card["name"], card["version"])
-        if card["version"] in models.get(card["name"], {}):
+        if card["version"] in known:
             raise PublishError(
                 f"{card['name']} {card['version']} is published already, and a published version "
                 "never changes: take a new --version"
@@ -83,6 +85,9 @@ def publish(
         with tempfile.TemporaryDirectory(prefix=f".{_STAGE}.", dir=beside) as temporary:
             stage = pathlib.Path(temporary) / "model"
             table = _staged(stage, submitted, card, hub.address)
+            if known and not version:
+                newest = registry.entry(hub, models, card["name"], registry.in_order(known)[-1])
+                _require_another(newest, card["version"], table)
             kept = {key: card[key] for key in _KEPT if card.get(key) is not None}
             models.setdefault(card["name"], {})[card["version"]] = {**kept, "files": table}
             entry = registry.entry(hub, models, card["name"], card["version"])
@@ -132,6 +137,25 @@ def _staged(
     table[package.CARD] = files.digest(stage / package.CARD)
     files.sync_tree(stage)
     return table
+
+
+def _require_another(newest: registry.Entry, version: str, table: Mapping[str, Mapping]) -> None:
+    """Raises a PublishError where the newest version holds the model of a table of files."""
+    if _of_model(newest.files) == _of_model(table):
+        raise PublishError(
+            f"{newest.name} {newest.version} is this model already, the same in every file; "
+            f"--version={version} publishes it again"
+        )
+
+
+def _of_model(table: Mapping[str, Mapping]) -> dict[str, str]:
+    """The hashes of a model's files, without what is written about it."""
+    about = (README, package.CARD)
+    return {
+        path: expected["sha256"]
+        for path, expected in table.items()
+        if path not in about and not path.startswith(f"{model_card.PICTURES}/")
+    }
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
