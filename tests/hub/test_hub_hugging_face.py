@@ -105,11 +105,24 @@ def test_a_repository_that_is_no_hub_or_is_not_there(stand_in, monkeypatch):
     with pytest.raises(AddressError, match="write hf://owner/repo"):
         registry.find(NAME, hub="hf://lab")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    # The client tries again for 23 s.
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    # As the client does, which tries again for 23 s.
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waits"))
     with pytest.raises(registry.RegistryError, match="no answer") as error:
         registry.find(NAME, hub="hf://lab/other")
     assert "\n" not in str(error.value)
+
+
+def test_without_an_answer_nothing_waits_and_what_the_client_has_kept_serves(
+    repository, monkeypatch, sealed
+):
+    path = download.fetch(NAME, hub=REPO)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waits"))
+    download._remove(path)
+    package.verify(download.fetch(NAME, hub=REPO))
+    monkeypatch.setenv("HF_TOKEN", "writer")
+    with pytest.raises(publish.PublishError, match="no answer .*; nothing was published"):
+        publish.publish(sealed, REPO, name=NAME, **TEXTS)
 
 
 def test_altered_files_are_refused(repository):

@@ -16,6 +16,8 @@ from zoo.errors import UserError
 from zoo.hub import transfer
 
 _ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)/?(@(?P<revision>[\w./-]+))?")
+# Seconds in which the Hub must begin to answer.
+_PATIENCE = 10.0
 _LOG_IN = "set HF_TOKEN, or log in by: hf auth login"
 
 Answer = TypeVar("Answer")
@@ -46,6 +48,7 @@ class HuggingFace:
             ) from None
         self.address = address
         self._repo, self._revision = found["repo"], found["revision"]
+        self._answers = False
 
     def registry(self) -> bytes:
         """See `zoo.hub.places.Place.registry`."""
@@ -124,15 +127,37 @@ class HuggingFace:
 
     def _file(self, path: str) -> pathlib.Path:
         """A file of the repository in the client's cache."""
-        options = {"revision": self._revision, "local_files_only": files.offline()}
+        silent = None if files.offline() else self._silent()
+        options = {"revision": self._revision, "local_files_only": bool(files.offline() or silent)}
         download = self._client().hf_hub_download
-        return pathlib.Path(self._asked(lambda: download(self._repo, path, **options), path))
+        try:
+            return pathlib.Path(self._asked(lambda: download(self._repo, path, **options), path))
+        except transfer.Unavailable as error:
+            raise transfer.Unavailable(silent or str(error)) from None
 
     def _answered(self, ask: Callable[[], Answer]) -> Answer:
         """What only the network can answer."""
         if files.offline():
             raise transfer.Unavailable("not asked, ZOO_OFFLINE is set")
+        if silent := self._silent():
+            raise transfer.Unavailable(silent)
         return self._asked(ask)
+
+    def _silent(self) -> str | None:
+        """Why the Hub does not answer; None where it does, whatever it says.
+
+        The client itself tries for more than 20 s to reach it, at every file.
+        """
+        from huggingface_hub import errors, get_session
+
+        if self._answers:
+            return None
+        try:
+            get_session().head(self._client().endpoint, timeout=_PATIENCE)
+        except (errors.HTTPError, OSError) as error:
+            return f"no answer ({_line(error)})"
+        self._answers = True
+        return None
 
     def _asked(self, ask: Callable[[], Answer], path: str = "") -> Answer:
         from huggingface_hub import errors
