@@ -1,7 +1,7 @@
 """Disentanglement and identifiability research: models, trained models, and what they need.
 
     zoo.load("beta_vae/dsprites")    a pretrained model, by name or by the path of a run
-    zoo.names()                      the names there are
+    zoo.names()                      the names there are (`zoo.hub`)
     zoo.prepare(images, model)       images as a model takes them, of images as others have them
     zoo.fit("gin/beta_vae.gin")      trains, as `python -m zoo.train` does, and loads the result
     zoo.data.load("zoo_dsprites/rendered")    a data set in memory (`zoo.data`)
@@ -18,7 +18,7 @@ import pathlib
 __version__ = "0.1.0"
 _HOMES = {"fit": "zoo.fitting", "load": "zoo.loading", "names": "zoo.hub"}
 _HOMES["prepare"] = "zoo.hub.prepare"
-__all__ = sorted(["data", "evaluation", *_HOMES])
+__all__ = sorted(["data", "evaluation", "hub", *_HOMES])
 
 
 # Before TensorFlow is imported, which reads its settings then.

@@ -70,7 +70,22 @@ class Trained(Pretrained):
 def load(
     name_or_path: str | os.PathLike, version: str | None = None, hub: str | None = None
 ) -> Trained:
-    """`zoo.hub.load`, which says what may be given and what is raised."""
+    """Loads a pretrained model by name, or an exported one by path.
+
+    Every file is checked against its recorded sha256 before TensorFlow sees it. A name of this
+    package's own hubs wins over a directory of the same name (write `./` before the latter), and a
+    directory over a name of the hubs in `ZOO_HUB`.
+
+    Args:
+        name_or_path: a name of `zoo.names()`, the folder of a run, or of an exported model.
+        version: of a named model; the newest if None.
+        hub: the address of the hub whose model is meant: a folder, https or `hf://owner/repo`; by
+            default the first that has the name.
+
+    Raises:
+        UserError: there is no such name, path or hub, or neither a hub nor a mirror has the model
+            intact, or the folder holds no whole, unaltered model.
+    """
     return load_as(name_or_path, version, Trained, hub)
 
 

@@ -1,6 +1,8 @@
 """The registry of a hub: what is found in it, and what it may not say."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -19,6 +21,19 @@ def test_an_entry_is_found_by_its_name(entry):
     assert registry.find(NAME) == registry.find(NAME, VERSION)
     assert registry.find(NAME).files == entry.files and registry.names() == [NAME]
     assert [each.folder for each in registry.entries()] == [f"{NAME}/{VERSION}"]
+
+
+def test_names_of_one_hub(sealed, entry, tmp_path):
+    publish(sealed, tmp_path / "hub", name="mine/other", **TEXTS)
+    assert registry.names(str(tmp_path / "hub")) == ["mine/other"]
+    with pytest.raises(registry.RegistryError, match=r"nowhere .*it has no registry\.json"):
+        registry.names(str(tmp_path / "nowhere"))
+
+
+def test_the_hub_is_an_attribute_of_the_package_and_needs_no_tensorflow():
+    lines = "import sys, zoo\nassert 'hub' in dir(zoo) and zoo.hub.names is zoo.names\n"
+    lines += "assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", lines], check=True)
 
 
 def test_the_newest_version_is_the_greatest_number(sealed, entry):

@@ -96,9 +96,19 @@ class Entry:
         return sum(expected["size"] for expected in self.files.values())
 
 
-def names() -> list[str]:
-    """The names of all pretrained models of all hubs, sorted; silent hubs are left out, said."""
-    return sorted({name for _, models in _answering(places.hubs()) for name in models})
+def names(hub: str | None = None) -> list[str]:
+    """The names of all pretrained models of all hubs or of one, sorted.
+
+    Hubs that are silent are left out, and said; one that was asked for is an error.
+
+    Args:
+        hub: a folder, an https address, or `hf://owner/repo`; all hubs if None.
+
+    Raises:
+        RegistryError: there is no such hub, or it cannot be read.
+    """
+    answers = _answering(_asked(hub), strict=hub is not None)
+    return sorted({name for _, models in answers for name in models})
 
 
 def versions(name: str, hub: str | None = None) -> list[str]:
