@@ -15,6 +15,7 @@ and no more, unless it downloads (`_dataset`) or has further features (`_feature
 
 import dataclasses
 import functools
+import inspect
 import os
 from collections.abc import Mapping
 from types import ModuleType
@@ -35,6 +36,13 @@ __all__ = ["FileReaderBuilder", "MemoryBuilder", "SceneBuilder", "configs", "vec
 
 # The release note of the configs that have noise.
 NEW_NOISE = "The noise of an image is no longer, but for a shift, largely that of another."
+
+# What `zoo.data` takes and files of TFDS have once and for all.
+_ELSEWHERE = {
+    "seed": ": TFDS files are of seed 0; zoo.data.load has others, as zoo_synthetic/<set>/seed=3",
+    "epsilon": ": the perturbed images of TFDS have that of their family; "
+    "zoo.data.perturbation.perturbed(dataset, epsilon, ...) takes another",
+}
 
 
 def configs(
@@ -133,7 +141,11 @@ class MemoryBuilder:
         Args:
             file_format: of files to be written; prepared ones are read in any (`zoo.data.formats`).
             **kwargs: for TFDS.
+
+        Raises:
+            SettingError: TFDS knows no such argument.
         """
+        _require_known(self.name, kwargs)
         super().__init__(**kwargs)
         if file_format and not self.info.initialized:
             self.info.set_file_format(file_format, override=True)
@@ -304,6 +316,17 @@ class SceneBuilder(MemoryBuilder):
             "factors": dataset.extras["factors"][ids],
             "count": dataset.extras["count"][ids],
         }
+
+
+def _require_known(family: str, arguments: Mapping) -> None:
+    """Raises a SettingError where a builder of TFDS takes no such argument."""
+    known = inspect.signature(tfds.core.DatasetBuilder.__init__).parameters
+    for name in arguments:
+        if name not in known:
+            raise SettingError(
+                f"{family} takes no {name}"
+                + _ELSEWHERE.get(name, f"; it takes {', '.join([*known][1:])}, file_format")
+            )
 
 
 def _beam_shards() -> ModuleType:

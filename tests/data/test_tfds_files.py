@@ -36,6 +36,20 @@ def digests(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
+@pytest.mark.parametrize(
+    "name, arguments, said",
+    [
+        ("zoo_synthetic/shared_pair_5/seed=3", {}, "takes no seed: TFDS files are of seed 0; zoo"),
+        ("zoo_dsprites/perturbed", {"epsilon": 0.2}, "takes no epsilon: .* perturbation.perturbed"),
+        (NAME, {"network": "x"}, "takes no network; it takes data_dir, config, version, file_form"),
+    ],
+)
+def test_arguments_that_no_builder_takes_are_one_line(tmp_path, name, arguments, said):
+    with pytest.raises(SettingError, match=said) as caught:
+        tfds.builder(name, data_dir=tmp_path, **arguments)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("first", ["tfrecord", "array_record"])
 def test_one_folder_is_read_in_sequence_and_at_random(tmp_path, first):
     folder = prepared(tmp_path, file_format=first).data_dir
