@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import UserError
-from zoo.hub import package
+from zoo.hub import load, package, publish, registry
 
 
 def test_the_card_lists_every_other_file_with_its_digest(sealed):
@@ -71,6 +71,18 @@ def test_a_stray_file_is_refused_and_a_hidden_one_is_not(sealed):
 def test_a_directory_without_a_card_is_not_a_model(tmp_path):
     with pytest.raises(package.PackageError, match=r"card\.json is missing: not an exported"):
         package.verify(tmp_path)
+
+
+def test_models_of_others_are_told_how_they_are_scored(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    (keras := tmp_path / "enc.keras").write_bytes(b"")
+    how = r"; zoo\.evaluation\.evaluate\(function, zoo\.data\.load\(name\)\) scores any .*{}"
+    with pytest.raises(package.PackageError, match="half of one" + how.format("saved_model.load")):
+        load(tmp_path)
+    with pytest.raises(registry.RegistryError, match=how.format("keras.saving.load_model")):
+        load(str(keras))
+    with pytest.raises(publish.PublishError, match=how.format("keras.saving.load_model")):
+        publish.publish(keras, tmp_path / "hub", licence="MIT")
 
 
 @pytest.mark.parametrize(

@@ -343,9 +343,12 @@ def _resolve(name_or_path: str | os.PathLike, version: str | None, hub: str | No
     try:
         path = path.expanduser()
         there = path.is_dir()
+        other = "" if there else package.of_others(path)
     except (OSError, RuntimeError, ValueError):
         # The name is too long, or names a user whom this machine does not know.
-        there = False
+        there, other = False, ""
+    if other:
+        raise registry.RegistryError(f"{given!r} is no exported model{other}")
     if not there and named:
         try:
             return download.fetch(os.fspath(name_or_path), version)

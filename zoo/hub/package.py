@@ -25,6 +25,8 @@ SAVED_MODEL = "saved_model.pb"
 _RELATIVE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 # What is read of a card, where it is there.
 _KINDS = {"name": str, "dataset": str, "test_dataset": str, "scores": dict, "input": dict}
+# The files of Keras' models.
+_KERAS = (".keras", ".h5", ".hdf5")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # The folder of the exported model in a run's: of a training, and of zoo.perturb.
 _IN_RUNS = ("saved_model", "perturbation")
@@ -52,6 +54,21 @@ def inside(directory: str | os.PathLike, relative: str) -> pathlib.Path:
 def of_run(folder: pathlib.Path) -> pathlib.Path | None:
     """The folder of the exported model that a run's folder holds; None where it holds none."""
     return next((folder / name for name in _IN_RUNS if (folder / name).is_dir()), None)
+
+
+def of_others(path: pathlib.Path) -> str:
+    """How a model that this package has not exported is scored: the end of an error line.
+
+    Empty where there is none at `path`.
+    """
+    if path.suffix in _KERAS and path.is_file():
+        like = f"keras.saving.load_model({str(path)!r})"
+    elif (path / SAVED_MODEL).is_file():
+        like = f"an endpoint of tf.saved_model.load({str(path)!r})"
+    else:
+        return ""
+    how = "zoo.evaluation.evaluate(function, zoo.data.load(name))"
+    return f"; {how} scores any function of images, such as {like}"
 
 
 def table(files: Any, where: str) -> dict[str, dict[str, Any]]:
@@ -150,7 +167,9 @@ def read_card(directory: str | os.PathLike) -> dict[str, Any]:
     """
     path = pathlib.Path(directory) / CARD
     if not path.exists():
-        raise PackageError(f"{path} is missing: not an exported model, or half of one")
+        raise PackageError(
+            f"{path} is missing: not an exported model, or half of one{of_others(path.parent)}"
+        )
     try:
         card = read_json(path)
     except FileError as error:

@@ -44,7 +44,10 @@ def read(run: str | os.PathLike) -> Submission:
     """
     folder = runs.RunFolder(pathlib.Path(run))
     if not folder.path.is_dir():
-        raise PublishError(f"there is no folder {run}: name a run's, or an exported model's")
+        raise PublishError(
+            f"there is no folder {run}: name a run's, or an exported model's"
+            f"{package.of_others(folder.path)}"
+        )
     if not folder.config.is_file() or (folder.path / package.CARD).exists():
         return Submission(folder.path, package.verify(folder.path), {})
     if not folder.done:
