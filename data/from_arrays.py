@@ -10,6 +10,9 @@ from zoo.data.dataset import Dataset, DenseImages, PickedImages
 from zoo.data.space import Factor, FactorSpace, ListedFactors
 from zoo.errors import SettingError
 
+# Pixels a side from which images are told from channels.
+_LEAST = 8
+
 
 def dataset(
     name: str,
@@ -59,6 +62,12 @@ def _images(images: Any, maximum: float | None) -> DenseImages:
         raise SettingError(f"{given}; give [N, H, W, C] uint8 or bool, or [N, D] floats")
     if not array.size:
         raise SettingError(f"{given}: there is nothing in them")
+    _, first, second, last = array.shape
+    # 1 or 3 rows of as many pixels as channels are no images of anybody's.
+    if first in (1, 3) and second == last >= _LEAST:
+        raise SettingError(
+            f"{given}, channels first; give [N, H, W, C]: images.transpose(0, 2, 3, 1)"
+        )
     if array.dtype == bool:
         return DenseImages(array.view(np.uint8), maximum or 1.0)
     if maximum is not None and array.max() > maximum:

@@ -159,6 +159,8 @@ def test_it_is_described_in_a_few_lines():
         (("taken", IMAGES), "there is a data set named 'taken'; .* or give replace=True"),
         (("a[b]", IMAGES), "is no name"),
         (("mine", IMAGES[..., 0]), r"shape \[6, 2, 3\]; .* images\[..., None\]"),
+        (("mine", np.zeros((6, 3, 8, 8), np.uint8)), r"channels first; .*transpose\(0, 2, 3, 1\)"),
+        (("mine", np.zeros((6, 1, 9, 9), bool)), r"bool of shape \[6, 1, 9, 9\], channels first"),
         (("mine", IMAGES / 255), r"float64 of shape .*; give uint8: \(255 \* images\)"),
         (("mine", IMAGES.astype(int)), r"int64 .*; give \[N, H, W, C\] uint8 or bool"),
         (("mine", np.array(["a"])), "give .N, H, W, C. uint8"),
