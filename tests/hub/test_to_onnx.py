@@ -136,6 +136,13 @@ def test_no_file_of_another_model_stays(curved, tmp_path, monkeypatch):
     np.testing.assert_array_equal(found["encode"], [[2, 2]])
 
 
+def test_the_folder_of_an_exported_model_is_refused_and_stays(curved, fails):
+    before = {path: path.read_bytes() for path in curved.rglob("*") if path.is_file()}
+    line = fails(command.main, "--format=onnx", f"--model={curved}", f"--out={curved}")
+    assert line.startswith(f"error: {curved} holds an exported model")
+    assert before == {path: path.read_bytes() for path in curved.rglob("*") if path.is_file()}
+
+
 def test_a_defect_of_ours_is_not_said_to_be_an_operation_that_onnx_lacks(
     curved, tmp_path, monkeypatch
 ):

@@ -46,10 +46,14 @@ def write(model: Pretrained, folder: pathlib.Path) -> list[pathlib.Path]:
         The files. An endpoint with an operation that ONNX lacks has none; a warning says so.
 
     Raises:
-        OnnxError: the extra `onnx` is not installed, a file does not compute what TensorFlow does,
-            or there is no file at all.
+        OnnxError: the extra `onnx` is not installed, the folder holds an exported model, a file
+            does not compute what TensorFlow does, or there is no file at all.
     """
     converter, runtime = _libraries()
+    if (folder / package.SAVED_MODEL).exists():
+        raise OnnxError(
+            f"{folder} holds an exported model, whose card would be replaced; name another folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".onnx.", dir=folder) as temporary:
         written = _written(model, pathlib.Path(temporary), converter, runtime)
