@@ -73,6 +73,24 @@ def test_a_product_that_was_taken_over_and_is_an_output_is_made_again():
         assert made["outputs"]["cut"]["at"] != made["outputs"]["whole"]["at"]
 
 
+@pytest.mark.parametrize("whole", ["a", "c"])
+def test_a_product_that_is_taken_as_it_is_too_keeps_its_step(whole):
+    weights, bias = np.float32([[1, 2], [3, 4]]), np.float32([5, 6])
+
+    def both(x):
+        return {"b": tf.nn.relu(x @ weights + bias), whole: tf.tanh(x @ weights)}
+
+    made, _ = _program(both, 1, 2)
+    # Outputs are traced in the order of their names.
+    kernels = ["matmul", "unary", "binary", "unary"] if whole == "a" else ["matmul"] * 2 + ["unary"]
+    assert [step[0] for step in made["steps"]] == kernels
+    # What a step takes is the input, a constant, or has been made.
+    known = {made["inputs"]["x"]["at"]}
+    for _, inputs, out, *_ in made["steps"]:
+        assert all(buffer is None or buffer < 0 or buffer in known for buffer in inputs)
+        known.add(out)
+
+
 def test_a_number_as_a_truth_is_whether_it_is_zero():
     made, _ = _program(lambda x: {"y": tf.cast(tf.cast(x, tf.bool), tf.float32)}, 1, 3)
     assert [step[0] for step in made["steps"]] == ["binary", "binary"]

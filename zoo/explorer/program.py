@@ -139,11 +139,14 @@ class Builder:
         """A value plus a bias or made positive by the step that makes it, if that can.
 
         Args:
-            value: what a step `matmul` or `overlap` has made, and no other step takes.
+            value: what a step `matmul` or `overlap` has made.
             bias: what is added, or None.
             relu: whether negative results become zero.
             at: unused where None is returned; the length of the last axis.
         """
+        # An earlier step takes it as it is: equal calls of two traces are one.
+        if any(value.buffer in step.inputs for step in self.steps):
+            return None
         made = [step for step in self.steps if step.out == value.buffer]
         if len(made) != 1 or made[0].kernel not in ("matmul", "overlap"):
             return None
