@@ -162,6 +162,27 @@ def test_a_bound_default_part_is_in_the_config(toy_gin):
     assert config.bindings_of(config.operative())["BetaVAE.beta"] == "1000.0"
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_cg_gan_whose_discriminator_had_another_adam_is_told_by_its_config(named):
+    line = "CGGAN.discriminator_optimizer = @Adam"
+    bindings = ["train.model = @CGGAN", "CGGAN.latent_dim = 6", "CGGAN.style_dim = 3"]
+    bindings += ["style_generator.filters = (2, 2)", "style_discriminator.filters = (2, 2)"]
+    config.parse([], [*bindings, "Adam.beta_1 = 0.0", *([line] if named else [])])
+    model = gin.query_parameter("train.model").scoped_configurable_fn((8, 8, 1))
+    (player,), _ = model.rounds(None)
+    assert player.optimizer.beta_1 == 0.0
+    new = config.operative()
+    # As version 0.1.0 wrote it, whose optimiser had no bindings where it was not named.
+    old = new if named else new.replace(line, "")
+    expected = [] if named else ["CGGAN.discriminator_optimizer: default -> @Adam"]
+    assert config.differences(old, new) == expected
+
+
+def test_an_optimiser_that_has_no_bindings_is_not_named():
+    config.parse([], ["train.model = @CGGAN"])
+    assert "CGGAN.discriminator_optimizer" not in config.bindings_of(gin.config_str())
+
+
 def test_what_nothing_uses_is_told_from_what_a_scope_uses(toy_gin):
     used = [
         *("train.optimizer = @opt/Adam", "Adam.epsilon = 1e-3", "RATE = 0.1"),

@@ -400,3 +400,18 @@ def _averaged(make: Callable, **options):
 
 def _unit(images: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value((images + 1) / 2, 0.0, 1.0)
+
+
+@gin.config.register_finalize_hook
+def _optimizer_named(bound: Mapping) -> dict[str, gin.config.ConfigurableReference] | None:
+    """Names the discriminator's optimiser where bindings of `Adam` reach it as the default.
+
+    In version 0.1.0 they did not: `config.gin` tells by this line which runs they have reached.
+    """
+    model, adam = (f"{kind.__module__}.{kind.__name__}" for kind in (CGGAN, Adam))
+    selectors = {selector for _, selector in bound}
+    used = {reference.configurable.selector for reference in gin.config.iterate_references(bound)}
+    named = (key for (_, selector), keys in bound.items() if selector == model for key in keys)
+    if adam not in selectors or model not in used or "discriminator_optimizer" in named:
+        return None
+    return {"CGGAN.discriminator_optimizer": gin.config.ConfigurableReference("Adam", False)}
