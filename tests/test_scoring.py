@@ -1,6 +1,7 @@
 """Scoring a model by name: what the user can mend is a UserError, a defect of ours is not."""
 
 import contextlib
+import json
 import types
 
 import numpy as np
@@ -11,11 +12,13 @@ from zoo.errors import UserError
 
 
 @pytest.fixture(autouse=True)
-def model(monkeypatch):
+def model(monkeypatch, tmp_path):
     import toy  # noqa: F401  registers the data set
 
     model = types.SimpleNamespace(
-        encode=lambda images: np.reshape(images, (len(images), -1))[:, :3], card={"dataset": "toy"}
+        encode=lambda images: np.reshape(images, (len(images), -1))[:, :3],
+        card={"dataset": "toy"},
+        path=tmp_path / "saved_model",
     )
     monkeypatch.setattr(scoring, "load", lambda name: model)
     return model
@@ -76,15 +79,29 @@ def test_other_images_of_the_name_are_scored_only_if_the_name_is_given(model, mo
     cards = (
         {"dataset": "toy", "dataset_fingerprint": "0" * 16},
         {"test_dataset": "toy", "test_dataset_fingerprint": "0" * 16, "dataset": "any"},
+        {"test_dataset": "toy", "dataset": "toy", "dataset_fingerprint": "0" * 16},
     )
     for card in cards:
         monkeypatch.setattr(model, "card", card)
         with pytest.raises(UserError, match=f"^any: toy/squares has other .*now {fingerprint}"):
             scoring.score("any", None, "mig", 0)
         assert scoring.score("any", "toy", "mig", 0)["mig"]["score"] is not None
-    for found in ({}, {"dataset_fingerprint": fingerprint}):
+    for found in (
+        {},
+        {"dataset_fingerprint": fingerprint},
+        {"test_dataset": "toy", "dataset": "any", "dataset_fingerprint": "0" * 16},
+    ):
         monkeypatch.setattr(model, "card", {"dataset": "toy", **found})
         assert scoring.score("any", None, "mig", 0)["mig"]["score"] is not None
+
+
+def test_the_images_of_an_older_run_are_those_of_its_manifest(model, tmp_path):
+    manifest = {"dataset": "toy", "test_dataset": "toy", "dataset_fingerprint": "0" * 16}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="^any: toy/squares has other .*fingerprint 0000000000000"):
+        scoring.score("any", None, "mig", 0)
+    model.path = tmp_path / "elsewhere"
+    assert scoring.score("any", None, "mig", 0)["mig"]["score"] is not None
 
 
 @pytest.mark.parametrize(

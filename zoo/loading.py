@@ -129,7 +129,7 @@ def halve(
     dataset = data.load(settings.test_dataset or settings.dataset) if names else None
     if dataset:
         otherwise = "publish the model as it is"
-        scoring.require_same_images(card, dataset, f"{path}: ", otherwise)
+        scoring.require_same_images(trained, dataset, f"{path}: ", otherwise)
 
     def scores() -> dict[str, float]:
         return scoring.headline(evaluation.evaluate(model, dataset, names, **how)) if names else {}

@@ -16,7 +16,7 @@ from zoo.drawing import sheets
 from zoo.errors import UserError
 from zoo.evaluation import suite
 from zoo.evaluation.intervals import LABEL
-from zoo.hub import load, package
+from zoo.hub import Pretrained, load, package
 from zoo.report import page
 
 
@@ -52,7 +52,8 @@ def score(
         raise UserError(f"the card of {model} names no data set; give one with --dataset")
     loaded = data.load(name)
     if not dataset:
-        require_same_images(card, loaded, f"{model}: ", f"--dataset={name} scores on these")
+        otherwise = f"--dataset={name} scores on these"
+        require_same_images(pretrained, loaded, f"{model}: ", otherwise)
     if seed is None:
         seed = card.get("seed", 0)
     options = _options_as_trained(card, model, suite.names_of(metrics), options or {})
@@ -86,11 +87,12 @@ def _options_as_trained(card: Mapping, of: str, names: Sequence[str], given: Map
     return {name: trained[name] for name in names if name in (trained or {})} | dict(given)
 
 
-def require_same_images(card: Mapping, dataset: Dataset, of: str, otherwise: str) -> None:
-    """Refuses a data set that is no longer what the scores of a card are of.
+def require_same_images(model: Pretrained, dataset: Dataset, of: str, otherwise: str) -> None:
+    """Refuses a data set that is no longer what the scores of a model are of.
 
     Args:
-        card: of the model; an older one, that has no fingerprints, is not compared.
+        model: with its card; where neither that nor the manifest of its run says what the images
+            were, they are not compared.
         dataset: what its scores were computed on, as it is now.
         of: whose card it is, for the message.
         otherwise: what else can be done.
@@ -98,13 +100,24 @@ def require_same_images(card: Mapping, dataset: Dataset, of: str, otherwise: str
     Raises:
         UserError: it has other images.
     """
-    key = "test_dataset" if card.get("test_dataset") else "dataset"
-    before, now = card.get(f"{key}_fingerprint"), dataset.fingerprint
+    before, now = _fingerprint(model.card), dataset.fingerprint
+    run = runs.RunFolder(model.path.parent)
+    if before is None and run.saved_model == model.path:
+        # Cards of older runs have none.
+        before = _fingerprint(run.facts())
     if before not in (None, now):
         raise UserError(
             f"{of}{dataset.name} has other images now than in its training (fingerprint {before}, "
             f"now {now}); restore them, or {otherwise}"
         )
+
+
+def _fingerprint(facts: Mapping) -> str | None:
+    """Of the images that a model was to be scored on, by its card or manifest."""
+    tested = facts.get("test_dataset") or facts.get("dataset")
+    known = facts.get("test_dataset_fingerprint")
+    # At first that of the training was kept alone; other names have other fingerprints.
+    return known or (facts.get("dataset_fingerprint") if tested == facts.get("dataset") else None)
 
 
 def read_arrays(path: str) -> dict[str, np.ndarray]:
