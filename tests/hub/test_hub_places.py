@@ -147,6 +147,22 @@ def test_a_published_version_that_changed_is_refused(hub, sealed, serve, monkeyp
     assert registry.find(NAME, hub=web.address).files != before
 
 
+@pytest.mark.parametrize("version", [None, VERSION])
+def test_a_hub_that_is_refused_is_not_said_to_have_other_versions(
+    version, hub, sealed, serve, tmp_path, monkeypatch, caplog
+):
+    changed = shutil.copytree(hub, tmp_path / "changed")
+    web = serve(changed)
+    monkeypatch.setenv("ZOO_HUB", f"{web.address},{hub}")
+    assert registry.find(NAME, version).hub.address == web.address
+    caplog.clear()
+    shutil.rmtree(changed)
+    publish(sealed, changed, name=NAME, version=VERSION, **TEXTS)
+    assert registry.find(NAME, version).hub.address == str(hub)
+    (line,) = warned(caplog)
+    assert f"the hub {web.address} has other files of {NAME} {VERSION} than before" in line
+
+
 def test_a_version_that_was_gone_meanwhile_is_remembered(hub, sealed, serve):
     web = serve(hub)
     registry.find(NAME, hub=web.address)

@@ -156,9 +156,10 @@ def find(name: str, version: str | None = None, hub: str | None = None) -> Entry
     """
     asked = _asked(hub)
     place, models = _first(name, version, asked)
-    if not places.is_own(place):
+    if version is not None and not places.is_own(place):
         for other in asked[: asked.index(place)]:
-            if name in _remembered(other):
+            # One that has this version, too, was refused, which has been said.
+            if (known := _remembered(other).get(name)) and version not in known:
                 logging.warning(
                     "%s %s is not in %s, which has other versions of it: that of %s is taken",
                     *(name, version, other.address, place.address),
