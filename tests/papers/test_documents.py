@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -276,6 +277,30 @@ def test_seeds_of_other_images_do_not_join():
     for one, other in ((fresh, result(1, "")), (result(0, ""), result(1, "ab12"))):
         both = kept.united(one, other)
         assert both.seeds == [0, 1] and both.facts.images == "ab12"
+
+
+def test_a_row_of_several_versions_of_the_data_says_so(written):
+    folders = sorted((written / "cpu" / toy.REDUCED.name).iterdir())
+    for folder, fingerprint in zip(folders, ("ab12", "cd34"), strict=True):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["dataset_fingerprint"] = fingerprint
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+    (result,) = results.of_table(toy.FIRST, written)["small"]
+    assert result.facts.images == "ab12 and cd34"
+    for other in ("ab12", "cd34"):
+        assert not result.facts.same_training(dataclasses.replace(result.facts, images=other))
+    documents.write(toy.FIRST, written)
+    text = (written / "toy/first.md").read_text()
+    assert "- The runs of `small` are of several versions of the data.\n" in text
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_data_that_each_seed_draws_have_no_fingerprint(seeds):
+    manifests = [
+        {"dataset": f"toy/seed={n}", "dataset_fingerprint": f"ab{n}", "steps": 1, "batch_size": 1}
+        for n in seeds
+    ]
+    assert results.facts(toy.REDUCED, "cpu", manifests).images == ""
 
 
 def test_pictures_and_discarded_runs_keep_what_made_them(written, tmp_path, monkeypatch):

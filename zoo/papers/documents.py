@@ -134,6 +134,7 @@ def markdown(
         *table.notes,
         *(f"{row.name}: {row.note}" for row in table.rows if row.note),
         *_superseded(told),
+        *_of_several(told),
         *departures.notes(reduced, [row.name for row in table.rows]),
         *_unrecorded(told, [row.name for row in table.rows]),
     ]
@@ -191,6 +192,12 @@ def _superseded(told: Sequence[tuple[str, Result]]) -> list[str]:
         if result.facts.superseded:
             rows.setdefault(result.facts.superseded, []).append(f"`{name}`")
     return [f"The runs of {', '.join(names)}: {line}" for line, names in rows.items()]
+
+
+def _of_several(told: Sequence[tuple[str, Result]]) -> list[str]:
+    """A note on rows whose runs are trained on different images of one name."""
+    names = dict.fromkeys(f"`{name}`" for name, r in told if kept.AND in r.facts.images)
+    return [f"The runs of {', '.join(names)} are of several versions of the data."] if names else []
 
 
 def _unrecorded(told: Sequence[tuple[str, Result]], rows: Sequence[str]) -> list[str]:

@@ -32,8 +32,8 @@ class Facts:
         test_dataset: what they are scored on.
         finished: when the last of them was.
         processor: of the machines that trained them.
-        images: the fingerprint of what they are trained on; empty where it is not recorded, or
-            differs from seed to seed.
+        images: the fingerprint of what they are trained on, or the several; empty where none is
+            recorded, or each seed draws its own.
         superseded: why they are no longer what the table's definition makes, one line; empty where
             they are.
     """

@@ -143,7 +143,9 @@ def facts(run: Run, budget: str, manifests: Sequence[dict]) -> Facts:
     precisions = list(dict.fromkeys(str(m["precision"]) for m in manifests if m.get("precision")))
     starts = ((*m.get("earlier_starts", ()), m) for m in manifests)
     machines = (start.get("machine") or {} for start in itertools.chain.from_iterable(starts))
-    fingerprints = {manifest.get("dataset_fingerprint") or "" for manifest in manifests}
+    # Where the seed of a run draws its data, they differ rightly.
+    drawn = _of_any_seed(last.get("dataset", "")) != last.get("dataset", "")
+    images = {m["dataset_fingerprint"] for m in manifests if m.get("dataset_fingerprint")}
     processors = dict.fromkeys(m["processor"] for m in machines if "processor" in m)
     return Facts(
         steps=last["steps"],
@@ -156,7 +158,7 @@ def facts(run: Run, budget: str, manifests: Sequence[dict]) -> Facts:
         test_dataset=_of_any_seed(last.get("test_dataset", "")),
         finished=max(manifest.get("finished", "") for manifest in manifests),
         processor=kept.AND.join(processors),
-        images=fingerprints.pop() if len(fingerprints) == 1 else "",
+        images="" if drawn else kept.AND.join(sorted(images)),
     )
 
 
