@@ -148,4 +148,4 @@ def halve(
             )
     made_of = functools.partial(export.Exported, half=True)
     with runs.locked_around(target):
-        return export.export(model, target, written.read_text(), card, made_of), target
+        return export.export(model, target, gin_files.read(written), card, made_of), target

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import io
 import pathlib
 import resource
 import subprocess
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import hub
+from zoo import gin_files, hub
 from zoo.errors import UserError
 from zoo.hub import package, weights
 from zoo.hub.export import Exported, export
@@ -56,6 +57,13 @@ def _disk_of(size: int, folder: pathlib.Path) -> Iterator[pathlib.Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_config_is_utf_8_in_any_locale(model, tmp_path, monkeypatch):
+    # As in a locale that has ASCII alone.
+    monkeypatch.setattr(io, "text_encoding", lambda encoding, *_: encoding or "ascii")
+    export(model, tmp_path / "saved_model", "# β\n", CARD)
+    assert gin_files.read(tmp_path / "saved_model/config.gin") == "# β\n"
 
 
 @pytest.mark.parametrize("limited", [_files_of, _disk_of])

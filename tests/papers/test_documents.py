@@ -325,6 +325,17 @@ def test_a_processor_that_is_not_recorded_is_said_so(written):
     assert line == "- The processor was not recorded then, `good`, `small`."
 
 
+def test_results_are_utf_8_in_any_locale(written, toy_tables, monkeypatch):
+    record = written / "results/toy/first.csv"
+    documents.write_results(written / "RESULTS.md", written)
+    text = record.read_text(encoding="utf-8").replace("Adam", "Adam β")
+    record.write_text(text, encoding="utf-8")
+    # As in a locale that has ASCII alone.
+    monkeypatch.setattr(io, "text_encoding", lambda encoding, *_: encoding or "ascii")
+    (found,) = kept.read(toy.FIRST, written / "results")["good"]
+    assert found.facts.optimiser.startswith("Adam β")
+
+
 @pytest.mark.parametrize(
     "text", ["row\ngood\n", "row,column,budget,seeds,discarded,values\ngood,MIG,paper,0,,high\n"]
 )

@@ -123,7 +123,7 @@ def export(
             ) from None
         # A stable name inside: the fingerprint TensorFlow adds differs from run to run.
         (made / "fingerprint.pb").unlink(missing_ok=True)
-        (made / "config.gin").write_text(config)
+        (made / "config.gin").write_text(config, encoding="utf-8")
         written = package.seal(made, card)
         files.sync_tree(made)
         old = temporary / "old"

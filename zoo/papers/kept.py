@@ -115,7 +115,7 @@ def read(table: Table, folder: pathlib.Path) -> dict[str, list[Result]]:
     columns = [column.name for column in table.columns] or [""]
     groups: dict[tuple[str, str], list[dict]] = {}
     try:
-        for record in csv.DictReader(io.StringIO(file.read_text())):
+        for record in csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))):
             if record["budget"] in BUDGETS and record["row"] in rows:
                 groups.setdefault((record["row"], record["budget"]), []).append(record)
         found: dict[str, list[Result]] = {}
