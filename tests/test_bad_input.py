@@ -1,10 +1,12 @@
 """Every mistake of a user ends in one clear line and exit code 2, with nothing half-written."""
 
+import contextlib
 import errno
 import json
 import os
 import pathlib
 import shutil
+import types
 
 import gin
 import keras
@@ -19,6 +21,7 @@ from zoo import train as train_command
 from zoo.errors import UserError
 from zoo.models.autoencoder import AE
 from zoo.training.checkpoints import Checkpoints
+from zoo.training.trainer import Trainer
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
 
@@ -232,6 +235,18 @@ def test_weights_that_are_no_longer_finite_are_not_saved(train, tmp_path):
     line = train("train.model = @UndoneAE", *networks, "train.steps = 20")
     assert "weights became NaN or infinite between steps 15 and 20; the last good" in line
     assert [path.stem for path in (tmp_path / "run/checkpoints").glob("*.index")] == ["ckpt-10"]
+
+
+@pytest.mark.parametrize("last", [1.0, np.nan])
+def test_last_weights_that_came_from_elsewhere_are_published_if_they_are_finite(last):
+    drawn, model = [], types.SimpleNamespace(trainable_variables=[tf.Variable([1.0, last])])
+    pictures = types.SimpleNamespace(draw=drawn.append)
+    trainer = Trainer(model, None, None, None, pictures, dict, None, 8, 1, 1, 1)
+    with contextlib.ExitStack() as stack:
+        if np.isnan(last):
+            stack.enter_context(pytest.raises(UserError, match="weights of step 5, the last, are"))
+        trainer.run(5, 5)
+    assert drawn == ([] if np.isnan(last) else [5])
 
 
 def _damage(path):

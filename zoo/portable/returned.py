@@ -86,8 +86,8 @@ def bring_back(
         The run's manifest.
 
     Raises:
-        UserError: the run or its data set is another one, or it is further than the result; the
-            folder stays as it was.
+        UserError: the run or its data set is another one, it is further than the result, or that
+            has weights that are not finite; the folder stays as it was.
     """
     job, step = returned.job, returned.facts["step"]
     with runs.opened(run_dir) as folder:
@@ -136,6 +136,13 @@ def _assign(model: Model, returned: Returned) -> None:
         raise AssertionError(f"the state of {returned.job['name']} has changed: {given} {shapes}")
     for name, variable in variables.items():
         variable.assign(returned.state[name])
+    # The loss that the runner looks at is that of the weights before the last step.
+    if not all(np.isfinite(weights).all() for weights in model.trainable_variables):
+        raise UserError(
+            f"{returned.job['name']}: weights became NaN or infinite before step "
+            f"{returned.facts['step']}; lower the learning rate or change the precision, in "
+            "another run"
+        )
 
 
 def _log(folder: runs.RunFolder, model: Model, returned: Returned) -> dict:

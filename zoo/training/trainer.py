@@ -192,6 +192,12 @@ class Trainer:
         with bar, self.stopping.finishing():
             if done == steps:
                 # It came there elsewhere, or was killed before it was published.
+                if not self._weights_are_finite():
+                    raise UserError(
+                        f"the weights of step {steps}, the last, are NaN or infinite and not "
+                        "published; lower the learning rate or change the precision, in another "
+                        "--run_dir"
+                    )
                 self.pictures.draw(steps)
             while chunk.done < steps and not self._stopped():
                 begun, stop = chunk.begun, self._stop(chunk.begun, steps)
