@@ -1,5 +1,6 @@
 """The fused optimisers against the formulas of the papers, and against those of Keras."""
 
+import gin
 import keras
 import numpy as np
 import pytest
@@ -92,6 +93,13 @@ def test_adagrad_is_that_of_keras(compiled):
         ends.append(variable.numpy())
     np.testing.assert_allclose(*ends, rtol=1e-6)
     assert np.abs(ends[0] - start).min() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["Adagrad", "keras.optimizers.Adagrad"])
+def test_gin_files_may_name_adagrad_as_that_of_keras(name):
+    gin.parse_config(f"made/gin.macro.value = @{name}()\n{name}.learning_rate = 0.5")
+    made = gin.query_parameter("made/gin.macro.value").scoped_configurable_fn()
+    assert isinstance(made, Adagrad) and float(made.learning_rate) == 0.5
 
 
 def test_a_whole_number_is_a_rate():

@@ -73,7 +73,8 @@ class Adam(keras.optimizers.Adam):
         )
 
 
-@gin.register
+# In the place of that of Keras, whose name it takes in gin files.
+@gin.register(module="keras.optimizers")
 class Adagrad(keras.optimizers.Adagrad):
     """Adagrad (Duchi et al. 2011) in TensorFlow's fused kernel.
 
