@@ -87,6 +87,7 @@ def _elementwise(x):
         "relu": tf.nn.relu(x),
         "relu6": tf.nn.relu6(4 * x),
         "leaky": tf.nn.leaky_relu(x, 0.3),
+        "silu": tf.nn.silu(x),
         "elu": tf.nn.elu(x),
         "sign": tf.sign(x),
         "reciprocal": tf.math.reciprocal(positive),

@@ -35,6 +35,13 @@ def _parts(state: State, value: Value, axis: int, sizes: Sequence[int]) -> list[
     return parts
 
 
+@lowers("IdentityN")
+def _identity_n(state: State, op: Op) -> list[Value]:
+    # A function with a gradient of its own, such as silu, ends with it.
+    del state
+    return op.inputs
+
+
 @lowers("Split")
 def _split(state: State, op: Op) -> list[Value]:
     value, count = op.inputs[1], op.attr("num_split")
