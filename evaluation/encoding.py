@@ -81,11 +81,10 @@ class CachedCodes:
                     f"[{len(filled)}, D] is wanted"
                 )
         # Of images with channels: vectors and their codes may be of one shape, and slots of rank 3.
-        image_shape = np.shape(self._images[numbers[:1]])[1:]
-        if codes.ndim > 3 and codes.shape[1:] == image_shape:
+        if codes.ndim > 3 and codes.shape[1:] == np.shape(self._images[numbers[:1]])[1:]:
             raise InputError(
-                f"the model returns images, of shape {list(image_shape)}, where codes are wanted: "
-                "pass its encoder, or an object with encode and decode"
+                f"the model returns images, of shape {list(codes.shape[1:])}, where codes are "
+                "wanted: pass its encoder, or an object with encode and decode"
             )
         self.code_shape = codes.shape[1:]
         codes = codes[: len(numbers)].reshape(len(numbers), -1)

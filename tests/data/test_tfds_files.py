@@ -40,7 +40,7 @@ def digests(folder):
     "name, arguments, said",
     [
         ("zoo_synthetic/shared_pair_5/seed=3", {}, "takes no seed: TFDS files are of seed 0; zoo"),
-        ("zoo_dsprites/perturbed", {"epsilon": 0.2}, "takes no epsilon: .* perturbation.perturbed"),
+        ("zoo_dsprites/perturbed", {"epsilon": 0.2}, "takes no epsilon: .*perturbation.perturbed"),
         (NAME, {"network": "x"}, "takes no network; it takes data_dir, config, version, file_form"),
     ],
 )

@@ -157,7 +157,8 @@ def test_kept_results_are_those_of_their_tables():
         columns = [c.name for c in table.columns if (table.name, c.name) not in LACKING]
         for rows in kept.read(table, folder).values():
             read += 1
-            assert all(len(found.values[name]) for found in rows for name in columns)
+            # Of discarded runs none has a number.
+            assert all(len(found.values[n]) for found in rows if found.left for n in columns)
     assert read > 40
     assert {p for p in folder.glob("*/*.csv")} <= {
         kept.path(table, folder) for table in catalog.tables().values()
