@@ -24,7 +24,7 @@ class InUse(RunError):
 
 # What a manifest must hold where it holds it, as later parts of a run read it.
 _KINDS = {"machine": dict, "dataset": str, "dataset_fingerprint": str, "timings": dict}
-_KINDS |= {"earlier_starts": list}
+_KINDS["earlier_starts"] = list
 # What a run that goes on may do with others than it began with.
 _OF_A_START = ("machine", "versions", "git_commit")
 
@@ -93,6 +93,10 @@ class RunFolder:
         if not os.path.isfile(self.config):
             raise RunError(f"{self.path} is not the folder of a run: it holds no config.gin")
         return self.config
+
+    def recorded(self, name: str):
+        """The value that its config binds a name to; None before it begins, or for no literal."""
+        return config.recorded(gin_files.read(self.config), name) if self.config.exists() else None
 
     def scored(self) -> dict[str, dict]:
         """What `scores.json` holds, one row per score; nothing where there is none.

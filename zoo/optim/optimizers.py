@@ -89,7 +89,7 @@ class Adagrad(keras.optimizers.Adagrad):
             return
         super().build(variables)
         for total in self._accumulators:
-            total.assign_add(tf.fill(total.shape, tf.cast(self.epsilon, total.dtype)))
+            total.assign(total + self.epsilon)
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its sum in place."""

@@ -212,8 +212,6 @@ def _parsed(row: Row, budget: str, records: Sequence[dict], columns: Sequence[st
     left = [seed for seed in seeds if seed not in set(discarded)]
     numbers = {column: {} for column in columns}
     for record in records:
-        if not record["column"]:
-            return Result(row, budget, {}, _facts(first), seeds, [], discarded)
         values = dict(zip(left, map(float, record["values"].split()), strict=True))
         numbers[record["column"]] = {s: v for s, v in values.items() if not math.isnan(v)}
     return Result(row, budget, numbers, _facts(first), seeds, [], discarded)

@@ -1,6 +1,5 @@
 """Numbers of rows: from the folders of runs, without TensorFlow, and from what is kept of them."""
 
-import itertools
 import pathlib
 import re
 from collections.abc import Sequence
@@ -141,8 +140,8 @@ def facts(run: Run, budget: str, manifests: Sequence[dict]) -> Facts:
     """What made the runs that have these manifests."""
     last = manifests[-1]
     precisions = list(dict.fromkeys(str(m["precision"]) for m in manifests if m.get("precision")))
-    starts = ((*m.get("earlier_starts", ()), m) for m in manifests)
-    machines = (start.get("machine") or {} for start in itertools.chain.from_iterable(starts))
+    starts = (start for m in manifests for start in (*m.get("earlier_starts", ()), m))
+    machines = (start.get("machine") or {} for start in starts)
     # Where the seed of a run draws its data, they differ rightly.
     drawn = _of_any_seed(last.get("dataset", "")) != last.get("dataset", "")
     images = {m["dataset_fingerprint"] for m in manifests if m.get("dataset_fingerprint")}

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from zoo import config, gin_files, gin_text, machine, runs
+from zoo import gin_files, gin_text, machine, runs
 from zoo.errors import UserError
 from zoo.papers.spec import BUDGETS, Row, Run
 from zoo.scheduling.jobs import DONE, FAILED, LEFT, Job, Step
@@ -102,8 +102,7 @@ class Task:
     @property
     def begun_precision(self) -> str | None:
         """The precision that the folder's run has; None before it has begun."""
-        path = self.folder / "config.gin"
-        return config.recorded(gin_files.read(path), _PRECISION) if path.exists() else None
+        return runs.RunFolder(self.folder).recorded(_PRECISION)
 
     @property
     def _wanted(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from zoo import config, gin_files, gin_text, machine, runs
+from zoo import gin_files, gin_text, machine, runs
 from zoo.errors import UserError
 from zoo.files import atomic
 from zoo.scheduling.jobs import Job, Step
@@ -159,7 +159,7 @@ class Sweep:
     def precisions(self, points: Sequence[Point]) -> dict[pathlib.Path, str | None]:
         """What each run of some points has begun in, by its folder; None where it has not."""
         folders = [self.folder(point, seed) for seed in range(self.seeds) for point in points]
-        return {folder: _begun_precision(folder / "config.gin") for folder in folders}
+        return {folder: _begun_precision(folder) for folder in folders}
 
     def claim(self) -> "Sweep":
         """Binds the folder to this sweep, see `require_same`; returns the one to run.
@@ -295,9 +295,9 @@ def _as_file(value: str) -> str:
     return f"{name}-{hashlib.sha256(''.join(value.split()).encode()).hexdigest()[:8]}"
 
 
-def _begun_precision(path: pathlib.Path) -> str | None:
+def _begun_precision(folder: pathlib.Path) -> str | None:
     try:
-        return config.recorded(gin_files.read(path), PRECISION) if path.exists() else None
+        return runs.RunFolder(folder).recorded(PRECISION)
     except UserError:
         # Damaged: its run says so.
         return None

@@ -7,7 +7,7 @@ from typing import ClassVar
 import gin
 import keras
 
-from zoo import config, gin_files, machine, runs
+from zoo import config, machine, runs
 from zoo.data import catalog, sampling
 from zoo.errors import UserError
 from zoo.evaluation import facts, suite
@@ -131,10 +131,7 @@ class Settings:
         Raises:
             UserError: this machine cannot compute in it.
         """
-        before = gin_files.read(folder.config) if folder.config.exists() else ""
-        return machine.precision(
-            self.precision, config.recorded(before, f"{self.prefix}.precision")
-        )
+        return machine.precision(self.precision, folder.recorded(f"{self.prefix}.precision"))
 
     def operative(self) -> str:
         """The gin text of all that has been used so far, with the precision of these settings.
