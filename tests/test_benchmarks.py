@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import types
 
 import pytest
@@ -60,3 +61,24 @@ def test_time_of_the_processor_has_all_of_the_workers(monkeypatch, capsys):
     monkeypatch.setattr(datasets.resource, "getrusage", lambda _: used)
     datasets.alone("balls")
     assert 300 <= json.loads(capsys.readouterr().out)["cpu_s"] < 310
+
+
+def test_a_data_set_that_fails_is_the_commands_failure_once_the_others_have_run(
+    monkeypatch, capsys
+):
+    def run(command, **_):
+        failed = command[2] == "balls"
+        return types.SimpleNamespace(returncode=failed, stdout="{}\n", stderr="no memory\n")
+
+    monkeypatch.setattr(datasets.subprocess, "run", run)
+    monkeypatch.setattr(sys, "argv", ["datasets.py", "balls", "sprites"])
+    with pytest.raises(SystemExit, match="1"):
+        datasets.main()
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "balls failed: no memory" and datasets.TARGETS["sprites"] in second
+
+
+def test_without_blender_all_other_data_sets_are_timed(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    assert set(datasets.PARTS) - set(datasets.runnable()) == {"clevr"}
+    assert "zoo.data.render_clevr --setup" in capsys.readouterr().out
