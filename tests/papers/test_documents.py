@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import scipy.stats
 import toy_tables as toy
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zoo.errors import UserError
 from zoo.papers import claims, documents, figures, kept, results, tasks
@@ -36,6 +38,25 @@ def test_verdict_is_the_exact_permutation_test():
     assert found.text == ("holds" if expected <= 0.05 else "not seen")
 
 
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=4),
+    st.lists(st.integers(0, 3), min_size=1, max_size=4),
+)
+def test_an_order_with_equal_values_is_the_exact_permutation_test_of_mean_ranks(lower, higher):
+    ranks = scipy.stats.rankdata([*lower, *higher])
+    observed = ranks[: len(lower)].sum()
+    every = [sum(c) for c in itertools.combinations(ranks, len(lower))]
+    p = claims.probability(CLAIM, np.array(lower), np.array(higher))
+    assert p == pytest.approx(np.mean(np.array(every) <= observed))
+    opposite = claims.probability(CLAIM, np.array(lower), np.array(higher), "greater")
+    assert opposite == pytest.approx(np.mean(np.array(every) >= observed))
+
+
+def test_an_order_of_many_seeds_is_exact():
+    """Of ten and ten in complete order one of C(20, 10) choices is as good."""
+    assert claims.probability(CLAIM, np.arange(10), np.arange(10, 20)) == pytest.approx(1 / 184756)
+
+
 @pytest.mark.parametrize(
     "lower, higher, text",
     [
@@ -60,6 +81,17 @@ def test_paired_rows_are_compared_by_sign_flips():
     assert claims.probability(claim, lower, higher, "greater") == 1.0
     # By hand: of +-1 +-2 +-3 five sums are no smaller than 1 + 2 - 3 = 0.
     assert claims.probability(claim, np.zeros(3), np.array([1.0, 2.0, -3.0])) == 5 / 8
+
+
+def test_signs_of_many_pairs_are_flipped_at_random():
+    claim = Claim("MIG", "a", "b", paired=True)
+    rng = np.random.default_rng(0)
+    lower, noise = rng.normal(size=(2, 40))
+    p = claims.probability(claim, lower, lower + noise)
+    # Of so many differences the mean is all but normal.
+    normal = scipy.stats.norm.sf(noise.sum() / np.sqrt((noise**2).sum()))
+    assert p == pytest.approx(normal, rel=0.05)
+    assert claims.probability(claim, lower, lower + noise) == p
 
 
 def test_rows_are_equal_where_the_interval_of_their_difference_is_within_the_margin():
@@ -90,6 +122,15 @@ def test_a_trend_is_that_of_most_orders_of_the_values():
     assert claims.verdict(claim, *values[[0, 0]].T).text == "holds"  # p = 1/36
     assert claims.verdict(claim, *values[:1].T).text == "too few seeds"
     assert str(claim) == "MIG rises: a, b, c"
+
+
+def test_a_trend_with_equal_values_is_that_of_most_orders_of_their_mean_ranks():
+    ranks = np.array([[1, 2.5, 2.5], [1.5, 1.5, 3], [1.5, 1.5, 3]])
+    orders = [[np.dot(p, [1, 2, 3]) for p in itertools.permutations(each)] for each in ranks]
+    sums = np.array([sum(each) for each in itertools.product(*orders)])
+    expected = np.mean(sums >= (ranks @ [1, 2, 3]).sum())
+    values = np.array([[0, 1, 1], [0, 0, 1], [0, 0, 1]])
+    assert claims.trend(*values.T) == pytest.approx(expected) and expected < 0.05
 
 
 def test_which_numbers_count():
@@ -155,6 +196,14 @@ def test_markdown(written):
     )
     # The full run is also what the cpu budget makes of it, so that the two are compared there.
     assert "| MIG: small < good | cpu | 2, 3 | 0.6 | 0.1 | too few seeds |" in lines
+    # Two full runs are compared at one budget, whichever was asked for.
+    found = results.of_table(toy.SECOND, written)
+    both = dataclasses.replace(
+        toy.SECOND,
+        rows=(*toy.SECOND.rows, Row("more", toy.SHARED)),
+        claims=(Claim("MIG", "again", "more"),),
+    )
+    assert [v.budget for v in claims.verdicts(both, found | {"more": found["again"]})] == ["paper"]
 
 
 def test_csv(written):
@@ -234,13 +283,19 @@ def test_processors_of_joined_seeds_are_named_once(tmp_path):
     assert found.facts.processor == "A and B"
 
 
-def test_a_training_of_other_settings_replaces_what_is_kept(written, toy_tables, tmp_path, finish):
+def test_a_training_of_other_settings_replaces_what_is_kept_and_says_so(
+    written, toy_tables, tmp_path, finish, capsys
+):
     file, other = written / "RESULTS.md", tmp_path / "other"
     documents.write_results(file, written)
     finish(tasks.Task(toy.REDUCED, 5, "cpu", other), steps=3, mig=0.3)
+    assert "dropped" not in capsys.readouterr().err
     documents.write_results(file, other)
     (found,) = kept.read(toy.FIRST, written / "results")["small"]
     assert found.numbers["MIG"] == {5: 0.3} and found.facts.steps == 3
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if "dropped" in x]
+    assert line.startswith("toy/first, small: the kept seeds [0, 1] are dropped")
+    assert line.endswith("of two trainings (steps)")
 
 
 def test_runs_that_are_superseded_have_no_command(written, toy_tables, tmp_path):
@@ -288,7 +343,7 @@ def test_a_row_of_several_versions_of_the_data_says_so(written):
     (result,) = results.of_table(toy.FIRST, written)["small"]
     assert result.facts.images == "ab12 and cd34"
     for other in ("ab12", "cd34"):
-        assert not result.facts.same_training(dataclasses.replace(result.facts, images=other))
+        assert result.facts.apart(dataclasses.replace(result.facts, images=other)) == ["images"]
     documents.write(toy.FIRST, written)
     text = (written / "toy/first.md").read_text()
     assert "- The runs of `small` are of several versions of the data.\n" in text

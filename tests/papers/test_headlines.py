@@ -14,12 +14,11 @@ ORDER = Claim("MIG", "low", "high")
 HEADLINE = Headline("low is low", "toy/first", (ORDER,))
 
 
-def result(name, values, **facts):
-    run = toy.SHARED
-    differences = "; ".join(departures.differences(run, "paper", ["float32"]))
+def result(name, values, run=toy.SHARED, budget="paper", **facts):
+    differences = "; ".join(departures.differences(run, budget, ["float32"]))
     made = {"precision": "float32", "differences": differences, **facts}
     numbers = {"MIG": dict(enumerate(values))}
-    return kept.Result(Row(name, run), "paper", numbers, kept.Facts(60, 16, **made), range(9))
+    return kept.Result(Row(name, run), budget, numbers, kept.Facts(60, 16, **made), range(9))
 
 
 def outcome(low, high, headline=HEADLINE, **facts):
@@ -61,6 +60,25 @@ def test_budgets_are_shares_of_what_was_published():
         assert outcome(low, high, headline, images_share=0.1).budget == "10 %"
 
 
+def test_a_few_runs_of_the_papers_budget_do_not_hide_those_of_ours():
+    def both(budget, low, high):
+        pairs = {"low": low, "high": high}.items()
+        return {name: result(name, values, toy.REDUCED, budget) for name, values in pairs}
+
+    ours = both("cpu", range(5), range(5, 10))
+    fresh = dataclasses.replace(ORDER, first_seed=2)
+    for order in (ORDER, fresh):
+        headline = dataclasses.replace(HEADLINE, orders=(order,))
+        for few in ([0.5, 0.4], [0.5, 0.4, 0.3]):
+            paper = both("paper", few, few)
+            rows = {name: [paper[name], ours[name]] for name in ours}
+            (found,) = headlines.outcomes([headline], {"toy/first": rows})
+            assert found.seeds == (5 if order is ORDER else 3) and found.p < 0.06
+    rows = {name: [each] for name, each in both("paper", [0.5], [0.4]).items()}
+    (found,) = headlines.outcomes([HEADLINE], {"toy/first": rows})
+    assert found.seeds == 1 and found.verdict == "undecided"
+
+
 def test_of_several_orders_all_must_be_seen():
     both = Headline("", "toy/first", (ORDER, Claim("MIG", "low", "other")))
     rows = {name: [result(name, v)] for name, v in {"low": range(5), "high": range(5, 10)}.items()}
@@ -92,13 +110,21 @@ def test_orders_in_other_units_have_margins_of_their_own():
 def test_corrected_over_the_claims_of_a_work():
     """Two claims of p = 0.028: neither is below 0.05 when both are tested."""
     low, high = [1, 2, 3, 5, 7], [4, 6, 8, 9, 10]
-    p = scipy.stats.mannwhitneyu(low, high, alternative="less").pvalue
+    p = scipy.stats.mannwhitneyu(low, high, alternative="less", method="exact").pvalue
     assert 0.025 < p < 0.05
     rows = {"toy/first": {"low": [result("low", low)], "high": [result("high", high)]}}
     assert [o.verdict for o in headlines.outcomes([HEADLINE], rows)] == ["seen"]
     found = headlines.outcomes([HEADLINE, HEADLINE], rows)
     assert [o.verdict for o in found] == ["undecided"] * 2
     assert [o.corrected for o in found] == pytest.approx([2 * p] * 2)
+
+
+def test_the_p_of_an_opposite_order_is_corrected_as_well(monkeypatch):
+    rows = {"low": [result("low", range(5, 10))], "high": [result("high", range(5))]}
+    monkeypatch.setattr(catalog, "headlines", lambda: {"toy": (HEADLINE, HEADLINE)})
+    text = headlines.markdown({"toy/first": rows}, "results", ())
+    # One of C(10, 5) choices, of two claims.
+    assert text.count(f"| {2 / 252:.2g} of the opposite |") == 2
 
 
 def test_holm_by_hand():

@@ -26,7 +26,7 @@ INTRO = """# Results
 
 What this package makes of the papers' claims and tables. Written by `python -m zoo.reproduce
 --results=RESULTS.md` from the numbers of single seeds in `results/`, to which it adds the runs that
-are at hand (`--out`).
+are at hand (`--out`). Those of another training, be it a processor's precision, replace them.
 """
 RECORDS = "results"
 COMPUTED = "none, it is computed"

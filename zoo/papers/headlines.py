@@ -42,7 +42,7 @@ class Outcome:
         seeds: the fewest that one of its rows has.
         p: the largest one-sided p of its orders; None without runs.
         p_opposite: the same of the opposite orders.
-        corrected: p after Holm's correction.
+        corrected: p after Holm's correction, of the opposite orders where they are seen.
         verdict: one of the six.
         budget: the least share of the published images that one of its rows has seen, or "ours".
         small: whether the difference of one of its orders is within the margin.
@@ -76,7 +76,7 @@ def markdown(
             table = headline.table
             p = "-" if outcome.corrected is None else f"{outcome.corrected:.2g}"
             if outcome.verdict == OPPOSITE:
-                p = f"{outcome.p_opposite:.2g} of the opposite"
+                p += " of the opposite"
             place = table.partition("/")[0]
             where = f"[{table}]({records}/{place}.md)" if place in works else f"`{table}`"
             seeds = str(outcome.seeds) if outcome.seeds else "-"
@@ -94,9 +94,9 @@ def outcomes(
     forward = dict(zip(tested, holm([made[k].p for k in tested]), strict=True))
     backward = dict(zip(tested, holm([made[k].p_opposite for k in tested]), strict=True))
     for k in tested:
-        made[k] = dataclasses.replace(
-            made[k], corrected=forward[k], verdict=_verdict(made[k], forward[k], backward[k])
-        )
+        verdict = _verdict(made[k], forward[k], backward[k])
+        corrected = backward[k] if verdict == OPPOSITE else forward[k]
+        made[k] = dataclasses.replace(made[k], corrected=corrected, verdict=verdict)
     return made
 
 
@@ -120,8 +120,6 @@ def _outcome(headline: Headline, rows: Mapping[str, Sequence[Result]]) -> Outcom
     p, opposite, shares, seeds = [], [], [], []
     compared = [claims.numbers(c, *pair) for c, pair in zip(headline.orders, pairs, strict=True)]
     for claim, pair, both in zip(headline.orders, pairs, compared, strict=True):
-        if not all(map(len, both)):
-            return Outcome(headline, 0, None, None, None, NOT_RUN, "-")
         p.append(claims.probability(claim, *both))
         opposite.append(claims.probability(claim, *both, "greater"))
         shares += [result.facts.images_share for result in pair]
@@ -147,21 +145,25 @@ def _verdict(outcome: Outcome, forward: float, backward: float) -> str:
 
 
 def _pair(claim: Claim, rows: Mapping[str, Sequence[Result]]) -> tuple[Result, Result] | None:
-    """The results of both rows at the first budget that both have runs of, as of today."""
+    """The results of both rows, as of today, at the first budget with enough seeds of both.
+
+    Where none has enough, at that with the most; None where none has any.
+    """
+    pairs = []
     for budget in BUDGETS:
-        pair = []
-        for name in (claim.lower, claim.higher):
-            at = [
-                result
-                for result in rows.get(name, ())
-                if result.budget == (result.row.run.effective(budget) if result.row.run else None)
-                and len(result.values.get(claim.column, ()))
-                and results.of_today(result)
-            ]
-            pair += at[:1]
+        pair = [
+            result
+            for name in (claim.lower, claim.higher)
+            for result in rows.get(name, ())
+            if result.budget == result.row.run.effective(budget) and results.of_today(result)
+        ]
         if len(pair) == 2:
-            return tuple(pair)
-    return None
+            pairs.append(tuple(pair))
+
+    def seeds(pair: tuple[Result, Result]) -> int:
+        return min(SEEDS, *map(len, claims.numbers(claim, *pair)))
+
+    return max(filter(seeds, pairs), key=seeds, default=None)
 
 
 def _line(cells) -> str:

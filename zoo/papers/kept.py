@@ -51,14 +51,14 @@ class Facts:
     images: str = ""
     superseded: str = ""
 
-    def same_training(self, other: "Facts") -> bool:
-        """Whether runs of both are seeds of one training; superseded ones and others are not."""
+    def apart(self, other: "Facts") -> list[str]:
+        """Which facts say that runs of both are not seeds of one training; none where they are."""
         keys = (
             *("steps", "batch_size", "precision", "optimiser", "differences", "dataset"),
             "superseded",
         )
-        images = {self.images, other.images} - {""}
-        return all(getattr(self, key) == getattr(other, key) for key in keys) and len(images) < 2
+        found = [key for key in keys if getattr(self, key) != getattr(other, key)]
+        return found + ["images"] * (len({self.images, other.images} - {""}) == 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +134,7 @@ def read(table: Table, folder: pathlib.Path) -> dict[str, list[Result]]:
 
 def united(fresh: Result, earlier: Result | None) -> Result:
     """A result with the further seeds of an earlier one of the same training."""
-    if earlier is None or not fresh.facts.same_training(earlier.facts):
+    if earlier is None or fresh.facts.apart(earlier.facts):
         return fresh
     seeds = sorted({*fresh.seeds, *earlier.seeds})
     numbers = {}

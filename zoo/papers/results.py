@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import sys
 from collections.abc import Sequence
 
 from zoo import files, runs
@@ -22,11 +23,13 @@ def of_table(
         table: whose rows.
         out: the folder of all runs.
         records: the folder of the CSV files of earlier runs (`kept.path`), which count beside
-            those in `out`; None for those in `out` alone.
+            those in `out` (if these are of another training, not, and a line on stderr says so);
+            None for those in `out` alone.
     """
     earlier = kept.read(table, records) if records else {}
     return {
-        row.name: _united(_of_row(table, row, out), earlier.get(row.name, [])) for row in table.rows
+        row.name: _united(table, _of_row(table, row, out), earlier.get(row.name, []))
+        for row in table.rows
     }
 
 
@@ -104,11 +107,19 @@ def _numbers(column: Column, tasks: Sequence[Task]) -> dict[int, float | None]:
     return {task.seed: scaled.get(task.folder.name) for task in tasks}
 
 
-def _united(fresh: list[Result], earlier: list[Result]) -> list[Result]:
+def _united(table: Table, fresh: list[Result], earlier: list[Result]) -> list[Result]:
     """Fresh results with the earlier ones of the same budgets, which lend their further seeds."""
     found = {result.budget: result for result in earlier}
     for result in fresh:
-        found[result.budget] = kept.united(result, found.get(result.budget))
+        before = found.get(result.budget)
+        found[result.budget] = kept.united(result, before)
+        if before and (lost := sorted(set(before.seeds) - set(found[result.budget].seeds))):
+            apart = ", ".join(result.facts.apart(before.facts))
+            print(
+                f"{table.name}, {result.row.name}: the kept seeds {lost} are dropped: their runs "
+                f"and the new ones (seeds {list(result.seeds)}) are of two trainings ({apart})",
+                file=sys.stderr,
+            )
     return sorted(found.values(), key=lambda result: BUDGETS.index(result.budget))
 
 

@@ -185,7 +185,7 @@ def _with_falling_beta() -> Table:
             "misled them, was repeated from new restarts. It had been laid down that this second "
             "m decides, by seeds 2 to 9; stopped at seed 6, where it lowers the MIG of every seed, "
             "and by no more than as much noise does. The claim is tested for each m by itself, "
-            "without seeds 0 and 1, which the means of the rows have "
+            "without seeds 0 and 1, which the means of `original` and `modified` have "
             "(results/zietlow/perturbations/README.md).",
         ),
     )
