@@ -147,6 +147,11 @@ class Refusing:
         (lambda m: m.reconstruct(np.zeros((2, 3))), r"reconstruct: images of shape \(2, 3\)"),
         (lambda m: m.decode(np.zeros((2, D + 1))), r"latents of shape \(2, 4\), wanted \[B, 3\]"),
         (lambda m: m.jacobian(np.zeros(D)), r"jacobian: latents of shape \(3,\).*batch axis"),
+        (lambda m: m.traversals(np.zeros((0, H, W, C))), "there is no image"),
+        (lambda m: m.traversals(steps=0), "steps is 0; it must be at least 1"),
+        (lambda m: m.traversals(limit=0), "limit is 0; it must be at least 1"),
+        (lambda m: zoo.hub.load(""), "'' is no name and no path"),
+        (lambda m: zoo.hub.load(NAME, hub=3), "hub is 3; give the address"),
         (lambda m: m.sample(0), "count is 0"),
         (lambda m: m.sample(1.5), "count is 1.5"),
         (lambda m: m.sample(2**31), "count is 2147483648.* 2147483647 at most"),
@@ -166,6 +171,31 @@ def test_wrong_input_is_one_line(model, call, said):
 
 def test_an_empty_batch_passes(model):
     assert model.encode(np.zeros((0, H, W, C), np.uint8)).shape == (0, D)
+    # oneDNN's convolutions take none.
+    (path,) = (ROOT / "zoo/hub/store" / NAME).iterdir()
+    shipped = zoo.hub.load(path)
+    none = np.zeros((0, *shipped.image_shape), np.uint8)
+    codes = shipped.encode(none)
+    assert codes.shape == (0, 10) and shipped.reconstruct(none).shape == none.shape
+    assert shipped.jacobian(codes).shape == (*none.shape, 10)
+    assert shipped.posterior(none).mean().shape == codes.shape
+
+
+def test_integer_images_of_unknown_rank_are_divided_by_their_maximum(model, images, capsys):
+    import tensorflow as tf
+
+    def unknown(_):
+        return model.encode(tf.numpy_function(lambda: images, [], tf.uint8))
+
+    (codes,) = tf.data.Dataset.range(1).map(unknown)
+    np.testing.assert_allclose(codes, model.encode(images), rtol=1e-6)
+
+    def of_another_shape(_):
+        return model.encode(tf.numpy_function(lambda: images[0], [], tf.uint8))
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not compatible with expected shape"):
+        list(tf.data.Dataset.range(1).map(of_another_shape))
+    assert "AutoGraph" not in capsys.readouterr().err
 
 
 def test_loading_by_name_is_loading_what_was_registered(exported, model, images):

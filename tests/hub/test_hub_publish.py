@@ -228,7 +228,8 @@ def _refused(path, name, *mode):
 
 def test_a_place_that_is_not_written_to_is_refused(sealed, tmp_path):
     (tmp_path / "file").write_text("")
-    for to, said in ((tmp_path / "file", "cannot be written"), ("https://h/x", "is a web server")):
+    places = {tmp_path / "file": "cannot be written", "https://h/x": "is a web server"}
+    for to, said in (places | {"/proc/hub": "cannot be written"}).items():
         with pytest.raises(publish.PublishError, match=said):
             publish.publish(sealed, to, name=NAME, **TEXTS)
 

@@ -113,10 +113,15 @@ class Pretrained(Endpoints):
             `[height, width, 3]` uint8.
 
         Raises:
-            InputError: the model decodes no images.
+            InputError: the model decodes no images, there is no image, or nothing to be drawn.
         """
         from zoo.drawing import sheets
 
+        for key in {"steps", "limit"} & set(how):
+            if how[key] < 1:
+                raise InputError(f"traversals: {key} is {how[key]!r}; it must be at least 1")
+        if np.shape(images)[:1] == (0,):
+            raise InputError("traversals: there is no image; leave images out to vary the prior")
         if len(self.image_shape) != 3:
             raise InputError(f"{self!r} has no images: its observations are {self.image_shape}")
         shape = self._argument_shape("decode")
@@ -135,12 +140,20 @@ class Pretrained(Endpoints):
 
     def call_endpoint(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """The SavedModel's answer to arguments that are checked and converted first."""
+        import tensorflow as tf
+
         endpoint = self._endpoint(name)
         taken = {key: self._taken(name, key, value) for key, value in arguments.items()}
         if {"latents", "domain"} <= set(taken):
             counts = [taken[key].shape[0] for key in ("latents", "domain")]
             if None not in counts and counts[0] != counts[1]:
                 raise InputError(f"{name}: {counts[0]} latents, but {counts[1]} domains")
+        # oneDNN's convolutions refuse an empty batch.
+        if any(map(_is_empty, taken.values())):
+            one = [
+                tf.zeros([1, *a.shape[1:]], a.dtype) if _is_empty(a) else a for a in taken.values()
+            ]
+            return tf.nest.map_structure(lambda answer: answer[:0], endpoint(*one))
         return endpoint(*taken.values())
 
     def _taken(self, name: str, argument: str, value: Any) -> "tf.Tensor":
@@ -152,13 +165,16 @@ class Pretrained(Endpoints):
         if argument == "domain":
             return self._domains(name, value)
         if argument == "count":
-            if not (count := _count(value)):
+            # No := here: AutoGraph, which converts this in a user's graph, does not know it.
+            count = _count(value)
+            if not count:
                 raise InputError(
                     f"{name}: count is {value!r}; it must be a positive integer, {_MOST} at most"
                 )
             return tf.constant(count, tf.int32)
         if argument == "seed":
-            if not (pair := _pair(value)):
+            pair = _pair(value)
+            if not pair:
                 raise InputError(f"{name}: seed is {value!r}; it must be one integer or two")
             # Any integer is a seed: the endpoint takes its low 32 bits.
             low = np.array([seed % 2**32 for seed in pair], np.uint32)
@@ -203,6 +219,8 @@ class Pretrained(Endpoints):
         return tuple(arguments[0].shape[1:])
 
     def _checked(self, name: str, array: Any, what: str) -> "tf.Tensor":
+        import tensorflow as tf
+
         tensor = _tensor(name, array, what)
         expected = self._argument_shape(name)
         if not tensor.shape[1:].is_compatible_with(expected) or tensor.shape.rank == 0:
@@ -218,7 +236,8 @@ class Pretrained(Endpoints):
             raise InputError(f"{name}: {what} of shape {given}, wanted [B, {axes}]{hint}")
         if not (tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool):
             raise InputError(f"{name}: {what} of type {tensor.dtype.name}, wanted numbers")
-        return tensor
+        # In a graph the rank may be unknown until now.
+        return tf.ensure_shape(tensor, [None, *expected])
 
     def _images(self, name: str, images: Any) -> "tf.Tensor":
         import tensorflow as tf
@@ -242,6 +261,10 @@ class Pretrained(Endpoints):
                     f"are in {limits}; zoo.prepare(images, model) converts others"
                 )
         return scaled / maximum if images.dtype.is_integer else scaled
+
+
+def _is_empty(batch: "tf.Tensor") -> bool:
+    return batch.shape.rank > 0 and batch.shape[0] == 0
 
 
 def _tensor(name: str, array: Any, what: str) -> "tf.Tensor":
@@ -326,10 +349,12 @@ def load(
 
 
 def _resolve(name_or_path: str | os.PathLike, version: str | None, hub: str | None) -> pathlib.Path:
-    if not isinstance(name_or_path, str | os.PathLike):
+    if not isinstance(name_or_path, str | os.PathLike) or not os.fspath(name_or_path):
         raise InputError(
             f"{name_or_path!r} is no name and no path of a model; give a str or a Path"
         )
+    if not isinstance(hub, str | os.PathLike | None):
+        raise InputError(f"hub is {hub!r}; give the address of a hub")
     named = registry.is_name(name_or_path)
     if hub is not None or (named and registry.is_own(name_or_path)):
         return download.fetch(os.fspath(name_or_path), version, hub)

@@ -193,7 +193,7 @@ def _opened(hub: places.Place, dry: bool) -> Iterator[tuple[registry.Models, Put
                 yield _of_folder(hub)
     except Unavailable as error:
         raise PublishError(f"{hub.address}: {error}; nothing was published") from None
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
         raise PublishError(
             f"{hub.address} cannot be written ({error.strerror}): publish to another folder"
         ) from None
