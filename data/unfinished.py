@@ -4,7 +4,8 @@ TFDS writes into a temporary folder and throws it away when it is interrupted. H
 written into `<version>.partial` beside the folder that they belong to, and moved when all are
 there:
 
-    journal.jsonl    {"plan": ...}, then {"file": name, "bytes": of its examples} of each whole file
+    journal.jsonl    {"plan": ...}, then of each whole file
+                     {"file": name, "bytes": of its examples, "size": of the file}
 
 Whoever builds has its turn: `.<version>.lock` beside the folder is held meanwhile.
 """
@@ -36,24 +37,26 @@ class Workspace:
         self.folder, self.done, self._kept = os.fspath(folder), {}, kept
 
     def add(self, name: str, size: int) -> None:
-        """Notes a file that is whole and on the disk."""
+        """Notes a file that is whole, once it is on the disk."""
         self.done[name] = size
         if self._kept:
-            self._note({"file": name, "bytes": size})
+            path = pathlib.Path(self.folder) / name
+            files.sync(path)
+            self._note({"file": name, "bytes": size, "size": path.stat().st_size})
 
     def resume(self, plan: dict) -> None:
         """Takes over what an earlier build of the same plan left, and removes all else."""
         folder = pathlib.Path(self.folder)
-        lines = _lines(folder / _JOURNAL)
+        sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+        lines, whole = _lines(folder / _JOURNAL), []
         if lines[:1] == [{"plan": plan}]:
-            found = {line["file"]: line["bytes"] for line in lines[1:]}
-            self.done = {n: size for n, size in found.items() if (folder / n).is_file()}
-        for path in folder.iterdir():
-            if path.name not in self.done:
-                path.unlink()
-        self._note({"plan": plan})
-        for name, size in self.done.items():
-            self._note({"file": name, "bytes": size})
+            # Journals of earlier versions lack the size.
+            whole = [e for e in lines[1:] if e.get("size", -1) == sizes.get(e["file"])]
+        self.done = {line["file"]: line["bytes"] for line in whole}
+        for name in sizes.keys() - self.done.keys():
+            (folder / name).unlink()
+        for line in ({"plan": plan}, *whole):
+            self._note(line)
 
     def _note(self, line: dict) -> None:
         with open(pathlib.Path(self.folder) / _JOURNAL, "a") as file:

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from zoo import files
 from zoo.data import shards, unfinished
 from zoo.errors import SettingError
 
@@ -158,6 +159,27 @@ def test_what_another_plan_left_is_thrown_away(tmp_path):
         assert workspace.done == {"x": 5}
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
     assert (target / "x").read_text() == "whole"
+
+
+@pytest.mark.parametrize("damage", [b"", b"who", None])
+def test_files_that_are_not_as_they_were_noted_are_written_again(tmp_path, monkeypatch, damage):
+    sync, synced = files.sync, []
+    monkeypatch.setattr(files, "sync", lambda path: synced.append(path) or sync(path))
+    (target := tmp_path / "temporary").mkdir()
+    with pytest.raises(KeyError):
+        with unfinished.workspace(target, "1.0.0", {}) as workspace:
+            path = pathlib.Path(workspace.folder) / "x"
+            path.write_text("whole")
+            workspace.add("x", 3)
+            assert synced == [path]
+            raise KeyError
+    if damage is None:  # A journal of earlier versions, which did not note sizes.
+        journal = path.with_name("journal.jsonl")
+        journal.write_text('{"plan": {}}\n{"file": "x", "bytes": 3}\n')
+    else:
+        path.write_bytes(damage)
+    with unfinished.workspace(target, "1.0.0", {}) as workspace:
+        assert not workspace.done and not path.exists()
 
 
 def test_of_two_builds_at_once_one_writes_and_the_other_waits(tmp_path, monkeypatch):
