@@ -1,5 +1,6 @@
 """A data set in memory made of a user's arrays, checked."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,11 +37,10 @@ def dataset(
     except SettingError as error:
         raise SettingError(f"the data set {name!r}: {error}") from None
     if rows is not None:
-        numbers = (rows * found.strides).sum(-1)
-        order = np.argsort(numbers, kind="stable")
-        if len(found) != count or (numbers[order] != np.arange(count)).any():
+        order = _order(found, rows)
+        if order is None:
             found = ListedFactors(found.axes, rows)
-        elif (numbers != np.arange(count)).any():
+        elif (order != np.arange(count)).any():
             observed = PickedImages(observed, order)
             latents = None if latents is None else latents[order]
             more = {n: values[order] for n, values in more.items()}
@@ -114,10 +114,11 @@ def _factors(
 ) -> tuple[FactorSpace | None, np.ndarray | None]:
     """The space, and the factor indices `[N, F]` of all images where they are not in its order."""
     if factors is None:
-        if space is not None and len(space) != count:
+        # Not `len(space)`, which may be larger than Python allows.
+        if space is not None and (grid := math.prod(space.sizes)) != count:
             raise SettingError(
-                f"space has {len(space)} combinations and there are {count} images; give the "
-                "factors of every image"
+                f"space has {grid} combinations and there are {count} images; give the factors of "
+                "every image"
             )
         return space, None
     if isinstance(factors, Mapping):
@@ -129,10 +130,13 @@ def _factors(
                 )
             columns = [_entries(f"factors[{n!r}]", factors[n], count) for n in space.names]
             for name, column in zip(space.names, columns, strict=True):
-                if column.ndim != 1:
+                if column.ndim != 1 or column.dtype.kind not in "biu":
                     raise SettingError(
-                        f"factors[{name!r}] has the shape {list(column.shape)}; give [N] indices"
+                        f"factors[{name!r}] is {column.dtype} of shape {list(column.shape)}; with "
+                        "a space give [N] indices of its values"
                     )
+            # Mixed types of integers would be floats.
+            columns = [column.astype(np.int64) for column in columns]
             return space, _indices(np.stack(columns, axis=1), space)
         made = [_factor(n, _entries(f"factors[{n!r}]", v, count)) for n, v in factors.items()]
         axes, columns = zip(*made, strict=True) if made else ((), ())
@@ -146,7 +150,7 @@ def _factors(
             "or a dict of numbers or words by name; continuous quantities are latents"
         )
     if space is None:
-        sizes = rows.max(0) + 1
+        sizes = rows.max(0).astype(np.int64) + 1
         space = FactorSpace(tuple(Factor(f"factor_{i}", (*range(n),)) for i, n in enumerate(sizes)))
     return space, _indices(rows, space)
 
@@ -154,12 +158,18 @@ def _factors(
 def _indices(rows: np.ndarray, space: FactorSpace) -> np.ndarray:
     """Factor indices `[N, F]` int64, all within the space."""
     try:
-        if rows.dtype.kind not in "iu":
-            raise ValueError(f"they are {rows.dtype}; with a space they are indices of its values")
-        space.index(rows)
+        return space.indices(rows)
     except ValueError as error:
         raise SettingError(f"factors do not fit space: {error}") from None
-    return rows.astype(np.int64)
+
+
+def _order(space: FactorSpace, rows: np.ndarray) -> np.ndarray | None:
+    """Which image each combination of a space has; None unless each has one of its own."""
+    if math.prod(space.sizes) != len(rows):
+        return None
+    numbers = space.index(rows)
+    order = np.argsort(numbers)
+    return order if (numbers[order] == np.arange(len(rows))).all() else None
 
 
 def _factor(name: str, values: np.ndarray) -> tuple[Factor, np.ndarray]:

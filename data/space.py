@@ -76,14 +76,31 @@ class FactorSpace:
 
     @property
     def strides(self) -> np.ndarray:
-        """`[F]` int64: how far apart in the numbering two neighbours along a factor are."""
+        """`[F]` int64: how far apart in the numbering two neighbours along a factor are.
+
+        Raises:
+            SettingError: no int64 is large enough for the last combination's number.
+        """
+        if math.prod(self.sizes) > 2**63:
+            raise SettingError(
+                f"the factors {', '.join(self.names)} have too many combinations to be numbered"
+            )
         return np.cumprod((1, *self.sizes[:0:-1]), dtype=np.int64)[::-1].copy()
 
     def index(self, factors: Sequence[int] | np.ndarray) -> np.ndarray:
         """The ids of combinations: `[..., F]` factor indices to `[...]` int64.
 
         Raises:
-            ValueError: a factor index is out of its range.
+            ValueError: as of `indices`.
+            SettingError: no int64 is large enough for the last combination's number.
+        """
+        return (self.indices(factors) * self.strides).sum(-1)
+
+    def indices(self, factors: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Factor indices `[..., F]`, checked, as int64.
+
+        Raises:
+            ValueError: they are no integers, not F of them, or one is out of its range.
         """
         factors = np.asarray(factors)
         if factors.shape[-1:] != (len(self.axes),):
@@ -91,9 +108,11 @@ class FactorSpace:
                 f"factors of shape {factors.shape}: the last axis must hold {len(self.axes)} "
                 f"indices ({', '.join(self.names)})"
             )
+        if factors.dtype.kind not in "biu":
+            raise ValueError(f"factors are {factors.dtype}; give integers, the indices of values")
         if ((factors < 0) | (factors >= np.asarray(self.sizes))).any():
             raise ValueError(f"a factor index is outside its range; the sizes are {self.sizes}")
-        return (factors * self.strides).sum(-1)
+        return factors.astype(np.int64)
 
     def factors(self, index: int | Sequence[int] | np.ndarray) -> np.ndarray:
         """The combinations of given ids: `[...]` integers to `[..., F]` int64.
@@ -126,6 +145,10 @@ class ListedFactors(FactorSpace):
 
     rows: np.ndarray
 
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.rows)
+
     @property
     def is_grid(self) -> bool:
         """See `FactorSpace.is_grid`."""
@@ -133,8 +156,9 @@ class ListedFactors(FactorSpace):
 
     def index(self, factors: Sequence[int] | np.ndarray) -> np.ndarray:
         """Raises a SettingError: not every combination has an image of its own."""
+        grid = math.prod(self.sizes)
         raise SettingError(
-            f"{len(self.rows)} images do not fill the grid of {len(self)} factor combinations "
+            f"{len(self)} images do not fill the grid of {grid} factor combinations "
             f"({', '.join(self.names)}), so that no factor can be set"
         )
 

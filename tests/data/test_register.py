@@ -81,6 +81,44 @@ def test_listed_factors_are_scored_and_cannot_be_set():
     assert preview.rows(dataset)
 
 
+@pytest.mark.parametrize("factors", [19, 20, 64])
+def test_factors_whose_grid_is_larger_than_any_integer_are_listed(factors):
+    rows = np.random.default_rng(0).integers(0, 10, (30, factors))
+    rows[:2] = [[0], [9]]
+    data.register("mine", np.zeros((30, 4, 4, 1), np.uint8), rows)
+    dataset = data.load("mine")
+    assert not dataset.space.is_grid and len(dataset.space) == 30
+    np.testing.assert_array_equal(dataset[3:5]["factors"], rows[3:5])
+    with pytest.raises(SettingError, match=f"30 images do not fill the grid of 1{factors * '0'} "):
+        dataset.space.index(rows)
+    # The same with the factors' values, which are no grid in the order of its images either.
+    data.register("named", np.zeros((30, 4, 4, 1), np.uint8), rows, FactorSpace(dataset.space.axes))
+    assert not data.load("named").space.is_grid
+    with pytest.raises(SettingError, match=f"space has 1{factors * '0'} combinations and there"):
+        data.register("other", IMAGES, space=FactorSpace(dataset.space.axes))
+    with pytest.raises(SettingError, match="too many combinations to be numbered"):
+        FactorSpace(dataset.space.axes).index(rows)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64])
+def test_indices_of_any_integers(dtype):
+    largest = min(np.iinfo(dtype).max, 300)
+    rows = np.arange(largest + 1).astype(dtype)[:, None]
+    images = np.zeros((len(rows), 4, 4, 1), np.uint8)
+    images[:, 0, 0, 0] = np.arange(len(rows)) % 256
+    data.register("mine", images[::-1], rows[::-1])
+    dataset = data.load("mine")
+    assert dataset.space.is_grid and dataset.space.sizes == (len(rows),)
+    np.testing.assert_array_equal(dataset.images[:], images)
+    mixed = {"row": ROWS[:, 0].astype(dtype), "column": ROWS[:, 1]}
+    data.register("mixed", IMAGES, mixed, SPACE)
+    assert data.load("mixed").space is SPACE
+    numbers = SPACE.index(ROWS.astype(dtype))
+    assert numbers.dtype == np.int64 and numbers.tolist() == [*range(6)]
+    with pytest.raises(ValueError, match="factors are float64; give integers"):
+        SPACE.index(ROWS / 2)
+
+
 def test_a_function_is_called_when_the_data_is_loaded_and_once():
     calls = []
 
@@ -177,7 +215,7 @@ def test_it_is_described_in_a_few_lines():
         (("mine", IMAGES, {"x": [1, 1, np.nan, 2, 2, 1]}), r"factors\['x'\] holds NaN .* at row 2"),
         (
             ("mine", IMAGES, {"row": ROWS[:, 0], "column": ROWS}, SPACE),
-            r"'column'\] has .*\[6, 2\]",
+            r"'column'\] is .*\[6, 2\]; with a space",
         ),
         (("mine", IMAGES, {"x": [1, 2]}), r"factors\['x'\] has the shape \[2\]"),
         (("mine", IMAGES, {}), "factors are empty"),
