@@ -189,5 +189,20 @@ def _factor(name: str, values: np.ndarray) -> tuple[Factor, np.ndarray]:
             "latents"
         )
     words = values.dtype.kind in "US"
+    if values.ndim == 1 and values.dtype.kind in "OT":
+        values = _words(name, values)
     numbers = range(len(found)) if words else found.tolist()
     return Factor(str(name), tuple(map(float, numbers)), categorical=words), indices
+
+
+def _words(name: str, values: np.ndarray) -> np.ndarray:
+    """Strings, or bytes, that NumPy has as objects, in an array of its own."""
+    entries = values.tolist()
+    kind = bytes if isinstance(entries[0], bytes) else str
+    for row, entry in enumerate(entries):
+        if not isinstance(entry, kind):
+            raise SettingError(
+                f"factors[{name!r}] is {values.dtype} and has {entry!r} at row {row}; give [N] "
+                "numbers, or words throughout"
+            )
+    return np.array(entries)

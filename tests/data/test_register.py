@@ -58,6 +58,17 @@ def test_factors_by_name_words_are_categories():
     np.testing.assert_array_equal(values, [[1, 0.5], [0, 2], [0, 4]])
 
 
+@pytest.mark.parametrize("dtype", [object, "T", "S"])
+def test_words_of_any_type(dtype):
+    if dtype == "T" and np.__version__ < "2":
+        pytest.skip("NumPy 2 has strings of any length")
+    words = ["square", "disc"] * 10
+    data.register("mine", np.zeros((20, 4, 4, 3), np.uint8), {"shape": np.array(words, dtype)})
+    space = data.load("mine").space
+    assert space.axes == (Factor("shape", (0.0, 1.0), categorical=True),)
+    np.testing.assert_array_equal(space.factors(np.arange(20))[:, 0], [1, 0] * 10)
+
+
 def test_listed_factors_are_scored_and_cannot_be_set():
     rng = np.random.default_rng(0)
     rows = rng.integers((3, 4), size=(300, 2))
@@ -223,6 +234,14 @@ def test_it_is_described_in_a_few_lines():
 )
 def test_bad_input(arguments, message):
     data.register("taken", IMAGES)
+        (
+            ("mine", IMAGES, {"x": ["a", "b", None, "a", 1, 2]}),
+            r"'x'\] is object and has None at row 2; g",
+        ),
+        (
+            ("mine", IMAGES, {"x": np.array(["a", b"a"] * 3, object)}),
+            "object and has b'a' at row 1",
+        ),
     with pytest.raises(SettingError, match=message) as caught:
         data.register(*arguments)
     assert "\n" not in str(caught.value)
