@@ -34,6 +34,12 @@ def dataset(
         if latents is not None:
             latents = _numbers("latents", _entries("latents", latents, count))
         found, rows = _factors(factors, space, count)
+        known = {"image": observed, "index": count, "factors": found, "latents": latents}
+        for extra in more:
+            if known.get(extra) is not None:
+                raise SettingError(
+                    f"extras[{extra!r}] would hide the {extra} of an entry; give it another name"
+                )
     except SettingError as error:
         raise SettingError(f"the data set {name!r}: {error}") from None
     if rows is not None:

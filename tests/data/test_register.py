@@ -263,3 +263,8 @@ def test_what_a_function_makes_is_checked_and_its_own_errors_stay():
     for more in ({"maximum": 100}, {"latents": np.zeros(6)}, *extras):
         with pytest.raises(SettingError, match="the data set 'other'"):
             data.register("other", IMAGES, **more)
+    data.register("other", IMAGES, extras={"factors": ROWS, "latents": ROWS})
+    known = {"latents": ROWS, "space": SPACE}
+    for taken in ("image", "index", "factors", "latents"):
+        with pytest.raises(SettingError, match=f"'{taken}'\\] would hide the {taken} of an"):
+            data.register("another", IMAGES, extras={taken: ROWS}, **known)
