@@ -54,8 +54,10 @@ def dataset(
 
 
 def _images(images: Any, maximum: float | None) -> DenseImages:
-    array = np.asarray(images)
+    array = _array("images", images)
     given = f"images are {array.dtype} of shape {list(array.shape)}"
+    if not array.size:
+        raise SettingError(f"{given}: there is nothing in them")
     if array.ndim == 2 and array.dtype.kind == "f":
         return DenseImages(_numbers("images", array), 1.0)
     if array.ndim == 3:
@@ -66,8 +68,6 @@ def _images(images: Any, maximum: float | None) -> DenseImages:
         )
     if array.ndim != 4 or array.dtype not in (np.uint8, bool):
         raise SettingError(f"{given}; give [N, H, W, C] uint8 or bool, or [N, D] floats")
-    if not array.size:
-        raise SettingError(f"{given}: there is nothing in them")
     _, first, second, last = array.shape
     # 1 or 3 rows of as many pixels as channels are no images of anybody's.
     if first in (1, 3) and second == last >= _LEAST:
@@ -81,8 +81,15 @@ def _images(images: Any, maximum: float | None) -> DenseImages:
     return DenseImages(array, float(maximum or 255))
 
 
+def _array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise SettingError(f"{name} cannot be made an array: {error}") from None
+
+
 def _entries(name: str, values: Any, count: int) -> np.ndarray:
-    array = np.asarray(values)
+    array = _array(name, values)
     if array.shape[:1] != (count,):
         raise SettingError(
             f"{name} has the shape {list(array.shape)} and there are {count} images; give one "
@@ -105,14 +112,16 @@ def _require_splits(labels: np.ndarray) -> None:
 
 def _numbers(name: str, values: np.ndarray) -> np.ndarray:
     """`[N, K]` finite float32."""
-    if values.ndim != 2 or values.dtype.kind not in "fiub":
+    if values.ndim != 2 or not values.size or values.dtype.kind not in "fiub":
         raise SettingError(
             f"{name} are {values.dtype} of shape {list(values.shape)}; give [N, K] numbers"
         )
-    bad = ~np.isfinite(values).all(1)
+    with np.errstate(over="ignore"):
+        numbers = np.ascontiguousarray(values, np.float32)
+    bad = ~np.isfinite(numbers).all(1)
     if bad.any():
-        raise SettingError(f"{name} hold NaN or infinity at row {bad.argmax()}")
-    return np.ascontiguousarray(values, np.float32)
+        raise SettingError(f"{name} hold NaN or infinity in float32 at row {bad.argmax()}")
+    return numbers
 
 
 def _factors(
@@ -180,6 +189,8 @@ def _order(space: FactorSpace, rows: np.ndarray) -> np.ndarray | None:
 
 def _factor(name: str, values: np.ndarray) -> tuple[Factor, np.ndarray]:
     """A factor made of its value `[N]` at every image, and their indices."""
+    if values.ndim == 1 and values.dtype.kind in "OT":
+        values = _words(name, values)
     if values.ndim != 1 or values.dtype.kind not in "fiubUS":
         raise SettingError(
             f"factors[{name!r}] is {values.dtype} of shape {list(values.shape)}; give [N] numbers "
@@ -195,8 +206,6 @@ def _factor(name: str, values: np.ndarray) -> tuple[Factor, np.ndarray]:
             "latents"
         )
     words = values.dtype.kind in "US"
-    if values.ndim == 1 and values.dtype.kind in "OT":
-        values = _words(name, values)
     numbers = range(len(found)) if words else found.tolist()
     return Factor(str(name), tuple(map(float, numbers)), categorical=words), indices
 

@@ -213,8 +213,14 @@ def test_it_is_described_in_a_few_lines():
         (("mine", IMAGES / 255), r"float64 of shape .*; give uint8: \(255 \* images\)"),
         (("mine", IMAGES.astype(int)), r"int64 .*; give \[N, H, W, C\] uint8 or bool"),
         (("mine", np.array(["a"])), "give .N, H, W, C. uint8"),
-        (("mine", np.full((3, 2), np.nan)), "images hold NaN or infinity at row 0"),
+        (("mine", np.full((3, 2), np.nan)), "images hold NaN or infinity in float32 at row 0"),
+        (("mine", np.full((3, 2), 1e300)), "images hold NaN or infinity in float32 at row 0"),
         (("mine", IMAGES[:0]), "there is nothing in them"),
+        (("mine", np.zeros((0, 3))), r"of shape \[0, 3\]: there is nothing in them"),
+        (("mine", np.zeros((5, 0))), r"of shape \[5, 0\]: there is nothing in them"),
+        (("mine", [IMAGES[0], IMAGES[1, 1:]]), "images cannot be made an array: .*inhomogeneous"),
+        (("mine", IMAGES[:2], [[0, 1], [0]]), "factors cannot be made an array: "),
+        (("mine", IMAGES[:2], {"x": [[0, 1], [0]]}), r"factors\['x'\] cannot be made an array: "),
         (("mine", IMAGES, ROWS[:5]), r"factors has the shape \[5, 2\] and there are 6 images"),
         (("mine", IMAGES, ROWS / 2), "give .N, F. integers from 0"),
         (("mine", IMAGES, -ROWS), "give .N, F. integers from 0"),
@@ -228,12 +234,6 @@ def test_it_is_described_in_a_few_lines():
             ("mine", IMAGES, {"row": ROWS[:, 0], "column": ROWS}, SPACE),
             r"'column'\] is .*\[6, 2\]; with a space",
         ),
-        (("mine", IMAGES, {"x": [1, 2]}), r"factors\['x'\] has the shape \[2\]"),
-        (("mine", IMAGES, {}), "factors are empty"),
-    ],
-)
-def test_bad_input(arguments, message):
-    data.register("taken", IMAGES)
         (
             ("mine", IMAGES, {"x": ["a", "b", None, "a", 1, 2]}),
             r"'x'\] is object and has None at row 2; g",
@@ -242,6 +242,12 @@ def test_bad_input(arguments, message):
             ("mine", IMAGES, {"x": np.array(["a", b"a"] * 3, object)}),
             "object and has b'a' at row 1",
         ),
+        (("mine", IMAGES, {"x": [1, 2]}), r"factors\['x'\] has the shape \[2\]"),
+        (("mine", IMAGES, {}), "factors are empty"),
+    ],
+)
+def test_bad_input(arguments, message):
+    data.register("taken", IMAGES)
     with pytest.raises(SettingError, match=message) as caught:
         data.register(*arguments)
     assert "\n" not in str(caught.value)
@@ -260,7 +266,9 @@ def test_what_a_function_makes_is_checked_and_its_own_errors_stay():
     split = [["train"] * 6, [0, 0, 1, 2, 3, 3], [0, 0, 0, 0, 0, -1], [0.0] * 6, ROWS]
     bad = ({"masks": [1]}, *({"split": labels} for labels in split))
     extras = [{"extras": each} for each in bad]
-    for more in ({"maximum": 100}, {"latents": np.zeros(6)}, *extras):
+    wrong = (np.zeros(6), np.zeros((6, 0)), [[0]] * 5 + [[]])
+    latents = [{"latents": each} for each in wrong]
+    for more in ({"maximum": 100}, {"extras": {"boxes": wrong[2]}}, *latents, *extras):
         with pytest.raises(SettingError, match="the data set 'other'"):
             data.register("other", IMAGES, **more)
     data.register("other", IMAGES, extras={"factors": ROWS, "latents": ROWS})
