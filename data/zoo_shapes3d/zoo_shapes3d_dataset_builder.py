@@ -1,5 +1,6 @@
 """3D Shapes for TFDS: `tfds.load("zoo_shapes3d/rendered")` after `import zoo`."""
 
+import os
 import pathlib
 import tempfile
 
@@ -23,7 +24,12 @@ class Builder(building.PerturbedMixin, building.MemoryBuilder, building.FileRead
     HOMEPAGE = "https://github.com/google-deepmind/3d-shapes"
 
     def _download_and_prepare(self, dl_manager, download_config=None) -> None:
-        with tempfile.TemporaryDirectory(dir=self.data_dir, prefix="tables.") as folder:
+        if self.builder_config.name != "official":
+            super()._download_and_prepare(dl_manager, download_config)
+            return
+        # Files for a bucket have their tables here.
+        beside = None if "://" in os.fspath(self.data_dir) else self.data_dir
+        with tempfile.TemporaryDirectory(dir=beside, prefix="tables.") as folder:
             self._tables = pathlib.Path(folder)
             super()._download_and_prepare(dl_manager, download_config)
 

@@ -5,7 +5,7 @@ from unittest import mock
 import numpy as np
 import tensorflow_datasets as tfds
 
-from zoo.data import grid_testing
+from zoo.data import croissant, grid_testing, shards
 from zoo.data.renderers import shapes3d
 from zoo.data.zoo_shapes3d import memory, zoo_shapes3d_dataset_builder
 
@@ -27,6 +27,20 @@ class BuilderTest(grid_testing.GridTests, tfds.testing.DatasetBuilderTestCase):
         left = {path.name for path in tfds.core.Path(builder.data_dir).iterdir()}
         texts = {"LICENSE", "croissant.json", "dataset_info.json", "features.json"}
         self.assertEqual({name for name in left if "tfrecord" not in name}, texts)
+
+    def test_a_bucket_takes_files_and_tables_stay_here(self):
+        for config in ("rendered", "official"):
+            builder = self._make_builder(config)
+            manager = mock.Mock(download=lambda _: self.dummy_data / memory.OFFICIAL_FILE)
+            bucket = mock.PropertyMock(return_value=f"gs://bucket/{config}")
+            with (
+                mock.patch.object(type(builder), "data_dir", bucket),
+                mock.patch.object(shards, "write_shard", return_value=1) as write,
+                mock.patch.object(croissant, "write"),
+            ):
+                builder._download_and_prepare(manager)
+            path = write.call_args.args[2]
+            self.assertStartsWith(path, f"gs://bucket/{config}/zoo_shapes3d-train.tfrecord-00000")
 
 
 if __name__ == "__main__":
