@@ -76,13 +76,12 @@ class Domains:
     images.
 
     Args:
-        dataset: its `extras[key]` holds the domain of every image, `[N]` integers 0, 1, ... in
-            ascending order within the split (images are numbered domain after domain).
+        dataset: its `extras[key]` holds the domain of every image, `[N]` integers 0, 1, ...
         batch_size: images a batch.
         key: the name of the extra.
 
     Raises:
-        SettingError: there is no such extra, or its numbers are not ascending from 0 without a gap.
+        SettingError: there is no such extra, or it does not hold the integers from 0 without a gap.
     """
 
     dataset: Dataset
@@ -96,14 +95,19 @@ class Domains:
                 f"{sorted(self.dataset.extras) or 'nothing'}"
             )
         domains = np.asarray(self.dataset.extras[self.key])
-        values, starts, counts = np.unique(domains, return_index=True, return_counts=True)
-        if (np.diff(domains.astype(np.int64)) < 0).any() or values.tolist() != [
-            *range(len(values))
-        ]:
+        numbers = domains.ndim == 1 and domains.dtype.kind in "biuf"
+        values, counts = np.unique(domains, return_counts=True) if numbers else ([], [])
+        if [*values] != [*range(max(len(values), 1))]:
+            some = sorted({str(value) for value in domains.ravel().tolist()})[:8]
             raise SettingError(
-                f"the {self.key!r} of {self.dataset.name} must be 0, 1, ... in ascending order"
+                f"the {self.key!r} of {self.dataset.name} must be [N] integers, all of 0, 1, ...; "
+                f"it is {domains.dtype} of shape {list(domains.shape)} and holds {', '.join(some)}"
             )
+        starts = np.cumsum(counts) - counts
         object.__setattr__(self, "_spans", np.stack([starts, counts]).astype(np.int32))
+        order = np.argsort(domains, kind="stable").astype(np.int32)
+        # Most sets are in order, and need no table of it in their graph.
+        object.__setattr__(self, "_order", order if (np.diff(order) < 0).any() else None)
 
     def __call__(self, tables: dict[str, tf.Tensor], seed, step) -> dict[str, tf.Tensor]:
         """The batch of one step."""
@@ -111,6 +115,8 @@ class Domains:
         domain = _below(seeds[0], [self.batch_size], self._spans.shape[1])
         starts, counts = tf.unstack(tf.gather(self._spans, domain, axis=1))
         positions = starts + _below(seeds[1], [self.batch_size], counts)
+        if self._order is not None:
+            positions = tf.gather(self._order, positions)
         index = _ids(self.dataset, tables, positions)
         return {**_batch(self.dataset, tables, index), "domain": domain}
 

@@ -100,10 +100,9 @@ def sample(chosen: Rendered, domain: int, split: str, count: int) -> np.ndarray:
 def load(config: str, directory: pathlib.Path) -> Dataset:
     """Loads a set of two domains.
 
-    Images are numbered domain after domain, as `sampling.Domains` needs, and within a domain split
-    after split. `extras` are `domain` `[N]` int32, `split` `[N]` (numbers in `splits.NAMES`), and
-    `factors` `[N, F]` int32 indices of the rendered sets, whose values are the `latents`, or
-    `label` `[N]` of MNIST.
+    Images are numbered domain after domain, and within a domain split after split. `extras` are
+    `domain` `[N]` int32, `split` `[N]` (numbers in `splits.NAMES`), and `factors` `[N, F]` int32
+    indices of the rendered sets, whose values are the `latents`, or `label` `[N]` of MNIST.
 
     Args:
         config: a key of `CONFIGS`.

@@ -117,6 +117,16 @@ def test_domains_are_equally_likely_and_uniform_within():
     assert_distributed(batch["index"], 1 / 3 / np.bincount(DOMAINS)[DOMAINS])
 
 
+@pytest.mark.parametrize("order", [range(59, -1, -1), np.random.default_rng(0).permutation(60)])
+def test_domains_in_any_order(order):
+    domains = DOMAINS[order]
+    shuffled = dataset(extras={"domain": domains})
+    batch = sampling.Domains(shuffled, 4096)(sampling.tensors(shuffled), 7, 0)
+    index = batch["index"].numpy()
+    np.testing.assert_array_equal(batch["domain"], domains[index])
+    assert_distributed(index, 1 / 3 / np.bincount(domains)[domains])
+
+
 def laplace_transitions(rate):
     """`[60, 60]` probabilities of the second image given the first, by enumeration."""
     ordered = [2, 3]
@@ -236,11 +246,15 @@ def test_draws_below_odd_bounds_are_uniform():
         (lambda: sampling.UniformPairs(DATA, 4, k=4), r"must be -1 or 1\.\.3"),
         (lambda: sampling.MatchedPairs(DATA, 4, k=0), r"must be -1 or 1\.\.4"),
         (lambda: sampling.Domains(DATA, 4, key="camera"), "has no 'camera'"),
-        (
-            lambda: sampling.Domains(dataset(extras={"domain": DOMAINS[::-1]}), 4),
-            "ascending order",
+        *(
+            (lambda wrong=wrong: sampling.Domains(dataset(extras={"domain": wrong}), 4), message)
+            for wrong, message in (
+                (DOMAINS * 2, r"\[N\] integers, all of 0, 1, ...; it is int64 .* holds 0, 2, 4"),
+                (DOMAINS.astype(str), "it is <U.* of shape .60. and holds 0, 1, 2"),
+                (np.array(["a", 1] * 30, object), "it is object of shape .60. and holds 1, a"),
+                (np.eye(2, dtype=int)[DOMAINS % 2], "it is int64 of shape .60, 2. and holds 0, 1"),
+            )
         ),
-        (lambda: sampling.Domains(dataset(extras={"domain": DOMAINS * 2}), 4), "ascending order"),
         (
             lambda: sampling.MatchedPairs(Dataset("free", DATA.images), 4),
             "no complete factor grid",

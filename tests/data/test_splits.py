@@ -189,10 +189,11 @@ def test_pairs_start_in_the_split_and_end_anywhere(sampler):
     assert len({*batch["partner_index"].numpy()}) > 150
 
 
-def test_domains_of_a_split():
+@pytest.mark.parametrize("step", [1, -1])
+def test_domains_of_a_split(step):
     extras = {"domain": np.repeat([0, 1], 100), "split": LABELS}
     whole = Dataset("two", Family.load("grid", None).images, extras=extras)
-    ids = splits.ids("test", {"test": np.r_[90:105, 150:160].astype(np.int32)})
+    ids = splits.ids("test", {"test": np.r_[90:105, 150:160].astype(np.int32)[::step]})
     part = whole.part("two[test]", ids)
     batch = sampling.Domains(part, 4000)(sampling.tensors(part), 0, 0)
     index, domain = batch["index"].numpy(), batch["domain"].numpy()
