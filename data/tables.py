@@ -12,6 +12,7 @@ import contextlib
 import errno
 import json
 import pathlib
+import zipfile
 from collections.abc import Callable, Iterator
 
 import filelock
@@ -135,13 +136,15 @@ def _unchanged(path: pathlib.Path) -> bool:
 def _readable(path: pathlib.Path) -> bool:
     """Whether NumPy finds in a file as much as its header says."""
     try:
-        np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
+        found = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False
     return True
 
 
 def _read(path: pathlib.Path) -> dict | None:
+    if isinstance(found, np.lib.npyio.NpzFile):
+        found.close()
     """The record of a file; a damaged one says nothing good of the file."""
     try:
         found = json.loads(_beside(path).read_bytes())

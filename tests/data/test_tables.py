@@ -108,6 +108,23 @@ def test_a_table_of_an_older_version_is_taken_if_it_is_one(keep, made):
     assert len(made) == 2
 
 
+def test_an_archive_of_an_older_version_is_taken_if_it_is_one(tmp_path, made):
+    path = tmp_path / "labels.npz"
+
+    def make(temporary):
+        made.append(temporary)
+        np.savez(temporary, table=TABLE)
+
+    for damage in (lambda path: None, _truncate):
+        tables.kept(make, path)
+        path.with_name("labels.npz.json").unlink()
+        damage(path)
+    tables.kept(make, path)
+    assert len(made) == 2
+    with np.load(path) as file:
+        np.testing.assert_array_equal(file["table"], TABLE)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "\xff", '{"sha256": 5}'])
 def test_a_damaged_record_vouches_for_nothing(keep, made, text):
     keep()
