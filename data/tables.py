@@ -68,8 +68,12 @@ def seal(path: pathlib.Path, made: pathlib.Path | None = None, found: dict | Non
         temporary.write_text(json.dumps(facts) + "\n")
 
 
-def require(*paths: pathlib.Path) -> None:
+def require(*paths: pathlib.Path, again: str = "it is made again") -> None:
     """Checks files that take too long to be made again by themselves.
+
+    Args:
+        paths: of the files.
+        again: how they come back once their folder is deleted.
 
     Raises:
         SettingError: one is not what was sealed; it says what to do.
@@ -77,8 +81,8 @@ def require(*paths: pathlib.Path) -> None:
     for path in paths:
         if not intact(path):
             raise SettingError(
-                f"{path} is not what was made: delete the folder {path.parent}, and it is made "
-                "again, or restore it from a copy"
+                f"{path} is not what was made: delete the folder {path.parent}, and {again}, or "
+                "restore it from a copy"
             )
 
 
@@ -139,12 +143,12 @@ def _readable(path: pathlib.Path) -> bool:
         found = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False
+    if isinstance(found, np.lib.npyio.NpzFile):
+        found.close()
     return True
 
 
 def _read(path: pathlib.Path) -> dict | None:
-    if isinstance(found, np.lib.npyio.NpzFile):
-        found.close()
     """The record of a file; a damaged one says nothing good of the file."""
     try:
         found = json.loads(_beside(path).read_bytes())

@@ -34,11 +34,14 @@ def load(config: str, directory: pathlib.Path) -> Dataset:
         directory: where sets are kept.
 
     Raises:
-        SettingError: nothing was rendered, the official file is missing or damaged, or the disk is
-            too small for it.
+        SettingError: nothing was rendered, the official file is missing, a file is damaged, or the
+            disk is too small for it.
     """
     folder = _folder(config, directory)
-    arrays = dict(store.read(folder))
+    if config == "rendered":
+        arrays = rendering.read(folder)
+    else:
+        arrays = store.read(folder, f"it is made again of {OFFICIAL_FILE}")
     return Dataset(
         name=f"zoo_clevr6/{config}",
         images=DenseImages(arrays.pop("images")),

@@ -54,6 +54,12 @@ def latest(directory: pathlib.Path) -> pathlib.Path | None:
     return sets[max(sets)] if sets else None
 
 
+def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of a rendered set; see `store.read`."""
+    count = folder.name.rpartition("-")[2]
+    return store.read(folder, f"run `python -m zoo.data.render_clevr --count {count}`")
+
+
 def render(
     directory: pathlib.Path, count: int, worker: Sequence[str], workers: int = 2
 ) -> pathlib.Path:
@@ -70,7 +76,8 @@ def render(
 
     Raises:
         OSError: a worker failed; run again to resume.
-        SettingError: the disk is too small, or the numbers of images or workers are not sensible.
+        SettingError: the disk is too small, the set that is there is damaged, or the numbers of
+            images or workers are not sensible.
     """
     if count < 10 or workers < 1:
         raise SettingError(
@@ -80,7 +87,7 @@ def render(
     frames = directory / f"rendered-{VERSION}.frames"
     with filelock.FileLock(directory / "rendered.lock"):
         old = latest(directory)
-        known = len(np.load(old / "count.npy")) if old else 0
+        known = len(read(old)["count"]) if old else 0
         if known >= count:
             _remove(frames, known)
             return old
@@ -132,7 +139,7 @@ def _scenes(
     old: pathlib.Path | None, known: int, frames: pathlib.Path, count: int
 ) -> Iterator[tuple[np.ndarray, ...]]:
     if old:
-        yield from zip(*store.read(old).values(), strict=True)
+        yield from zip(*read(old).values(), strict=True)
     for number in range(known, count):
         frame, scene = np.load(_frame(frames, number)), clevr.sample(SEED, number)
         padded = np.zeros((clevr.MOST, len(clevr.FACTORS)), np.float32)

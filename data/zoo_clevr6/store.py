@@ -64,13 +64,17 @@ def _fill(partial: pathlib.Path, scenes: Iterable[tuple[np.ndarray, ...]], total
     return written
 
 
-def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
+def read(folder: pathlib.Path, again: str) -> dict[str, np.ndarray]:
     """The arrays of a set by name, images and masks memory-mapped.
+
+    Args:
+        folder: of the set.
+        again: how it comes back once it is deleted.
 
     Raises:
         SettingError: a file is not what was written.
     """
-    tables.require(*(folder / f"{name}.npy" for name in _ROW))
+    tables.require(*(folder / f"{name}.npy" for name in _ROW), again=again)
     mapped = {name: npy.mapped(folder / f"{name}.npy") for name in ("images", "masks")}
     return mapped | {name: np.load(folder / f"{name}.npy") for name in ("factors", "count")}
 

@@ -14,7 +14,7 @@ from zoo import cli
 from zoo.data import catalog, render_clevr
 from zoo.data.renderers import clevr
 from zoo.data.zoo_clevr6 import environment, memory, records, rendering, store
-from zoo.errors import UserError
+from zoo.errors import SettingError, UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -124,7 +124,7 @@ def test_the_message_says_what_the_factors_say():
 
 def test_workers_write_the_images_of_their_numbers(tmp_path):
     folder = rendering.render(tmp_path, 12, WORKER, workers=2)
-    arrays = store.read(folder)
+    arrays = rendering.read(folder)
     for number in range(12):
         frame, scene = stood_in(number), clevr.sample(rendering.SEED, number)
         np.testing.assert_array_equal(arrays["images"][number], frame[..., :3])
@@ -144,15 +144,27 @@ def test_an_interrupted_run_goes_on_and_a_set_grows(tmp_path):
         rendering.render(tmp_path, 10, [sys.executable, "-c", failing], workers=1)
     assert rendering.latest(tmp_path) is None
     first = rendering.render(tmp_path, 10, WORKER, workers=1)
-    assert (store.read(first)["images"][3] == 42).all()  # what was there was not drawn again
+    assert (rendering.read(first)["images"][3] == 42).all()  # what was there was not drawn again
     second = rendering.render(tmp_path, 13, WORKER, workers=1)
-    arrays = store.read(second)
+    arrays = rendering.read(second)
     assert (arrays["images"][3] == 42).all() and not first.exists()
     np.testing.assert_array_equal(arrays["images"][12], stood_in(12)[..., :3])
     # As a process leaves it that is killed when the set is there.
     frames.mkdir()
     np.save(frames / "000012.npy", np.zeros((128, 128, 4), np.uint8))
     assert rendering.render(tmp_path, 10, ["no-such-program"]) == second and not frames.exists()
+
+
+@pytest.mark.parametrize("name", ["count.npy", "images.npy"])
+def test_a_damaged_set_is_refused_before_anything_is_drawn(tmp_path, name):
+    folder = rendering.render(tmp_path, 10, WORKER, workers=1)
+    (folder / name).write_bytes(b"")
+    advice = f"{name} is not what was made: delete the folder {folder}, and run `python -m zoo.data"
+    for count in (10, 12):
+        with pytest.raises(SettingError, match=rf"{advice}.render_clevr --count 10`, or restore"):
+            rendering.render(tmp_path, count, ["no-such-program"])
+    with pytest.raises(SettingError, match=advice):
+        memory.load("rendered", tmp_path)
 
 
 def test_a_failing_worker_is_reported_in_one_line(tmp_path):
@@ -330,6 +342,9 @@ def test_official_loads_once_and_in_splits(official, tmp_path, monkeypatch):
     assert whole.extras["split"].tolist() == [0, 0, 1, 2]
     np.testing.assert_array_equal(again.images[2], whole.images[2])
     np.testing.assert_array_equal(whole.extras["count"], [3, 6, 2, 4])
+    (tmp_path / f"official-{memory.VERSION}/masks.npy").write_bytes(b"")
+    with pytest.raises(SettingError, match=f"it is made again of {memory.OFFICIAL_FILE}, or rest"):
+        memory.load("official", tmp_path)
 
 
 def cut(data):
