@@ -88,7 +88,9 @@ def _tiles(dataset: Dataset, ids: np.ndarray) -> np.ndarray:
     scaled = dataset.images[ids] * np.float32(255 / dataset.images.maximum)
     images = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     tiles = _coloured(images)
-    if "masks" in dataset.extras:
+    pixels = images.shape[1:3]
+    # Masks of one's own may have any shape.
+    if np.shape(dataset.extras.get("masks"))[1:] in (pixels, (*pixels, 1)):
         masks = np.asarray(dataset.extras["masks"][ids])
         masks = palette.of_objects(masks.reshape(images.shape[:-1]))
         gap = np.broadcast_to(np.uint8(palette.GROUND), (*masks.shape[:2], 2, 3))
@@ -140,7 +142,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     cli.add_imports(parser)
     parser.add_argument("--out", type=pathlib.Path, help="the PNG file (default: by the name)")
     parser.add_argument("--seed", type=int, default=0, help="which images (default: 0)")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.seed < 0:
+        parser.error(f"--seed is {options.seed}: give a number from 0")
+    return options
 
 
 @cli.command(_parse)

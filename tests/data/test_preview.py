@@ -66,6 +66,15 @@ def test_without_a_factor_space_a_random_grid_with_masks_beside():
         assert len(colours) == 2 and (0, 0, 0) not in colours
 
 
+@pytest.mark.parametrize(
+    ("shape", "width"),
+    [((32, 32, 1), 66), ((32, 32, 3), 32), ((16, 16), 32), ((5, 32, 32), 32), ((), 32)],
+)
+def test_masks_of_any_shape(shape, width):
+    grid = preview.rows(toy(space=None, masks=np.zeros((60, *shape), np.uint8)))
+    assert grid[0].tiles.shape == (8, 32, width, 3)
+
+
 def test_binary_images_are_shown_white():
     images = DenseImages(np.ones((60, 8, 8, 1), np.uint8), maximum=1.0)
     (row, *_) = preview.rows(Dataset("zoo_toy/toy", images, SPACE))
@@ -146,6 +155,7 @@ def test_command_writes_a_png(tmp_path, monkeypatch, capsys):
         (["zoo_shape3d"], "no data set is named 'zoo_shape3d'; the nearest is 'zoo_shapes3d/"),
         (["zoo_shapes3d/dirty"], "no data set is named 'zoo_shapes3d/dirty'"),
         (["zoo_toy", "--seed", "x"], "--seed"),
+        (["zoo_toy", "--seed", "-1"], "--seed is -1: give a number from 0"),
         ([], "required: name"),
     ],
 )
