@@ -86,7 +86,7 @@ def hub_name(family: str) -> str:
 
 
 def perturbed(
-    base: Dataset, epsilon: float, network: str | os.PathLike, directory: pathlib.Path
+    base: Dataset, epsilon: float, network: str | os.PathLike, directory: str | os.PathLike
 ) -> DenseImages:
     """The images of a data set, each with the perturbation of its factors.
 
@@ -109,7 +109,7 @@ def perturbed(
         SettingError: these images cannot be perturbed, this is no network for them, or the disk is
             too small.
     """
-    folder = pathlib.Path(network)
+    folder, directory = pathlib.Path(network), pathlib.Path(directory)
     if base.of is not None or base.space is None:
         what = "has no factors" if base.space is None else f"is a part of {base.whole.name}"
         raise SettingError(
