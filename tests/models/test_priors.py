@@ -95,6 +95,30 @@ def test_posteriors_equal_to_their_prior_cost_nothing():
     assert float(normal.divergence(normal.posterior(0 * far, 0 * far), far)[0, 0]) == 0
 
 
+@pytest.mark.parametrize("mean", [0.0, 1e-7, -1e-4, 0.3, -5.0])
+@pytest.mark.parametrize("log_variance", [-30.0, -4.0, 0.0, 2.0, 4.6, 10.0])
+def test_moments_of_uniform_posteriors_and_their_gradients(mean, log_variance):
+    """Against SciPy, gradients by differences, at the centre of the interval above all."""
+    prior, heads = UniformPrior(), [tf.constant([mean]), tf.constant([log_variance])]
+    half = prior.half_width
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(heads)
+        posterior = prior.posterior(*heads)
+        found = posterior.mean(), posterior.variance()
+
+    def exact(mean, log_variance):
+        loc = half * np.tanh(mean / half)
+        scale = 2 * half * np.clip(np.exp(log_variance / 2) / (2 * half), 1e-6, 3)
+        ends = (np.array([-half, half]) - loc) / scale
+        return np.array(scipy.stats.truncnorm(*ends, loc, scale).stats("mv"))
+
+    np.testing.assert_allclose(np.ravel(found), exact(mean, log_variance), rtol=1e-4, atol=2e-6)
+    for head, step in zip(heads, np.diag([1e-4, 1e-4]), strict=True):
+        slopes = (exact(*(mean, log_variance) + step) - exact(*(mean, log_variance) - step)) / 2e-4
+        gradients = [float(tape.gradient(value, head)[0]) for value in found]
+        np.testing.assert_allclose(gradients, slopes, rtol=2e-3, atol=2e-3)
+
+
 def test_uniform_codes_stay_in_the_interval(linear, batch):
     model = linear(BetaVAE, prior=lambda: UniformPrior(0.5))
     images = 100 * batch(50)["image"]

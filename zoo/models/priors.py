@@ -154,7 +154,7 @@ class UniformPrior:
         width = self.half_width
         bounds = [2 * math.log(share * 2 * width) for share in (_NARROWEST, _WIDEST)]
         scale = tf.exp(0.5 * tf.clip_by_value(log_variance, *bounds))
-        return tfd.TruncatedNormal(width * tf.tanh(mean / width), scale, -width, width)
+        return _TruncatedNormal(width * tf.tanh(mean / width), scale, -width, width)
 
     def draw(self, posterior: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
         """See `Prior.draw`; by the inverse of the distribution function."""
@@ -189,6 +189,29 @@ def folded_normal_mean(mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
     """
     ratio = mean / (stddev * math.sqrt(2))
     return stddev * math.sqrt(2 / math.pi) * tf.exp(-(ratio**2)) + mean * tf.math.erf(ratio)
+
+
+class _TruncatedNormal(tfd.TruncatedNormal):
+    """A truncated normal of a location within its bounds; mean and variance have gradients.
+
+    With the bounds `a, b` in units of s around m and `Z = Phi(b) - Phi(a)` the mean is `m + s t`,
+    `t = (phi(a) - phi(b)) / Z`, and the variance `s^2 (1 + (a phi(a) - b phi(b)) / Z - t^2)`. TFP
+    subtracts logarithms, whose gradients are NaN at the centre, where they are equal.
+    """
+
+    def _mean(self):
+        return self.loc + self.scale * self._moments()[0]
+
+    def _variance(self):
+        shift, spread = self._moments()
+        return self.scale**2 * (1 + spread - shift**2)
+
+    def _moments(self):
+        """`(phi(a) - phi(b)) / Z` and `(a phi(a) - b phi(b)) / Z`."""
+        ends = [(end - self.loc) / self.scale for end in (self.low, self.high)]
+        low, high = (tf.exp(-(end**2) / 2) / math.sqrt(2 * math.pi) for end in ends)
+        mass = _phi(ends[1]) - _phi(ends[0])
+        return (low - high) / mass, (ends[0] * low - ends[1] * high) / mass
 
 
 def _phi(values: tf.Tensor) -> tf.Tensor:
