@@ -227,6 +227,22 @@ def test_ranked_pairs_train_a_rank_gan():
     assert all(np.isfinite(value) for value in losses.values())
 
 
+@pytest.mark.parametrize("make", [match_discriminator, rank_discriminator])
+def test_discriminators_have_the_same_logits_in_mixed_precision(make):
+    keras.utils.set_random_seed(0)
+    exact, before = make(SHAPE, 3, (8,), 16), keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = make(SHAPE, 3, (8,), 16)
+    finally:
+        keras.config.set_dtype_policy(before)
+    mixed.set_weights(exact.get_weights())
+    pair, labels = RNG.random((2, 4, *SHAPE)).astype(np.float32), tf.one_hot([0, 1, 2, 0], 3)
+    logits = mixed(*pair, labels)
+    assert logits.dtype == tf.float32
+    np.testing.assert_allclose(logits, exact(*pair, labels), atol=0.02)
+
+
 def test_networks_have_the_sizes_of_the_authors():
     keras.utils.set_random_seed(0)
     encoder = spectral_encoder((64, 64, 1))

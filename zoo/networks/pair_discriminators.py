@@ -120,7 +120,7 @@ class RankDiscriminator(keras.Model):
         both = self.body(tf.concat([first, second], axis=0), training=training)
         outputs = tf.cast(self.head(both, training=training), tf.float32)
         first, second = tf.split(outputs, 2)
-        ordered = (2 * labels - 1) * (first[:, 1:] - second[:, 1:])
+        ordered = (2 * tf.cast(labels, tf.float32) - 1) * (first[:, 1:] - second[:, 1:])
         return first[:, 0] + second[:, 0] + tf.reduce_sum(ordered, axis=-1)
 
 
