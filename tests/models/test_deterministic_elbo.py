@@ -40,10 +40,14 @@ def _of(objective, **settings):
     return functools.partial(objective, **settings)
 
 
+@pytest.mark.parametrize("squashed", [True, False])
 @pytest.mark.parametrize("curvature", [True, False])
-def test_is_the_expansion_that_is_scored(batch, curvature):
+def test_is_the_expansion_that_is_scored(batch, curvature, squashed):
     images = batch(8)["image"]
-    model = _vae(objective=_of(DeterministicELBO, beta=2.0, curvature=curvature))
+    objective = _of(DeterministicELBO, beta=2.0, curvature=curvature)
+    model = _vae(
+        objective=objective, likelihood=_of(Gaussian, variance=VARIANCE, squashed=squashed)
+    )
     losses = model.losses_on({"image": images}, SEED, STEP)
     posterior = model.posterior(images)
     scored = evaluation.expansion_error(
@@ -114,6 +118,21 @@ def test_is_what_samples_of_a_narrow_posterior_give(batch, likelihood):
         error = 4 * np.std(added) / np.sqrt(len(noise))
         found = float(expanded[number] - centre[number])
         assert abs(np.mean(added) - found) < error + 0.02 * abs(found)
+
+
+@pytest.mark.parametrize(
+    "likelihood", [Bernoulli, _of(Gaussian, squashed=True), _of(Logistic, squashed=True)]
+)
+def test_without_curvature_wide_posteriors_do_not_lower_the_loss(batch, likelihood):
+    """Whatever the error: outputs far beyond images bend the sigmoid most."""
+    images = tf.zeros_like(batch(4)["image"])
+    model = _vae(likelihood=likelihood, objective=_of(DeterministicELBO, curvature=False))
+    model.decoder.layers[-2].bias.assign(tf.fill([4], 4.0))
+    expanded = []
+    for log_variance in (0.0, 8.0):
+        model.log_variance_head.set_weights([np.zeros((6, 3)), np.full(3, log_variance)])
+        expanded.append(model.losses_on({"image": images}, SEED, STEP)["expanded_reconstruction"])
+    assert (expanded[1] > expanded[0]).numpy().all()
 
 
 def test_has_no_noise(batch):

@@ -30,7 +30,8 @@ class DeterministicELBO(BetaVAE):
     The full expansion is not bounded: a decoder can bend at the means so that noise seems to
     lower the error, and trainings diverge (table seams/deterministic_training). Without C, as in
     Kumar and Poole (2020), it is: H is then `J^T W J`, W the second derivatives of `-log p(x|z)`
-    by the decoder's outputs, which is not negative. Neither sees the decoder away from the means.
+    by the decoder's outputs, after the sigmoid of a squashed likelihood, which are not negative.
+    Neither sees the decoder away from the means.
 
     The reconstruction of one sample is logged as in other objectives, and its expansion as
     `expanded_reconstruction`. Costs second derivatives by D latents, of D gradients.
@@ -109,15 +110,19 @@ def _hessians(vae, images, means):
 
 def _gauss_newton(vae, images, means):
     """J^T W J, `[B, D, D]`; W is diagonal, as likelihoods are of single numbers."""
-    outputs = vae.decoder_outputs(means)
+    decoded, error = vae.decoder_outputs, vae.likelihood.negative_log_likelihood
+    if getattr(vae.likelihood, "squashed", False):
+        # By what the sigmoid takes, W has a term of its curvature and can be negative.
+        decoded, error = vae.decode, vae.likelihood.negative_log_likelihood_of_mean
+    outputs = decoded(means)
     with tf.GradientTape() as outer:
         outer.watch(outputs)
         with tf.GradientTape() as inner:
             inner.watch(outputs)
-            errors = vae.likelihood.negative_log_likelihood(images, outputs)
+            errors = error(images, outputs)
         slopes = inner.gradient(errors, outputs)
     rows = tf.shape(means)[0]
     weights = tf.reshape(outer.gradient(slopes, outputs), [rows, -1, 1])
-    columns = jacobians.graph_jacobian(vae.decoder_outputs, means)
+    columns = jacobians.graph_jacobian(decoded, means)
     columns = tf.reshape(columns, [rows, -1, means.shape[1]])
     return tf.linalg.matmul(columns, weights * columns, transpose_a=True)

@@ -83,7 +83,10 @@ class Gaussian(keras.layers.Layer):
 
     def negative_log_likelihood(self, images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         """`-log p(x|z)` in nats: two `[B, ...]` to `[B]`."""
-        mean = self.mean(outputs)
+        return self.negative_log_likelihood_of_mean(images, self.mean(outputs))
+
+    def negative_log_likelihood_of_mean(self, images: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+        """`-log p(x|z)` in nats of images and their means: two `[B, ...]` to `[B]`."""
         variance = self._variance_for(tf.math.squared_difference(images, mean))
         return -_sum(tfd.Normal(mean, tf.sqrt(variance)).log_prob(images))
 
@@ -106,20 +109,24 @@ class _LocationScale(keras.layers.Layer):
         """The mean image, `[B, ...]`."""
         return tf.sigmoid(outputs) if self.squashed else outputs
 
-    def _pixels(self, outputs: tf.Tensor) -> tfd.Distribution:
+    def _pixels(self, mean: tf.Tensor) -> tfd.Distribution:
         if self.scale == "learned":
             scale = tf.exp(tf.convert_to_tensor(self.log_scale))
         else:
             scale = tf.constant(self.scale, tf.float32)
-        return self._family(self.mean(outputs), scale)
+        return self._family(mean, scale)
 
     def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
         """The distribution of one image."""
-        return tfd.Independent(self._pixels(outputs), len(outputs.shape) - 1)
+        return tfd.Independent(self._pixels(self.mean(outputs)), len(outputs.shape) - 1)
 
     def negative_log_likelihood(self, images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         """`-log p(x|z)` in nats: two `[B, ...]` to `[B]`."""
-        return -_sum(self._pixels(outputs).log_prob(images))
+        return self.negative_log_likelihood_of_mean(images, self.mean(outputs))
+
+    def negative_log_likelihood_of_mean(self, images: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+        """`-log p(x|z)` in nats of images and their means: two `[B, ...]` to `[B]`."""
+        return -_sum(self._pixels(mean).log_prob(images))
 
 
 @gin.register
