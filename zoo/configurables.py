@@ -3,7 +3,6 @@
 # ruff: noqa: F401
 
 import gin
-import keras
 
 import zoo.models.additive
 import zoo.models.annealed_vae
@@ -44,7 +43,6 @@ import zoo.training.probes
 import zoo.training.settings
 from zoo.data import ranking, sampling
 
-gin.external_configurable(keras.optimizers.SGD, module="keras.optimizers")
 for _sampler in (
     sampling.Domains,
     sampling.Independent,

@@ -412,6 +412,8 @@ def test_the_published_learning_rate(step, rate):
     assert float(optimizer.learning_rate) == pytest.approx(rate, rel=1e-3)
 
 
-def test_a_schedule_whose_times_are_not_in_order_is_refused():
+def test_schedules_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="give 0 < warm_up <= hold"):
         warm_up_and_decay(peak=1.0, warm_up=10, hold=5, base=1.0)
+    with pytest.raises(ValueError, match="warm_up_and_decay.factor is -1.0; give a number that is"):
+        warm_up_and_decay(peak=1.0, warm_up=1, hold=5, base=1.0, factor=-1.0)

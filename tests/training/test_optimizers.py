@@ -1,12 +1,16 @@
 """The fused optimisers against the formulas of the papers, and against those of Keras."""
 
+import inspect
+
 import gin
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.optim.optimizers import Adagrad, Adam
+from zoo.errors import SettingError
+from zoo.optim.optimizers import SGD, Adagrad, Adam
+from zoo.optim.schedules import linear_ramp
 
 RATE, BETA_1, BETA_2 = 0.05, 0.9, 0.99
 
@@ -49,7 +53,13 @@ def test_a_negative_penalty_is_refused():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("learning_rate", -1e-3), ("learning_rate", float("nan")), ("beta_1", 1.0), ("beta_2", -0.1)],
+    [
+        ("learning_rate", -1e-3),
+        ("learning_rate", float("nan")),
+        ("beta_1", 1.0),
+        ("beta_2", -0.1),
+        ("epsilon", -1e-8),
+    ],
 )
 def test_rates_and_decays_that_cannot_be_are_refused(key, value):
     with pytest.raises(ValueError, match=f"Adam.{key} is {value}; give a number"):
@@ -95,12 +105,37 @@ def test_adagrad_is_that_of_keras(compiled):
     assert np.abs(ends[0] - start).min() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["Adagrad", "keras.optimizers.Adagrad"])
-def test_gin_files_may_name_adagrad_as_that_of_keras(name):
+@pytest.mark.parametrize("key", ["initial_accumulator_value", "epsilon"])
+def test_sums_of_squares_do_not_begin_below_zero(key):
+    with pytest.raises(SettingError, match=f"Adagrad.{key} is -1.0; give a number that is not"):
+        Adagrad(**{key: -1.0}).build([keras.Variable([1.0])])
+
+
+@pytest.mark.parametrize("kind", [SGD, Adagrad])
+@pytest.mark.parametrize("prefix", ["", "keras.optimizers."])
+def test_gin_files_may_name_them_as_those_of_keras(kind, prefix):
+    name = prefix + kind.__name__
     gin.parse_config(f"made/gin.macro.value = @{name}()\n{name}.learning_rate = 0.5")
     made = gin.query_parameter("made/gin.macro.value").scoped_configurable_fn()
-    assert isinstance(made, Adagrad) and float(made.learning_rate) == 0.5
+    assert isinstance(made, kind) and float(made.learning_rate) == 0.5
 
 
-def test_a_whole_number_is_a_rate():
-    assert float(Adam(1).learning_rate) == 1.0
+@pytest.mark.parametrize("kind", [SGD, Adagrad])
+def test_parameters_are_those_of_keras(kind):
+    """Which configs of runs record with their defaults."""
+    theirs = getattr(keras.optimizers, kind.__name__)
+    assert inspect.signature(kind) == inspect.signature(theirs)
+
+
+@pytest.mark.parametrize("kind", [SGD, Adagrad, Adam])
+def test_rates_are_numbers_or_schedules(kind):
+    assert float(kind(1).learning_rate) == 1.0
+    with pytest.raises(SettingError, match=f"{kind.__name__}.learning_rate is -1.0; give a number"):
+        kind(-1.0)
+    optimizer, variable = kind(linear_ramp(0.0, 1.0, steps=2)), keras.Variable([3.0])
+    optimizer.build([variable])
+    ends = []
+    for _ in range(2):
+        optimizer.apply([tf.constant([1.0])], [variable])
+        ends.append(float(variable[0]))
+    assert ends[0] == 3.0 and ends[1] < 3.0

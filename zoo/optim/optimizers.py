@@ -1,4 +1,4 @@
-"""Optimisers whose update is one fused kernel a variable."""
+"""Optimisers of Keras whose rates are numbers or schedules of ours; fused kernels of some."""
 
 import gin
 import keras
@@ -18,8 +18,27 @@ class _Scheduled(keras.optimizers.schedules.LearningRateSchedule):
         return self._schedule(step)
 
 
+class _Rated(keras.optimizers.Optimizer):
+    """What optimisers of Keras call with their rate where it is the base class behind them."""
+
+    def __init__(self, learning_rate: float | Schedule, **options):
+        require_not_negative(type(self).__name__, learning_rate=learning_rate)
+        # Keras takes no whole number.
+        rate = _Scheduled(learning_rate) if callable(learning_rate) else float(learning_rate)
+        super().__init__(rate, **options)
+
+
+# In the place of that of Keras, whose name it takes in gin files.
+@gin.register(module="keras.optimizers")
+class SGD(keras.optimizers.SGD, _Rated):
+    """`keras.optimizers.SGD`, of the same arguments: gradient descent, with or without momentum.
+
+    Its `learning_rate` is a number, or a schedule of the step.
+    """
+
+
 @gin.register
-class Adam(keras.optimizers.Adam):
+class Adam(keras.optimizers.Adam, _Rated):
     """Adam (Kingma & Ba 2015, the form with epsilon-hat) in TensorFlow's fused kernel.
 
     The same update as `keras.optimizers.Adam`, which makes it of a dozen elementwise operations.
@@ -41,13 +60,11 @@ class Adam(keras.optimizers.Adam):
         epsilon: float = 1e-8,
         l2: float = 0.0,
     ):
-        require_not_negative("Adam", learning_rate=learning_rate, l2=l2)
+        require_not_negative("Adam", epsilon=epsilon, l2=l2)
         for key, decay in (("beta_1", beta_1), ("beta_2", beta_2)):
             if not 0 <= decay < 1:
                 raise SettingError(f"Adam.{key} is {decay}; give a number from 0 to below 1")
-        # Keras takes no whole number.
-        rate = _Scheduled(learning_rate) if callable(learning_rate) else float(learning_rate)
-        super().__init__(rate, beta_1, beta_2, epsilon)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon)
         self.l2 = l2
 
     def update_step(self, gradient, variable, learning_rate):
@@ -73,20 +90,22 @@ class Adam(keras.optimizers.Adam):
         )
 
 
-# In the place of that of Keras, whose name it takes in gin files.
 @gin.register(module="keras.optimizers")
-class Adagrad(keras.optimizers.Adagrad):
+class Adagrad(keras.optimizers.Adagrad, _Rated):
     """Adagrad (Duchi et al. 2011) in TensorFlow's fused kernel.
 
     Of a gradient d: `g <- g + d^2`, `w <- w - learning_rate d / sqrt(g)`. The same update, of the
     same arguments, as `keras.optimizers.Adagrad`, which makes it of eight elementwise operations
-    and adds epsilon below the root: here g begins at `initial_accumulator_value + epsilon`.
+    and adds epsilon below the root: here g begins at `initial_accumulator_value + epsilon`. Its
+    `learning_rate` is a number, or a schedule of the step.
     """
 
     def build(self, variables):
         """Makes a sum of squared gradients for each variable."""
         if self.built:
             return
+        start = self.initial_accumulator_value
+        require_not_negative("Adagrad", initial_accumulator_value=start, epsilon=self.epsilon)
         super().build(variables)
         for total in self._accumulators:
             total.assign(total + self.epsilon)

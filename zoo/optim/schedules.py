@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import gin
 import tensorflow as tf
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
 
 Schedule = Callable[[tf.Tensor], tf.Tensor]
 
@@ -65,8 +65,9 @@ def warm_up_and_decay(
     `base factor^((t - hold) / steps)`: the schedule of Brady et al. 2025 (their code).
 
     Raises:
-        SettingError: the times are not in order.
+        SettingError: the times are not in order, or the factor is negative.
     """
+    require_not_negative("warm_up_and_decay", factor=factor)
     if not 0 < warm_up <= hold or steps < 1:
         raise SettingError(
             f"warm_up_and_decay has warm_up = {warm_up}, hold = {hold} and steps = {steps}; give "
