@@ -9,9 +9,14 @@ from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
 from zoo.networks.maxout import maxout_encoder
 from zoo.networks.pair_discriminators import gan_decoder
+from zoo.networks.slot_decoders import broadcast_slot_decoder, transformer_slot_decoder
+from zoo.networks.slot_encoders import slot_attention_encoder, transformer_slot_encoder
 from zoo.networks.spectral import spectral_encoder
 
 IMAGES, VECTORS = (16, 16, 1), (10,)
+POSITIVE = "give whole numbers of at least 1"
+NOT_NEGATIVE = "give a number that is not negative"
+FOUR = "give one for each of four convolutions"
 ENCODERS = conv_encoder, resnet18_encoder, moment_encoder, spectral_encoder
 DECODERS = conv_decoder, object_decoder, gan_decoder
 
@@ -27,23 +32,43 @@ def test_vectors_are_refused_by_networks_of_images(network):
 @pytest.mark.parametrize(
     ("network", "arguments", "setting", "message"),
     [
-        (conv_encoder, (IMAGES,), {"layers": ((32, 4, 0),)}, "give whole numbers of at least 1"),
+        (conv_encoder, (IMAGES,), {"layers": ((32, 4, 0),)}, POSITIVE),
         (conv_encoder, (IMAGES,), {"layers": (32, 4, 2)}, "give filters, side of the kernel and"),
-        (conv_encoder, (IMAGES,), {"units": (0,)}, "give whole numbers of at least 1"),
+        (conv_encoder, (IMAGES,), {"units": (0,)}, POSITIVE),
         (conv_decoder, (3, IMAGES), {"layers": ((32, 4),)}, "give filters, side of the kernel and"),
-        (conv_decoder, (3, IMAGES), {"grid_filters": 0}, "give whole numbers of at least 1"),
-        (mlp_encoder, (VECTORS,), {"units": (0,)}, "give whole numbers of at least 1"),
-        (mlp_encoder, (VECTORS,), {"units": (2.5,)}, "give whole numbers of at least 1"),
+        (conv_decoder, (3, IMAGES), {"grid_filters": 0}, POSITIVE),
+        (mlp_encoder, (VECTORS,), {"units": (0,)}, POSITIVE),
+        (mlp_encoder, (VECTORS,), {"units": (2.5,)}, POSITIVE),
         (mlp_encoder, (VECTORS,), {"activation": "reluu"}, "'reluu'; give one of Keras"),
-        (mlp_decoder, (3, VECTORS), {"units": (-1,)}, "give whole numbers of at least 1"),
+        (mlp_decoder, (3, VECTORS), {"units": (-1,)}, POSITIVE),
         (mlp_decoder, (3, VECTORS), {"activation": "reluu"}, "'reluu'; give one of Keras"),
         (object_decoder, (3, IMAGES), {"activation": "reluu"}, "'reluu'; give one of Keras"),
-        (object_decoder, (3, IMAGES), {"filters": (4, 0)}, "give whole numbers of at least 1"),
-        (resnet18_encoder, (IMAGES,), {"filters": 0}, "give whole numbers of at least 1"),
-        (moment_encoder, (IMAGES,), {"order": 0}, "give whole numbers of at least 1"),
-        (spectral_encoder, (IMAGES,), {"filters": (0,)}, "give whole numbers of at least 1"),
-        (mlp_discriminator, (3,), {"units": (0,)}, "give whole numbers of at least 1"),
-        (maxout_encoder, (VECTORS,), {"units": (0,)}, "give whole numbers of at least 1"),
+        (object_decoder, (3, IMAGES), {"filters": (4, 0)}, POSITIVE),
+        (resnet18_encoder, (IMAGES,), {"filters": 0}, POSITIVE),
+        (moment_encoder, (IMAGES,), {"order": 0}, POSITIVE),
+        (spectral_encoder, (IMAGES,), {"filters": (0,)}, POSITIVE),
+        (mlp_discriminator, (3,), {"units": (0,)}, POSITIVE),
+        (maxout_encoder, (VECTORS,), {"units": (0,)}, POSITIVE),
+        (transformer_slot_encoder, (IMAGES, 2, 4), {"layers": 0}, POSITIVE),
+        (transformer_slot_encoder, (IMAGES, 2, 4), {"layers": -1}, POSITIVE),
+        (transformer_slot_encoder, (IMAGES, 2, 4), {"heads": 0}, POSITIVE),
+        (transformer_slot_encoder, (IMAGES, 2, 4), {"channels": 0}, POSITIVE),
+        (transformer_slot_encoder, (IMAGES, 2, 4), {"strides": (0, 1, 1, 1)}, POSITIVE),
+        (transformer_slot_encoder, (IMAGES, 2, 4), {"strides": (2, 2)}, FOUR),
+        (slot_attention_encoder, (IMAGES, 2, 4), {"strides": (1,) * 5}, FOUR),
+        (slot_attention_encoder, (IMAGES, 2, 4), {"channels": 0}, POSITIVE),
+        (slot_attention_encoder, (IMAGES, 2, 4), {"hidden": 0}, POSITIVE),
+        (slot_attention_encoder, (IMAGES, 2, 4), {"iterations": -1}, NOT_NEGATIVE),
+        (transformer_slot_decoder, (2, 4, IMAGES), {"width": 0}, POSITIVE),
+        (transformer_slot_decoder, (2, 4, IMAGES), {"slot_hidden": 0}, POSITIVE),
+        (transformer_slot_decoder, (2, 4, IMAGES), {"query_width": 0}, POSITIVE),
+        (transformer_slot_decoder, (2, 4, IMAGES), {"query_hidden": 0}, POSITIVE),
+        (transformer_slot_decoder, (2, 4, IMAGES), {"layers": 0}, POSITIVE),
+        (transformer_slot_decoder, (2, 4, IMAGES), {"heads": 0}, POSITIVE),
+        (transformer_slot_decoder, (2, 4, IMAGES), {"octaves": 0}, POSITIVE),
+        (broadcast_slot_decoder, (2, 4, IMAGES), {"channels": 0}, POSITIVE),
+        (broadcast_slot_decoder, (2, 4, IMAGES), {"start": 0}, POSITIVE),
+        (broadcast_slot_decoder, (2, 4, IMAGES), {"doublings": -1}, NOT_NEGATIVE),
     ],
 )
 def test_settings_that_cannot_be_are_named(network, arguments, setting, message):

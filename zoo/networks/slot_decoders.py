@@ -16,7 +16,8 @@ import gin
 import keras
 import tensorflow as tf
 
-from zoo.errors import SettingError
+from zoo.errors import SettingError, require_not_negative
+from zoo.networks import checks
 from zoo.networks.attention import Block, SoftPositions, fourier_features, layer_norm, mlp
 from zoo.networks.pytorch import uniform_by_fan_in
 
@@ -41,8 +42,21 @@ def transformer_slot_decoder(
 
     Returns:
         A model from `[B, K, D]` slots to what the module describes.
+
+    Raises:
+        SettingError: a size is not positive.
     """
     del slots
+    checks.require_positive(
+        "transformer_slot_decoder",
+        width=width,
+        slot_hidden=slot_hidden,
+        query_width=query_width,
+        query_hidden=query_hidden,
+        layers=layers,
+        heads=heads,
+        octaves=octaves,
+    )
     return TransformerSlotDecoder(
         slot_dim,
         observation_shape,
@@ -71,7 +85,13 @@ def broadcast_slot_decoder(
 
     Returns:
         A model from `[B, K, D]` slots to what the module describes.
+
+    Raises:
+        SettingError: a size is not positive, the number of doublings is negative, or images are
+            larger than the last grid.
     """
+    checks.require_positive("broadcast_slot_decoder", channels=channels, start=start)
+    require_not_negative("broadcast_slot_decoder", doublings=doublings)
     return BroadcastSlotDecoder(
         slots, slot_dim, observation_shape, channels, start, doublings, name=name
     )

@@ -10,6 +10,8 @@ import gin
 import keras
 import tensorflow as tf
 
+from zoo.errors import SettingError, require_not_negative
+from zoo.networks import checks
 from zoo.networks.attention import Block, JointNorm, Queries, SoftPositions, dense, layer_norm, mlp
 from zoo.networks.pytorch import uniform_by_fan_in
 
@@ -44,7 +46,12 @@ def transformer_slot_encoder(
 
     Returns:
         A model from `[B, H, W, C]` images to `[B, K, D]`.
+
+    Raises:
+        SettingError: a size or a stride is not positive, or there are not four strides.
     """
+    checks.require_positive("transformer_slot_encoder", layers=layers, heads=heads)
+    _require_convolutions("transformer_slot_encoder", channels, strides)
     images = keras.Input(observation_shape)
     tokens = _tokens(images, width, channels, strides)
     queries = Queries(slots, width)(tokens)
@@ -83,7 +90,14 @@ def slot_attention_encoder(
 
     Returns:
         A model from `[B, H, W, C]` images to `[B, K, D]`.
+
+    Raises:
+        SettingError: a size or a stride is not positive, there are not four strides, or the number
+            of iterations is negative.
     """
+    checks.require_positive("slot_attention_encoder", hidden=hidden)
+    require_not_negative("slot_attention_encoder", iterations=iterations)
+    _require_convolutions("slot_attention_encoder", channels, strides)
     images = keras.Input(observation_shape)
     tokens = _tokens(images, width, channels, strides)
     start = Queries(slots, width, trainable=learned_start)(tokens)
@@ -212,6 +226,14 @@ def fixed_point(
     for _ in range(differentiated):
         reached = step(reached)
     return reached
+
+
+def _require_convolutions(network: str, channels: int, strides: Sequence[int]) -> None:
+    checks.require_positive(network, channels=channels, strides=strides)
+    if not isinstance(strides, Sequence) or len(strides) != 4:
+        raise SettingError(
+            f"{network}.strides is {strides}; give one for each of four convolutions"
+        )
 
 
 def _tokens(images, width: int, channels: int, strides: Sequence[int]):
