@@ -12,6 +12,7 @@ from zoo.networks.pair_discriminators import gan_decoder
 from zoo.networks.slot_decoders import broadcast_slot_decoder, transformer_slot_decoder
 from zoo.networks.slot_encoders import slot_attention_encoder, transformer_slot_encoder
 from zoo.networks.spectral import spectral_encoder
+from zoo.networks.style_gan import style_discriminator, style_generator
 
 IMAGES, VECTORS = (16, 16, 1), (10,)
 POSITIVE = "give whole numbers of at least 1"
@@ -69,6 +70,13 @@ def test_vectors_are_refused_by_networks_of_images(network):
         (broadcast_slot_decoder, (2, 4, IMAGES), {"channels": 0}, POSITIVE),
         (broadcast_slot_decoder, (2, 4, IMAGES), {"start": 0}, POSITIVE),
         (broadcast_slot_decoder, (2, 4, IMAGES), {"doublings": -1}, NOT_NEGATIVE),
+        (style_generator, (3, IMAGES), {"filters": (4, 0)}, POSITIVE),
+        (style_generator, (3, IMAGES), {"style_dim": 0}, POSITIVE),
+        (style_generator, (3, IMAGES), {"mapping_layers": 0}, POSITIVE),
+        (style_discriminator, (IMAGES, 2), {"filters": (4, 0)}, POSITIVE),
+        (style_discriminator, (IMAGES, 2), {"embedding": 0}, POSITIVE),
+        (style_discriminator, (IMAGES, 2), {"group": 0}, POSITIVE),
+        (style_discriminator, (IMAGES, 2), {"group": -2}, POSITIVE),
     ],
 )
 def test_settings_that_cannot_be_are_named(network, arguments, setting, message):

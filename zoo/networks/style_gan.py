@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import SettingError
+from zoo.networks import checks
 from zoo.networks.equalised import (
     EqualisedConv2D,
     EqualisedDense,
@@ -208,7 +209,14 @@ def style_generator(
     mapping_layers: int = 2,
     name: str = "generator",
 ) -> StyleGenerator:
-    """A `StyleGenerator`; by default for 32 x 32 images."""
+    """A `StyleGenerator`; by default for 32 x 32 images.
+
+    Raises:
+        SettingError: a size is not positive, or there are not as many filters as sides.
+    """
+    checks.require_positive(
+        "style_generator", filters=filters, style_dim=style_dim, mapping_layers=mapping_layers
+    )
     return StyleGenerator(inputs, observation_shape, filters, style_dim, mapping_layers, name)
 
 
@@ -220,7 +228,14 @@ def style_discriminator(
     embedding: int = 64,
     group: int = 4,
 ) -> StyleDiscriminator:
-    """A `StyleDiscriminator`; by default for 32 x 32 images."""
+    """A `StyleDiscriminator`; by default for 32 x 32 images.
+
+    Raises:
+        SettingError: a size is not positive, or there are not as many filters as sides.
+    """
+    checks.require_positive(
+        "style_discriminator", filters=filters, embedding=embedding, group=group
+    )
     return StyleDiscriminator(observation_shape, domains, filters, embedding, group)
 
 
