@@ -13,11 +13,16 @@ import tensorflow as tf
 
 import zoo.configurables  # noqa: F401  registers the models
 from zoo import hub
+from zoo.errors import SettingError
 from zoo.hub import weights
 from zoo.hub.export import Exported, export
+from zoo.models.additive import AdditiveAutoencoder
+from zoo.models.autoencoder import AE
 from zoo.models.base import Autoencoder, Encoder, Generator, Model
 from zoo.models.objectives import Objective
+from zoo.models.pcl import PCL
 from zoo.models.vae import VAE
+from zoo.models.weak_gan import WeakGAN
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
 from zoo.networks.slot_decoders import transformer_slot_decoder
@@ -91,6 +96,16 @@ def test_has_a_config_and_a_docstring(model):
         documented = [f"        {parameter}: " in (base.__doc__ or "") for base in model.__mro__]
         assert any(documented), f"{parameter} is not documented"
     assert "(" in model.__doc__ and any(char.isdigit() for char in model.__doc__), "no source"
+
+
+@pytest.mark.parametrize("model", [AE, VAE, PCL, AdditiveAutoencoder, WeakGAN])
+def test_encoders_that_return_no_vectors_are_refused(model):
+    def grid(shape):
+        return keras.Sequential([keras.Input(shape), keras.layers.Conv2D(4, 3)])
+
+    message = rf"^{model.__name__}.encoder returns features of shape \['B', 14, 14, 4\]; let it ret"
+    with pytest.raises(SettingError, match=message):
+        model(SHAPE, encoder=grid)
 
 
 @pytest.mark.parametrize("model", MODELS)

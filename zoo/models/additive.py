@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import SettingError, require_not_negative
-from zoo.models.base import Autoencoder, Batch
+from zoo.models.base import Autoencoder, Batch, flat_features
 from zoo.models.hessian_penalty import BlockHessian
 from zoo.models.noise import standard_normal, stream
 from zoo.networks.additive import object_decoder, resnet18_encoder
@@ -115,7 +115,7 @@ class AdditiveAutoencoder(Autoencoder):
         self.masked = masked
         self.shift, self.scale = _shift_and_scale(normalization, observation_shape[-1])
         self.sigma, self.code_noise, self.penalty = sigma, code_noise, penalty
-        self.encoder = encoder(observation_shape)
+        self.encoder = flat_features(encoder(observation_shape), f"{type(self).__name__}.encoder")
         width = self.encoder.output_shape[-1]
         self.code_head = keras.layers.Dense(latent_dim, name="code", **uniform_by_fan_in(width))
         self.code_head.build(self.encoder.output_shape)

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import SettingError
-from zoo.models.base import Batch, Encoder
+from zoo.models.base import Batch, Encoder, flat_features
 from zoo.networks.convolutional import conv_encoder
 from zoo.networks.pytorch import batch_norm
 
@@ -65,7 +65,7 @@ class PCL(Encoder):
         if latent_dim < 1:
             raise SettingError(f"PCL.latent_dim is {latent_dim}; give at least 1")
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
-        self.encoder = encoder(observation_shape)
+        self.encoder = flat_features(encoder(observation_shape), f"{type(self).__name__}.encoder")
         self.code_head = keras.layers.Dense(latent_dim, use_bias=False, name="code")
         self.code_head.build(self.encoder.output_shape)
         # The scale of a code is that of u and v, its shift that of b, up to |h|^2.

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import SettingError
-from zoo.models.base import Autoencoder, Batch, Player
+from zoo.models.base import Autoencoder, Batch, Player, flat_features
 from zoo.models.noise import standard_normal, stream
 from zoo.networks.pair_discriminators import gan_decoder, match_discriminator
 from zoo.networks.spectral import SpectralDense, spectral_encoder
@@ -83,7 +83,7 @@ class WeakGAN(Autoencoder):
             raise SettingError(f"WeakGAN.pairing is {pairing!r}; it takes {', '.join(_LABELS)}")
         self.observation_shape, self.latent_dim = observation_shape, latent_dim
         self.pairing = pairing
-        self.encoder = encoder(observation_shape)
+        self.encoder = flat_features(encoder(observation_shape), f"{type(self).__name__}.encoder")
         self.code_head = SpectralDense(
             self.encoder.output_shape[-1], 2 * latent_dim, dtype="float32", name="code"
         )
