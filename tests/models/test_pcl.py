@@ -69,6 +69,16 @@ def test_the_loss_is_the_cross_entropy_of_pairs_and_negatives(batch):
     np.testing.assert_array_equal(losses["accuracy"], right)
 
 
+def test_losses_of_validation_change_no_variable(batch):
+    model, data = _linear(), batch(6)
+    before = model.get_weights()
+    model.validation_losses_on(data, SEED, STEP)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    model.losses_on(data, SEED, STEP)
+    assert any(np.any(a != b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
 def test_gradient(batch, check_gradient):
     check_gradient(_linear(2), batch(9))
 

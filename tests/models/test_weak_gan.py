@@ -150,6 +150,25 @@ def test_the_losses_are_those_of_the_three_players():
     np.testing.assert_allclose(losses["generator"], np.log1p(np.exp(-logits)), rtol=1e-4)
 
 
+def test_losses_of_one_moment_change_no_variable():
+    keras.utils.set_random_seed(0)
+    model = WeakGAN(
+        SHAPE,
+        latent_dim=3,
+        encoder=lambda shape: spectral_encoder(shape, (8,), (16,)),
+        decoder=gan_decoder,
+        pair_discriminator=lambda shape, factors: match_discriminator(shape, factors, (8,), 16),
+    )
+    model.bind(keras.optimizers.SGD(0.0))
+    data, before = _batch("match"), model.get_weights()
+    for losses in (model.losses_on, model.validation_losses_on):
+        losses(data, SEED, STEP)
+        for one, other in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+    model.update(data, SEED, STEP, 1)
+    assert any(np.any(a != b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
 def _critics(model: WeakGAN) -> list:
     return [
         weight

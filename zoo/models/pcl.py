@@ -42,7 +42,7 @@ class PCL(Encoder):
 
     on batch-normalised codes `h` `[B, D]`, which identify the sources up to order, sign and scale
     where the model holds. It has no decoder. Codes are normalised by the statistics of the batch in
-    training, by their moving averages in `encode`.
+    training, by their moving averages in `encode` and in losses of validation.
 
     As in the authors' code u, v and a begin at 1, -1 and 1, and batches hold as many negatives as
     pairs. Here negatives are of the same batch, where the authors draw them from all data; b begins
@@ -90,7 +90,7 @@ class PCL(Encoder):
                 "PCL exchanges the elements of pairs; make train.batch_size at least 2"
             )
         images = tf.concat([batch["image"], batch["partner"]], axis=0)
-        first, second = tf.split(self._code(images, training=True), 2)
+        first, second = tf.split(self._code(images, self.training_losses), 2)
         logits = [self.classifier(first, other) for other in (second, negatives(second, seed))]
         entropies = [tf.nn.softplus(-logits[0]), tf.nn.softplus(logits[1])]
         right = [tf.cast(logits[0] > 0, tf.float32), tf.cast(logits[1] <= 0, tf.float32)]

@@ -136,7 +136,7 @@ class WeakGAN(Autoencoder):
     def losses_on(self, batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `Model.losses_on`; those of discriminator, encoder and generator at one moment.
 
-        Spectral norms are taken as they are, without a step of their power iterations.
+        Spectral norms and moving averages are taken as they are; no variable changes.
         """
         del step
         labels = self._labels(batch)
@@ -178,7 +178,7 @@ class WeakGAN(Autoencoder):
         """The losses of discriminator and encoder, `[B]` each."""
         first, second, made = self.pairs(labels, seed)
         # Batch statistics are those of one element of the pairs, as in the authors' code.
-        fakes = [tf.stop_gradient(self._generate(z, training=True)) for z in (first, second)]
+        fakes = [tf.stop_gradient(self._generate(z, training)) for z in (first, second)]
         logits = self.discriminator(
             tf.concat([batch["image"], fakes[0]], axis=0),
             tf.concat([batch["partner"], fakes[1]], axis=0),
@@ -195,5 +195,5 @@ class WeakGAN(Autoencoder):
     def _generator(self, labels, seed, training):
         """The loss of the generator, `[B]`."""
         first, second, made = self.pairs(labels, seed)
-        images = [self._generate(z, training=True) for z in (first, second)]
+        images = [self._generate(z, training) for z in (first, second)]
         return tf.nn.softplus(-self.discriminator(*images, made, training=training))
