@@ -20,6 +20,7 @@ from zoo.models.autoencoder import AE
 from zoo.models.factor_vae import FactorVAE
 from zoo.models.objectives import BetaVAE
 from zoo.models.slow_vae import SlowVAE
+from zoo.models.tc_vae import TCVAE
 from zoo.models.vae import VAE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
@@ -147,6 +148,16 @@ def test_the_loss_is_the_mean_over_all_images_of_the_set(toy, monkeypatch):
     monkeypatch.setattr(selection, "_BATCH", 7)
     found = selection.mean_loss(model, part)(5)
     assert found == pytest.approx(float(np.mean(losses)), rel=1e-5)
+
+
+def test_a_last_image_is_not_alone(toy, monkeypatch):
+    """A stratified estimate takes at least two images."""
+    objective = functools.partial(TCVAE, estimator="stratified", dataset_size=100)
+    model, part = _vae(objective), toy.part("toy[:17]", np.arange(17))
+    whole = selection.mean_loss(model, part)(0)
+    monkeypatch.setattr(selection, "_BATCH", 16)
+    assert selection.mean_loss(model, part)(0) == whole
+    assert np.isfinite(selection.mean_loss(_model(), toy.part("toy[0]", np.arange(1)))(0))
 
 
 def test_the_checkpoint_of_the_lowest_loss_is_kept(toy, tmp_path):

@@ -1,5 +1,6 @@
 """Keeps the checkpoint that is best on a validation set, beside the newest ones."""
 
+import itertools
 import json
 import pathlib
 from collections.abc import Callable, Sequence
@@ -70,12 +71,12 @@ def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], 
         found = model.validation_losses_on(batch, tf.stack([seed, number]), step)[LOSS]
         return tf.cast(found, tf.float32)
 
-    def batch(first: int) -> dict[str, tf.Tensor]:
-        ids = dataset.ids[first : first + _BATCH]
+    def batch(first: int, end: int) -> dict[str, tf.Tensor]:
+        ids = dataset.ids[first:end]
         index = tf.constant(ids, tf.int32)
         return {"image": sampling.observations(dataset, ids), "index": index}
 
-    some = {name: part[:2] for name, part in batch(0).items()}
+    some = batch(0, 2)
     try:
         found = losses(some, tf.constant(0), tf.constant(0))
     except SettingError as error:
@@ -91,8 +92,12 @@ def mean_loss(model: Model, dataset: Dataset, seed: int = 0) -> Callable[[int], 
     compiled = tf.function(losses, autograph=False)
 
     def measure(step: int) -> float:
-        firsts = range(0, len(dataset), _BATCH)
-        parts = [compiled(batch(n), tf.constant(n), tf.constant(step)).numpy() for n in firsts]
+        # A single image that would be left joins the batch before: some losses take at least two.
+        firsts = range(0, max(len(dataset) - 1, 1), _BATCH)
+        parts = [
+            compiled(batch(first, end), tf.constant(first), tf.constant(step)).numpy()
+            for first, end in itertools.pairwise([*firsts, len(dataset)])
+        ]
         return float(np.concatenate(parts).mean(dtype=np.float64))
 
     return measure
