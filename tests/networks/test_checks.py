@@ -8,7 +8,7 @@ from zoo.networks.convolutional import conv_decoder, conv_encoder
 from zoo.networks.dense import mlp_decoder, mlp_encoder
 from zoo.networks.discriminators import mlp_discriminator
 from zoo.networks.maxout import maxout_encoder
-from zoo.networks.pair_discriminators import gan_decoder
+from zoo.networks.pair_discriminators import gan_decoder, match_discriminator, rank_discriminator
 from zoo.networks.slot_decoders import broadcast_slot_decoder, transformer_slot_decoder
 from zoo.networks.slot_encoders import slot_attention_encoder, transformer_slot_encoder
 from zoo.networks.spectral import spectral_encoder
@@ -28,6 +28,13 @@ def test_vectors_are_refused_by_networks_of_images(network):
     message = rf"^{network.__name__} takes images, not data of shape \(10,\); choose another netw"
     with pytest.raises(SettingError, match=message):
         network(*arguments)
+
+
+@pytest.mark.parametrize("network", [match_discriminator, rank_discriminator])
+def test_vectors_are_refused_by_discriminators_of_images(network):
+    message = rf"^{network.__name__} takes images, not data of shape \(10,\); choose another data"
+    with pytest.raises(SettingError, match=message):
+        network(VECTORS, 3)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,10 @@ def test_vectors_are_refused_by_networks_of_images(network):
         (style_discriminator, (IMAGES, 2), {"embedding": 0}, POSITIVE),
         (style_discriminator, (IMAGES, 2), {"group": 0}, POSITIVE),
         (style_discriminator, (IMAGES, 2), {"group": -2}, POSITIVE),
+        (match_discriminator, (IMAGES, 3), {"filters": (0,)}, POSITIVE),
+        (match_discriminator, (IMAGES, 3), {"units": 0}, POSITIVE),
+        (rank_discriminator, (IMAGES, 3), {"filters": (0,)}, POSITIVE),
+        (rank_discriminator, (IMAGES, 3), {"units": 0}, POSITIVE),
     ],
 )
 def test_settings_that_cannot_be_are_named(network, arguments, setting, message):

@@ -9,12 +9,15 @@ from zoo.errors import SettingError
 Sizes = int | Sequence["Sizes"]
 
 
-def require_images(observation_shape: tuple[int, ...], network: str) -> None:
+def require_images(
+    observation_shape: tuple[int, ...],
+    network: str,
+    otherwise: str = "choose another network, as mlp_encoder or mlp_decoder, or another data set",
+) -> None:
     """Raises a SettingError where observations are no images `(H, W, C)`."""
     if len(observation_shape) != 3:
         raise SettingError(
-            f"{network} takes images, not data of shape {tuple(observation_shape)}; choose another "
-            "network, as mlp_encoder or mlp_decoder, or another data set"
+            f"{network} takes images, not data of shape {tuple(observation_shape)}; {otherwise}"
         )
 
 

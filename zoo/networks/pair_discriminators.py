@@ -132,7 +132,12 @@ def match_discriminator(
     units: int = 256,
     slope: float = 0.2,
 ) -> keras.Model:
-    """A `MatchDiscriminator`, for pairs that share factors or change them."""
+    """A `MatchDiscriminator`, for pairs that share factors or change them.
+
+    Raises:
+        SettingError: observations are no images, or a size is not positive.
+    """
+    _require("match_discriminator", observation_shape, filters, units)
     return MatchDiscriminator(observation_shape, factors, filters, units, slope)
 
 
@@ -144,8 +149,18 @@ def rank_discriminator(
     units: int = 256,
     slope: float = 0.2,
 ) -> keras.Model:
-    """A `RankDiscriminator`, for pairs whose factors are compared."""
+    """A `RankDiscriminator`, for pairs whose factors are compared.
+
+    Raises:
+        SettingError: observations are no images, or a size is not positive.
+    """
+    _require("rank_discriminator", observation_shape, filters, units)
     return RankDiscriminator(observation_shape, factors, filters, units, slope)
+
+
+def _require(network: str, observation_shape, filters: Sequence[int], units: int) -> None:
+    checks.require_images(observation_shape, network, "choose another data set")
+    checks.require_positive(network, filters=filters, units=units)
 
 
 def _perceptron(inputs: int, units: Sequence[int], slope: float, name: str) -> keras.Model:
