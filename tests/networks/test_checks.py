@@ -17,6 +17,7 @@ from zoo.networks.style_gan import style_discriminator, style_generator
 IMAGES, VECTORS = (16, 16, 1), (10,)
 POSITIVE = "give whole numbers of at least 1"
 NOT_NEGATIVE = "give a number that is not negative"
+SLOPE = "give a number from 0 to 1"
 FOUR = "give one for each of four convolutions"
 ENCODERS = conv_encoder, resnet18_encoder, moment_encoder, spectral_encoder
 DECODERS = conv_decoder, object_decoder, gan_decoder
@@ -88,6 +89,15 @@ def test_vectors_are_refused_by_discriminators_of_images(network):
         (match_discriminator, (IMAGES, 3), {"units": 0}, POSITIVE),
         (rank_discriminator, (IMAGES, 3), {"filters": (0,)}, POSITIVE),
         (rank_discriminator, (IMAGES, 3), {"units": 0}, POSITIVE),
+        (mlp_discriminator, (3,), {"negative_slope": -0.2}, SLOPE),
+        (mlp_discriminator, (3,), {"negative_slope": 1.5}, SLOPE),
+        (resnet18_encoder, (IMAGES,), {"slope": -1.0}, SLOPE),
+        (object_decoder, (3, IMAGES), {"slope": 2.0}, SLOPE),
+        (gan_decoder, (3, IMAGES), {"slope": -1.0}, SLOPE),
+        (spectral_encoder, (IMAGES,), {"slope": 2.0}, SLOPE),
+        (spectral_encoder, (IMAGES,), {"slope": float("nan")}, SLOPE),
+        (match_discriminator, (IMAGES, 3), {"slope": 2.0}, SLOPE),
+        (rank_discriminator, (IMAGES, 3), {"slope": -0.1}, SLOPE),
     ],
 )
 def test_settings_that_cannot_be_are_named(network, arguments, setting, message):

@@ -48,10 +48,12 @@ def resnet18_encoder(
         A model from `[B, H, W, C]` images to `[B, units[-1]]` features.
 
     Raises:
-        SettingError: observations are no images, or a size is not positive.
+        SettingError: observations are no images, a size is not positive, or the slope is not from
+            0 to 1.
     """
     checks.require_images(observation_shape, "resnet18_encoder")
     checks.require_positive("resnet18_encoder", units=units, filters=filters)
+    checks.require_slope("resnet18_encoder", slope=slope)
     images = keras.Input(observation_shape)
     features = keras.layers.ReLU()(batch_norm()(_convolution(images, filters, 7, 2)))
     # Zeros stand for minus infinity here: nothing is negative after ReLU.
@@ -136,11 +138,12 @@ def object_decoder(
 
     Raises:
         SettingError: observations are no images, their sides are no such multiples, a size is not
-            positive, or Keras has no such activation.
+            positive, the slope is not from 0 to 1, or Keras has no such activation.
     """
     checks.require_images(observation_shape, "object_decoder")
     checks.require_positive("object_decoder", units=units, filters=filters)
     checks.require_activation("object_decoder", activation)
+    checks.require_slope("object_decoder", slope=slope)
     height, width, channels = observation_shape
     factor = 2 ** len(filters)
     if height % factor or width % factor:

@@ -28,6 +28,13 @@ def require_positive(network: str, **sizes: Sizes) -> None:
             raise SettingError(f"{network}.{key} is {size}; give whole numbers of at least 1")
 
 
+def require_slope(network: str, **slopes: float) -> None:
+    """Raises a SettingError where a slope of leaky ReLU is not from 0 to 1, or is NaN."""
+    for key, slope in slopes.items():
+        if not 0 <= slope <= 1:
+            raise SettingError(f"{network}.{key} is {slope}; give a number from 0 to 1")
+
+
 def require_layers(network: str, layers: Sequence[Sequence[int]]) -> None:
     """Raises a SettingError where convolutions are not given by three positive numbers each."""
     require_positive(network, layers=layers)

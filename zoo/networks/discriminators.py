@@ -30,9 +30,10 @@ def mlp_discriminator(
         A model from `[B, D]` latents to `[B, 2]` logits of "as they are" and "permuted".
 
     Raises:
-        SettingError: a width is not positive.
+        SettingError: a width is not positive, or the slope is not from 0 to 1.
     """
     checks.require_positive("mlp_discriminator", units=units)
+    checks.require_slope("mlp_discriminator", negative_slope=negative_slope)
     layers = [keras.Input((latent_dim,))]
     for width in units:
         layers += [keras.layers.Dense(width), keras.layers.LeakyReLU(negative_slope)]

@@ -39,9 +39,11 @@ def gan_decoder(
         A model from `[B, D]` latents to `[B, H, W, C]` logits.
 
     Raises:
-        SettingError: observations are no images, or their sides are no such multiples.
+        SettingError: observations are no images, their sides are no such multiples, or the slope is
+            not from 0 to 1.
     """
     checks.require_images(observation_shape, "gan_decoder")
+    checks.require_slope("gan_decoder", slope=slope)
     height, width, channels = observation_shape
     if height % 16 or width % 16:
         raise SettingError(
@@ -135,9 +137,10 @@ def match_discriminator(
     """A `MatchDiscriminator`, for pairs that share factors or change them.
 
     Raises:
-        SettingError: observations are no images, or a size is not positive.
+        SettingError: observations are no images, a size is not positive, or the slope is not from
+            0 to 1.
     """
-    _require("match_discriminator", observation_shape, filters, units)
+    _require("match_discriminator", observation_shape, filters, units, slope)
     return MatchDiscriminator(observation_shape, factors, filters, units, slope)
 
 
@@ -152,15 +155,19 @@ def rank_discriminator(
     """A `RankDiscriminator`, for pairs whose factors are compared.
 
     Raises:
-        SettingError: observations are no images, or a size is not positive.
+        SettingError: observations are no images, a size is not positive, or the slope is not from
+            0 to 1.
     """
-    _require("rank_discriminator", observation_shape, filters, units)
+    _require("rank_discriminator", observation_shape, filters, units, slope)
     return RankDiscriminator(observation_shape, factors, filters, units, slope)
 
 
-def _require(network: str, observation_shape, filters: Sequence[int], units: int) -> None:
+def _require(
+    network: str, observation_shape, filters: Sequence[int], units: int, slope: float
+) -> None:
     checks.require_images(observation_shape, network, "choose another data set")
     checks.require_positive(network, filters=filters, units=units)
+    checks.require_slope(network, slope=slope)
 
 
 def _perceptron(inputs: int, units: Sequence[int], slope: float, name: str) -> keras.Model:

@@ -20,7 +20,7 @@ class _Spectral(keras.layers.Layer):
     `W / (v^T W u)` (Miyato et al. 2018, eq. 8 and Algorithm 1), W `[inputs, outputs]` being the
     kernel with all axes but the last flattened. In training every call makes one step of the power
     iteration, `v = W u / |W u|` and `u = W^T v / |W^T v|`, and keeps it; gradients flow through
-    `v^T W u` and not through u and v. Leaky ReLU of the given slope follows; 1 is none.
+    `v^T W u` and not through u and v. Leaky ReLU of the given slope, at most 1, follows; 1 is none.
     """
 
     def __init__(self, kernel_shape: Sequence[int], use_bias: bool, slope: float, **options):
@@ -136,10 +136,12 @@ def spectral_encoder(
         A model from `[B, H, W, C]` images to `[B, units[-1]]` features.
 
     Raises:
-        SettingError: observations are no images, or a size is not positive.
+        SettingError: observations are no images, a size is not positive, or the slope is not from
+            0 to 1.
     """
     checks.require_images(observation_shape, "spectral_encoder")
     checks.require_positive("spectral_encoder", filters=filters, units=units)
+    checks.require_slope("spectral_encoder", slope=slope)
     features = inputs = keras.Input(observation_shape)
     for count in filters:
         features = SpectralConv2D(features.shape[-1], count, slope)(features)
