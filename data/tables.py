@@ -140,11 +140,14 @@ def _unchanged(path: pathlib.Path) -> bool:
 def _readable(path: pathlib.Path) -> bool:
     """Whether NumPy finds in a file as much as its header says."""
     try:
-        found = np.load(path, mmap_mode="r")
+        if path.suffix == ".npz":
+            # Given a path, NumPy leaves an archive open that it cannot read.
+            with open(path, "rb") as file:
+                np.load(file).close()
+        else:
+            np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False
-    if isinstance(found, np.lib.npyio.NpzFile):
-        found.close()
     return True
 
 
