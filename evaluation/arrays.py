@@ -117,13 +117,24 @@ def unit_range(images, rows, name: str | None = None) -> np.ndarray:
                 "0..255"
             )
         return batch.astype(np.float32)
-    largest = getattr(images, "maximum", 1 if batch.dtype == bool else 255)
+    largest = maximum_of(images)
+    if largest is None:
+        largest = 1 if batch.dtype == bool else 255
     if low < 0 or high > largest:
         raise InputError(
             f"{name or 'reconstructions'}: integers from {low} to {high}; give integers in "
             f"0..{largest:g}, or floats in [0, 1]"
         )
     return batch.astype(np.float32) / np.float32(largest)
+
+
+def maximum_of(images) -> float | None:
+    """The integer that means 1 in images that state it as `maximum`, None of others.
+
+    Tensors of PyTorch have a method of that name.
+    """
+    maximum = getattr(images, "maximum", None)
+    return None if callable(maximum) else maximum
 
 
 def _type_name(values) -> str:

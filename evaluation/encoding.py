@@ -46,7 +46,7 @@ class CachedCodes:
         self.code_shape: tuple[int, ...] | None = None
         self._encoder, self._images, self._batch_size = encoder, images, batch_size
         # Plain arrays are read, and checked, in Python.
-        self._compiled = may_be_kept(encoder) and hasattr(images, "maximum")
+        self._compiled = may_be_kept(encoder) and arrays.maximum_of(images) is not None
         self._known = np.zeros(len(images), bool)
         self._codes: np.ndarray | None = None
 
@@ -138,9 +138,10 @@ def images_in_unit_range(images: Any, numbers: np.ndarray) -> np.ndarray:
 
     Plain arrays, which state no maximum, are integers in 0..255 or floats in [0, 1].
     """
-    if not hasattr(images, "maximum"):
+    maximum = arrays.maximum_of(images)
+    if maximum is None:
         return arrays.unit_range(images, numbers, "images")
-    return np.asarray(images[numbers], np.float32) / np.float32(images.maximum)
+    return np.asarray(images[numbers], np.float32) / np.float32(maximum)
 
 
 def _filled(numbers: np.ndarray, size: int) -> np.ndarray:

@@ -5,6 +5,7 @@ The decoder is z -> sin(W z), whose Jacobian diag(cos(W z)) W is written by hand
 
 import pathlib
 import re
+import types
 
 import numpy as np
 import pytest
@@ -39,6 +40,48 @@ def test_pytorch():
     # The weights want gradients, and so do the Jacobians: they are taken as they are.
     _check(_recipe("torch", torch=torch, decoder=lambda z: layer(z).sin(),
                    codes=torch.tensor(CODES)))  # fmt: skip
+
+
+class _Tensor:
+    """As a tensor of PyTorch: it leaves its graph by `detach`, and `maximum` is a method."""
+
+    def __init__(self, values):
+        self._values, self.shape, self.dtype = values, values.shape, values.dtype
+
+    def detach(self):
+        return self
+
+    cpu = detach
+
+    def maximum(self, other):
+        raise NotImplementedError
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self._values, dtype)
+
+    def __len__(self):
+        return len(self._values)
+
+    def __getitem__(self, rows):
+        return _Tensor(self._values[rows])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_images_of_pytorch(dtype):
+    images = GENERATOR.integers(0, 2, (300, 1, 2, 1)).astype(dtype) * dtype(255)
+    images = images / 255 if dtype is np.float32 else images
+    made = images[::-1]
+    found = evaluation.reconstruction_rmse(_Tensor(images), _Tensor(made))["score"]
+    assert found == evaluation.reconstruction_rmse(images, made)["score"]
+
+    def encode(images):
+        return images[:, 0, :, 0]
+
+    latents = np.asarray(images[:, 0, :, 0], np.float32)
+    datasets = (types.SimpleNamespace(images=each, latents=latents)
+                for each in (images, _Tensor(images)))  # fmt: skip
+    first, second = (evaluation.evaluate(encode, each, "mcc")["mcc"] for each in datasets)
+    assert first["score"] == second["score"] == pytest.approx(1)
 
 
 def test_jax():
