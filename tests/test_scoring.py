@@ -196,6 +196,13 @@ def test_scores_with_other_options_than_the_training_are_shown_and_not_kept(
     assert ("mig: not with the options of the training" in shown.err) is not is_kept
 
 
+def test_brackets_in_a_reason_are_no_markup(capsys):
+    reason = "give [red] and [/x] :x:"
+    row = {"score": None, "reason": reason, "seconds": 0.0, "encoding_seconds": 0.0, "parts": {}}
+    scoring.show({"mig": row})
+    assert reason in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("given", ["3", "{3: {}}", '{"mig": 3}', '{"mig": {3: 4}}', "{", "f()"])
 def test_options_that_are_none_are_one_line(given, fails):
     line = fails(evaluate.main, "--model=any", f"--options={given}")

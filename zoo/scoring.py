@@ -265,7 +265,8 @@ def show(table: Mapping[str, Mapping]) -> None:
     shown.caption = f"{total:.1f} s" + (f", and {encoding:.1f} s of encoding" if encoding else "")
     if _has("interval", table):
         shown.caption += f"; intervals: {LABEL}"
-    rich.console.Console().print(shown)
+    # Reasons hold lists, which markup would take for its own.
+    rich.console.Console(markup=False, emoji=False).print(shown)
 
 
 def _interval(row: Mapping) -> str:
