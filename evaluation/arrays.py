@@ -63,6 +63,13 @@ def finite(array, name: str) -> np.ndarray:
     return array
 
 
+def plain(value):
+    """An array, a tensor or a number of numpy as lists and numbers; a `default` of `json.dumps`."""
+    if hasattr(value, "__array__"):
+        return np.asarray(value).tolist()
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
+
+
 def labels(array, name: str) -> np.ndarray:
     """Integer labels `[N, ...]` as int64, made of integers or of floats that are whole.
 

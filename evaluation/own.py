@@ -3,12 +3,13 @@
 import difflib
 import functools
 import inspect
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from zoo.evaluation import array_inputs, facts, index
+from zoo.evaluation import array_inputs, arrays, facts, index
 from zoo.evaluation.errors import InputError, UndefinedScoreError
 from zoo.evaluation.inputs import Inputs
 
@@ -37,7 +38,7 @@ def score(
 
     The function is called by its name, which no other score has; defined again in the same place,
     as in a notebook, it replaces itself. It returns a dict with the number as `score`; whatever
-    else is in it is kept beside it. Where it has no value it raises an `InputError`.
+    else is in it is kept beside it, in JSON. Where it has no value it raises an `InputError`.
 
     Args:
         higher_is_better: None where neither end is better.
@@ -115,9 +116,22 @@ def _checked(function: Callable[..., dict]) -> Callable[..., dict]:
             )
         if not np.isfinite(value):
             raise UndefinedScoreError(f"{function.__name__} is {float(value)}")
+        for part in set(found) - {"score"}:
+            _check_part(function.__name__, part, found[part])
         return {**found, "score": float(value)}
 
     return call
+
+
+def _check_part(name: str, part: str, value) -> None:
+    try:
+        json.dumps({part: value}, default=arrays.plain)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{name} returned what scores.json cannot hold as {part!r}, of type "
+            f"{type(value).__name__}: {error}; give numbers, texts, arrays, or lists and dicts of "
+            "them"
+        ) from error
 
 
 def _check_name(name: str, function: Callable) -> None:

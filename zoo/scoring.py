@@ -14,7 +14,7 @@ from zoo import config, data, evaluation, gin_files, runs
 from zoo.data.dataset import Dataset
 from zoo.drawing import sheets
 from zoo.errors import UserError
-from zoo.evaluation import suite
+from zoo.evaluation import arrays, suite
 from zoo.evaluation.intervals import LABEL
 from zoo.hub import Pretrained, load, package
 from zoo.report import page
@@ -137,6 +137,8 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
 def flat(table: Mapping[str, Mapping], step: int | None = None) -> dict[str, dict]:
     """A table as JSON values, one object a score with its parts beside the headline number.
 
+    Numbers that are not finite are None.
+
     Args:
         table: as `zoo.evaluation.evaluate` returns it.
         step: of the run whose model was scored, which every row keeps; None where it is not known.
@@ -146,7 +148,7 @@ def flat(table: Mapping[str, Mapping], step: int | None = None) -> dict[str, dic
         name: {**row["parts"], **{key: row[key] for key in row if key != "parts"}, **of_step}
         for name, row in table.items()
     }
-    return json.loads(json.dumps(rows, default=_plain))
+    return json.loads(json.dumps(rows, default=arrays.plain), parse_constant=lambda _: None)
 
 
 def text(table: Mapping[str, Mapping]) -> str:
@@ -279,9 +281,3 @@ def _digits(value: float | None) -> str:
 
 def _has(key: str, table: Mapping[str, Mapping]) -> bool:
     return any(key in row for row in table.values())
-
-
-def _plain(value):
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not a JSON value")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from zoo import evaluate as evaluate_command
 from zoo import evaluation, scoring
@@ -122,6 +123,28 @@ def test_parts_may_be_lists_of_different_lengths():
 
     row = evaluation.evaluate_arrays(ARRAYS, "hers")["hers"]
     assert row["reason"] is None and row["parts"] == {"blocks": [[0, 1], [2]]}
+
+
+@pytest.mark.parametrize("part", [{1, 2}, {(0, 1): 2.0}, np.array([1j]), [np.ones(2), object()]])
+def test_parts_that_no_file_can_hold_leave_the_other_scores(part):
+    @evaluation.score(higher_is_better=True)
+    def hers(codes):
+        return {"score": 1.0, "pairs": part}
+
+    table = evaluation.evaluate_arrays(ARRAYS, "hers,mig")
+    reason = table["hers"]["reason"]
+    assert reason.startswith("hers returned what scores.json cannot hold as 'pairs'")
+    assert not table["hers"]["parts"] and "\n" not in reason
+    assert scoring.flat(table)["mig"]["score"] is not None
+
+
+def test_parts_that_are_not_finite_are_null():
+    @evaluation.score(higher_is_better=True)
+    def hers(codes):
+        return {"score": 1.0, "x": np.array([1.0, np.nan]), "y": -np.inf, 3: tf.ones(2)}
+
+    row = scoring.flat(evaluation.evaluate_arrays(ARRAYS, "hers"))["hers"]
+    assert (row["x"], row["y"], row["3"]) == ([1.0, None], None, [1.0, 1.0])
 
 
 def test_what_it_raises_is_a_traceback_with_its_line(capsys):
