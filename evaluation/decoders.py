@@ -46,7 +46,7 @@ def single_output(decoder: Callable) -> Callable:
                     "wrap it in a function that returns one tensor"
                 )
             (output,) = output.values()
-        if not tf.is_tensor(output):
+        if not isinstance(output, tf.Tensor):
             raise InputError(
                 f"the decoder returns {type(output).__name__}, not a TensorFlow tensor: it must be "
                 "a TensorFlow callable (pass Jacobian arrays of other frameworks to the scores)"
@@ -69,8 +69,22 @@ def probe(decoder, latent_shape, dtype):
     """The output shape, and the bytes of all activations, of one example.
 
     Raises:
-        InputError: its output cannot be differentiated; `FailingDecoderError` where it fails.
-        UndefinedScoreError: see `usable.require_gradient` and `usable.require_independence`.
+        InputError: as `traced`.
+        UndefinedScoreError: as `traced`; see `usable.require_gradient`, too.
+    """
+    concrete, output_shape = traced(decoder, latent_shape, dtype)
+    # That of the gradient joins the graph.
+    activations = _activation_bytes(concrete.graph)
+    usable.require_gradient(concrete)
+    return output_shape, activations
+
+
+def traced(decoder, latent_shape, dtype):
+    """The decoder as a function of any number of examples, and the output shape of one.
+
+    Raises:
+        InputError: its output is none of real numbers; `FailingDecoderError` where it fails.
+        UndefinedScoreError: see `usable.require_independence`.
     """
     spec = tf.TensorSpec([None, *latent_shape], dtype)
     try:
@@ -87,10 +101,10 @@ def probe(decoder, latent_shape, dtype):
         raise InputError(f"the decoder maps one example to shape {output.shape}: must be [1, ...]")
     if not output.dtype.is_floating:
         raise InputError(f"the decoder returns {output.dtype.name}: nothing to differentiate")
-    activations = _activation_bytes(concrete.graph)
+    if not output.shape.num_elements():
+        raise InputError(f"the decoder maps one example to shape {output.shape}, which is empty")
     usable.require_independence(concrete, latent_shape)
-    usable.require_gradient(concrete)
-    return tuple(output.shape[1:]), activations
+    return concrete, tuple(output.shape[1:])
 
 
 def _activation_bytes(graph) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.evaluation import usable
-from zoo.evaluation.decoders import prepared, probe
+from zoo.evaluation.decoders import prepared, probe, traced
 from zoo.evaluation.tangents import linearise, push_forward
 
 
@@ -71,9 +71,7 @@ def curvature_variance(
 ) -> np.ndarray:
     """`[N, *output_shape]` variances of v^T H v over random signs v, by central differences."""
     decode = prepared(decoder, latents.shape[1:], dtype)
-    spec = tf.TensorSpec([None, *latents.shape[1:]], dtype)
-    decode = tf.function(decode, autograph=False).get_concrete_function(spec)
-    usable.require_independence(decode, latents.shape[1:])
+    decode, _ = traced(decode, latents.shape[1:], dtype)
     generator = np.random.default_rng(seed)
 
     def values(at):

@@ -135,6 +135,22 @@ def test_bad_input_is_named():
         evaluation.hessian_penalty(mixed, LATENTS * np.nan)
 
 
+@pytest.mark.parametrize(
+    ("decoder", "message"),
+    [
+        (lambda z: tf.cast(z, tf.int32), "returns int32"),
+        (lambda z: tf.cast(z, tf.complex64), "returns complex64"),
+        (tf.RaggedTensor.from_tensor, "RaggedTensor, not a TensorFlow tensor"),
+        (lambda z: z[0], "must be .1, ...."),
+        (lambda z: z[:, :0], "is empty"),
+        (lambda z: z @ tf.ones([7, 2]), "fails on float32 latents"),
+    ],
+)
+def test_outputs_without_differences_are_named(decoder, message):
+    with pytest.raises(evaluation.InputError, match=message):
+        evaluation.hessian_penalty(decoder, LATENTS)
+
+
 def test_float32_keras_decoders_with_a_reshape_agree_with_float64():
     import keras
 

@@ -230,6 +230,8 @@ def test_latents_without_influence_have_zero_columns():
         ({"decoder": lambda z: {"a": z, "b": z}}, "dict of 2 entries"),
         ({"decoder": lambda z: tf.reduce_sum(z)}, "must be"),
         ({"decoder": lambda z: tf.cast(z, tf.int32)}, "nothing to differentiate"),
+        ({"decoder": lambda z: z[:, :0]}, "is empty"),
+        ({"decoder": tf.sparse.from_dense}, "SparseTensor, not a TensorFlow tensor"),
         ({"decoder": lambda z: z @ tf.ones([3, 2])}, "fails on float32 latents"),
     ],
 )
