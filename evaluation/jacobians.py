@@ -297,9 +297,12 @@ def _rows(decoder):
         with tf.GradientTape() as tape:
             tape.watch(latents)
             output = decoder(latents)
-        return tape.batch_jacobian(
-            output, latents, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            # One number an example is a row alone.
+            rows = output[:, None] if output.shape.rank == 1 else output
+        jacobians = tape.batch_jacobian(
+            rows, latents, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
+        return jacobians if rows is output else jacobians[:, 0]
 
     return full
 

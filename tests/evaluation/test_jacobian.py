@@ -55,6 +55,12 @@ def test_every_mode_matches_float64_differences(mode):
     np.testing.assert_allclose(single, expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("mode", ["auto", "double_gradient", "forward", "batch_jacobian"])
+def test_one_number_an_example(mode):
+    found = evaluation.jacobian(lambda z: tf.reduce_sum(z**2, 1), LATENTS, mode=mode)
+    np.testing.assert_allclose(found, 2 * LATENTS, rtol=1e-6)
+
+
 def test_the_mode_follows_the_sizes():
     many = jacobians.jacobian_function(smooth_decoder(), (4,))
     few = jacobians.jacobian_function(lambda z: z[:, :2] ** 2, (4,))
