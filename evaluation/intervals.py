@@ -74,6 +74,8 @@ def interval(
     generators = np.random.default_rng(seed).spawn(times)
     values = dict(zip(known.needs, needed, strict=True))
     if known.interventional:
+        if "seed" not in known.settings:
+            raise UndefinedScoreError("no interval: it takes no seed, which draws images")
         seeds = [int(generator.integers(2**31)) for generator in generators]
         scores = [function(*needed, **{**settings, "seed": each})["score"] for each in seeds]
         factor = 1.0

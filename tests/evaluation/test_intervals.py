@@ -52,6 +52,17 @@ def test_scores_of_chosen_factors_are_drawn_anew_by_their_seeds():
     assert (high - low) / 2 == pytest.approx(1.966 * 0.01, rel=0.15)
 
 
+def test_scores_of_chosen_factors_without_a_seed_have_none(monkeypatch):
+    monkeypatch.setattr(facts, "OWN", {})
+
+    @evaluation.score(higher_is_better=True)
+    def hers(represent, sizes):
+        return {"score": 1.0}
+
+    with pytest.raises(evaluation.UndefinedScoreError, match="no interval: .* takes no seed"):
+        _interval("hers", None, (2, 2), function=hers)
+
+
 def test_ends_stay_in_the_range_and_the_seed_decides():
     generator = np.random.default_rng(0)
     factors = generator.integers(2, size=(60, 2))
