@@ -244,7 +244,14 @@ def _neighbour_information(codes, factors, seed, categorical, discrete_codes, ne
     information = np.zeros((codes.shape[1], factors.shape[1]))
     if not alive.any():
         return information
+    if len(codes) <= neighbours:
+        raise InputError(f"{len(codes)} rows are too few for {neighbours} nearest neighbours")
     for f, column in enumerate(factors.T):
+        if categorical[f] and np.unique(column, return_counts=True)[1].max() == 1:
+            raise InputError(
+                f"factors column {f} has no value twice, so that nearest neighbours of one value "
+                "cannot be found: give more rows, or say that it is a quantity by categorical"
+            )
         estimate = mutual_info_classif if categorical[f] else mutual_info_regression
         information[alive, f] = estimate(
             codes[:, alive],

@@ -151,6 +151,20 @@ def test_bad_options_are_refused():
         evaluation.mig(_codes("perfect"), FACTORS, num_bins=1)
 
 
+def test_what_has_no_nearest_neighbours_is_named():
+    codes, every = FACTORS[:60] + 0.5 * np.arange(60)[:, None], np.arange(60)[:, None]
+    for score, options in (
+        (evaluation.mig, {"estimator": "knn"}),
+        (evaluation.modularity, {"estimator": "knn"}),
+        (evaluation.info_m, {}),
+    ):
+        with pytest.raises(evaluation.InputError, match="factors column 1 has no value twice"):
+            score(codes, np.hstack([FACTORS[:60, :1], every]), **options)
+        few = {**options, "categorical": False}
+        with pytest.raises(evaluation.InputError, match="3 rows are too few"):
+            score(codes[:3], every[:3], **few)
+
+
 def test_reference_scores():
     if not REFERENCE.exists():
         pytest.skip("the reference scores are not beside this checkout")
