@@ -1,5 +1,8 @@
 """What every score on codes and factors asks of its input, said in one clear line otherwise."""
 
+import numbers
+import types
+import typing
 from collections.abc import Sequence
 
 import numpy as np
@@ -136,6 +139,25 @@ def whole(least: int, **numbers) -> None:
             raise InputError(f"{name} is {number!r}: it must be a whole number")
         if number < least:
             raise InputError(f"{name} is {number}: it must be at least {least}")
+
+
+def is_of_kind(value, annotation) -> bool:
+    """Whether a value is what an annotation says, where that is told of numbers, texts and lists.
+
+    Any value is of another kind of annotation.
+    """
+    if isinstance(annotation, types.UnionType):
+        return any(is_of_kind(value, each) for each in annotation.__args__)
+    if typing.get_origin(annotation) is Sequence:
+        (kind,) = annotation.__args__
+        listed = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+        return listed and all(is_of_kind(each, kind) for each in value)
+    if annotation in (int, float):
+        number = numbers.Integral if annotation is int else numbers.Real
+        return isinstance(value, number) and not isinstance(value, bool)
+    if annotation is bool:
+        return isinstance(value, numbers.Integral | np.bool_) and value in (0, 1)
+    return annotation not in (str, types.NoneType) or isinstance(value, annotation)
 
 
 def seeds(seed) -> tuple[int, ...]:

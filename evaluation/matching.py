@@ -272,6 +272,8 @@ def slot_identifiability_score(
     if len(codes) > max_rows:
         rows = np.sort(np.random.default_rng(seed).choice(len(codes), max_rows, replace=False))
         codes, latents = codes[rows], latents[rows]
+    if not alpha >= 0:
+        raise InputError(f"alpha is {alpha}: it must be at least 0")
     train = int(train_share * len(codes))
     if train < 2 or len(codes) - train < 2:
         raise InputError(f"{len(codes)} rows are too few to fit and score; give at least 10")

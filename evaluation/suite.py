@@ -306,3 +306,10 @@ def _check_options(name: str, options: Mapping, lacking: Sequence[str] = LACKING
             example = json.dumps({name: {missing[1]: "..."}})
             hint = f"; give it as options={example}, --options or train.score_options"
         raise InputError(f"the options of {name}: {error}{hint}") from error
+    for option, value in options.items():
+        parameter = signature.parameters.get(option)
+        if parameter and not checks.is_of_kind(value, parameter.annotation):
+            kind = inspect.formatannotation(parameter.annotation).replace("collections.abc.", "")
+            raise InputError(f"the options of {name}: {option} is {value!r}; give {kind}")
+    if "seed" in options:
+        checks.whole(0, seed=options["seed"])

@@ -98,9 +98,40 @@ def test_options_of_scores_are_given_at_the_command(tmp_path, written, fails):
     assert stored["lms_tree"]["score"] == expected["score"] > 0 and stored["mig"]["score"] > 0
     unasked = fails(evaluate_command.main, file, "--metrics=mig", "--options={'dci': {}}")
     assert "options for 'dci', which is not among" in unasked
-    wrong = {"lms_tree": {"blocks": "two"}}
-    row = evaluation.evaluate_arrays(_arrays(), "lms_tree", options=wrong)["lms_tree"]
-    assert row["reason"] == "blocks is 'two': give the number of equal blocks, or lists of columns"
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "wanted"),
+    [
+        ("lms_tree", "blocks", "two", "give Sequence[Sequence[int]] | int"),
+        ("lms_tree", "blocks", True, "give Sequence"),
+        ("mlp_r2", "hidden", 64, "give Sequence[int]"),
+        ("dci_es", "sizes", 5, "give Sequence[int] | None"),
+        ("kernel_r2", "alphas", ["a"], "give Sequence[float]"),
+        ("dci", "predictor", ["gbt"], "give str"),
+        ("irs", "diff_quantile", "1", "give float"),
+        ("mig_sup", "least_variance", "a", "give float"),
+        ("info_m", "least_range", "a", "give float | None"),
+        ("hessian_penalty", "directions", 2.5, "give int"),
+        ("reconstruction_split", "samples", 1.5, "give int"),
+        ("sap", "continuous", "no", "give bool"),
+        ("mig", "seed", -1, "it must be at least 0"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_one_line(name, option, value, wanted):
+    with pytest.raises(evaluation.InputError, match=f"{option} is .*{re.escape(wanted)}"):
+        suite.names_of(name, {name: {option: value}}, allowed=lambda name: True)
+
+
+def test_options_of_the_right_kind_pass():
+    options = {
+        "lms_tree": {"blocks": np.array([[0, 1], [2, 3]]), "max_depth": np.int64(3)},
+        "kernel_r2": {"alphas": (1, 0.1), "blocks": [[0], [1, 2, 3]]},
+        "mig": {"categorical": np.array([1, 0, 1], bool), "discrete_codes": 1},
+        "irs": {"diff_quantile": 1, "num_bins": None},
+        "fid": {"features": np.tanh},
+    }
+    suite.names_of(list(options), options, allowed=lambda name: True)
 
 
 def test_segmentations_are_scored_without_any_codes():

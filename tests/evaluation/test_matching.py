@@ -315,6 +315,10 @@ def test_surplus_and_missing_slots():
         (lambda x: evaluation.lms_tree(x, x, x[:, :2], x, BLOCKS), "differ"),
         (lambda x: evaluation.slot_identifiability_score(x, x), "codes"),
         (lambda x: evaluation.slot_identifiability_score(x[:3, None], x[:3, None]), "few"),
+        (
+            lambda x: evaluation.slot_identifiability_score(x[:, None], x[:, None], alpha=-1),
+            "alpha is -1",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(call, message):
