@@ -5,7 +5,7 @@ Abstractions". Slots are blocks of latents here, as in `zoo.evaluation.block_hes
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from scipy.linalg import qr
@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from zoo.evaluation import facts
 from zoo.evaluation.arrays import checked_latents
+from zoo.evaluation.blocks import Blocks
 from zoo.evaluation.errors import InputError
 from zoo.evaluation.hessian import block_owners
 
@@ -29,7 +30,7 @@ ORDERS = (0, 1, 2)
 def sufficient_independence(
     decoder: Callable,
     latents: np.ndarray,
-    blocks: Sequence[Sequence[int]] | None = None,
+    blocks: Blocks | int | None = None,
     *,
     order: int = 1,
     tolerance: float = 1e-6,
@@ -53,9 +54,10 @@ def sufficient_independence(
         decoder: a TensorFlow callable from `[n, *latent_shape]` to `[n, *output_shape]`; its own
             interaction across slots should be of at most `order` (see `interaction_order`).
         latents: `[N, *latent_shape]`.
-        blocks: a partition of the positions 0, 1, ... of the flattened latents; without it, the
-            first axis of `latent_shape`: each latent, or each slot, is a block. Of a model,
-            `zoo.evaluation.evaluate` takes its `blocks`, where it has two or more.
+        blocks: a partition of the positions 0, 1, ... of the flattened latents, or the number of
+            equal contiguous blocks; without it, the first axis of `latent_shape`: each latent, or
+            each slot, is a block. Of a model, `zoo.evaluation.evaluate` takes its `blocks`, where
+            it has two or more.
         order: n, 0 to 2.
         tolerance: singular values of a part up to this share of its largest are zeros.
         dtype: as in `zoo.evaluation.jacobian`. Ranks need float64; of a decoder that has operations
@@ -118,7 +120,7 @@ def sufficient_independence(
 def irreducibility(
     decoder: Callable,
     latents: np.ndarray,
-    blocks: Sequence[Sequence[int]] | None = None,
+    blocks: Blocks | int | None = None,
     *,
     tolerance: float = 1e-6,
     dtype: str = "float64",

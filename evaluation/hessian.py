@@ -5,12 +5,13 @@ block-diagonal (Lachapelle et al. 2023, proposition 5).
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from zoo.evaluation import facts
 from zoo.evaluation.arrays import checked_latents
+from zoo.evaluation.blocks import Blocks, partition
 from zoo.evaluation.errors import InputError
 
 
@@ -89,7 +90,7 @@ def _exact_penalties(decoder, latents, dtype):
 def block_hessian(
     decoder: Callable,
     latents: np.ndarray,
-    blocks: Sequence[Sequence[int]] | None = None,
+    blocks: Blocks | int | None = None,
     *,
     dtype: str = "float32",
 ) -> dict:
@@ -102,9 +103,10 @@ def block_hessian(
     Args:
         decoder: a TensorFlow callable from `[n, *latent_shape]` to `[n, *output_shape]`.
         latents: `[N, *latent_shape]`.
-        blocks: a partition of the positions 0, 1, ... of the flattened latents; without it, the
-            first axis of `latent_shape`: each latent, or each slot, is a block. Of a model,
-            `zoo.evaluation.evaluate` takes its `blocks`, where it has two or more.
+        blocks: a partition of the positions 0, 1, ... of the flattened latents, or the number of
+            equal contiguous blocks; without it, the first axis of `latent_shape`: each latent, or
+            each slot, is a block. Of a model, `zoo.evaluation.evaluate` takes its `blocks`, where
+            it has two or more.
         dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:
@@ -148,7 +150,7 @@ def block_hessian(
 def interaction_order(
     decoder: Callable,
     latents: np.ndarray,
-    blocks: Sequence[Sequence[int]] | None = None,
+    blocks: Blocks | int | None = None,
     *,
     tolerance: float = 1e-4,
     dtype: str = "float32",
@@ -212,19 +214,10 @@ def interaction_order(
 
 def block_owners(blocks, latent_shape) -> np.ndarray:
     """The number of the block of each flattened latent; each by itself along the first axis."""
-    count = int(np.prod(latent_shape))
-    if blocks is None:
-        owner = np.repeat(np.arange(latent_shape[0]), count // latent_shape[0])
-    else:
-        positions = [int(position) for block in blocks for position in block]
-        if sorted(positions) != list(range(count)) or not all(map(len, blocks)):
-            raise InputError(
-                f"blocks {[list(block) for block in blocks]}: must hold each of the positions "
-                f"0 to {count - 1} exactly once"
-            )
-        owner = np.zeros(count, int)
-        for number, block in enumerate(blocks):
-            owner[list(block)] = number
+    owner = np.zeros(int(np.prod(latent_shape)), int)
+    blocks = latent_shape[0] if blocks is None else blocks
+    for number, block in enumerate(partition(blocks, len(owner), "blocks")):
+        owner[list(block)] = number
     if owner.max() < 1:
         raise InputError("interaction needs at least two blocks of latents")
     return owner

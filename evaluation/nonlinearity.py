@@ -1,12 +1,13 @@
 """Whether an additive decoder is non-linear enough for its latents to be identified."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from zoo.evaluation import facts
 from zoo.evaluation.arrays import checked_latents
+from zoo.evaluation.blocks import Blocks
 from zoo.evaluation.hessian import block_owners
 
 
@@ -20,7 +21,7 @@ from zoo.evaluation.hessian import block_owners
 def sufficient_nonlinearity(
     decoder: Callable,
     latents: np.ndarray,
-    blocks: Sequence[Sequence[int]] | None = None,
+    blocks: Blocks | int | None = None,
     *,
     dtype: str = "float32",
 ) -> dict:
@@ -37,9 +38,10 @@ def sufficient_nonlinearity(
         decoder: a TensorFlow callable from `[n, *latent_shape]` to `[n, *output_shape]`, additive
             over the blocks (see `block_hessian`).
         latents: `[N, *latent_shape]`.
-        blocks: a partition of the positions 0, 1, ... of the flattened latents; without it, the
-            first axis of `latent_shape`: each latent, or each slot, is a block. Of a model,
-            `zoo.evaluation.evaluate` takes its `blocks`, where it has two or more.
+        blocks: a partition of the positions 0, 1, ... of the flattened latents, or the number of
+            equal contiguous blocks; without it, the first axis of `latent_shape`: each latent, or
+            each slot, is a block. Of a model, `zoo.evaluation.evaluate` takes its `blocks`, where
+            it has two or more.
         dtype: as in `zoo.evaluation.jacobian`.
 
     Returns:

@@ -124,6 +124,18 @@ def test_loaded_models_have_the_same_derivatives(tmp_path):
     assert interaction_order(loaded.decode, LATENTS[:1])["third"] == pytest.approx(third, rel=1e-4)
 
 
+def test_blocks_may_be_a_number_of_equal_ones():
+    def decoder(z):
+        return z[:, :1] * z[:, 1:2] + z[:, 2:3] * z[:, 3:]
+
+    latents = np.random.default_rng(0).normal(size=(4, 4))
+    assert evaluation.block_hessian(decoder, latents, 2)["score"] == 0
+    assert evaluation.interaction_order(decoder, latents, 2)["score"] == 1
+    assert evaluation.interaction_order(decoder, latents, 4)["score"] == 2
+    with pytest.raises(evaluation.InputError, match="4 columns do not divide into 3"):
+        evaluation.block_hessian(decoder, latents, 3)
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="exactly once"):
         evaluation.block_hessian(mixed, LATENTS, [[0, 1], [1, 2]])
