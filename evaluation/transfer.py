@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from zoo.evaluation import checks, facts
+from zoo.evaluation import arrays, checks, facts
 from zoo.evaluation.errors import InputError
 from zoo.evaluation.factor_reader import ENOUGH
 from zoo.evaluation.generative import fid
@@ -55,10 +55,11 @@ def domain_flip(generated, read, factors, domains) -> dict:
         it is.
 
     Raises:
-        InputError: shapes that differ, fewer than 2 domains, no content that is read well enough.
+        InputError: what is no whole number from 0, shapes that differ, fewer than 2 domains, no
+            content that is read well enough.
     """
-    factors, domains = np.asarray(factors), np.asarray(domains)
-    generated, read = np.asarray(generated), np.asarray(read)
+    factors, domains = _numbers(factors, "factors"), _numbers(domains, "domains")
+    generated, read = _numbers(generated, "generated"), _numbers(read, "read")
     rows, columns = factors.shape if factors.ndim == 2 else (0, 0)
     if generated.ndim != 3 or len(read) != rows or domains.shape != (rows,):
         raise InputError(
@@ -186,6 +187,14 @@ def reader_kid(real, generated, seed: int = 0, *, reader: str = "", reading_accu
 
 def _of_reader(name: str, accuracy) -> dict:
     return {"reader": name, "reading_accuracy": np.asarray(accuracy)} if name else {}
+
+
+def _numbers(values, name: str) -> np.ndarray:
+    """Whole numbers from 0 as int64."""
+    values = arrays.finite(values, name)
+    if values.min() < 0 or (values != np.round(values)).any():
+        raise InputError(f"{name} must be whole numbers from 0")
+    return values.astype(np.int64)
 
 
 def _marginal(values: np.ndarray, size: int) -> np.ndarray:

@@ -88,6 +88,9 @@ def test_misreadings_show_in_pairs_of_the_data():
         (lambda g, r, f, d: (g[..., :2], r, f, d), "factors are read, and 3 are known"),
         (lambda g, r, f, d: (g[:1], r, f, d), "1 domains are generated"),
         (lambda g, r, f, d: (g, r, f, d + 1), "2 domains are generated"),
+        (lambda g, r, f, d: (g - 1, r, f, d), "generated must be whole numbers from 0"),
+        (lambda g, r, f, d: (g, r, f / 2, d), "factors must be whole numbers from 0"),
+        (lambda g, r, f, d: (g, np.where(r, np.nan, r), f, d), "read holds nan"),
     ],
 )
 def test_bad_input(change, message):
@@ -95,6 +98,13 @@ def test_bad_input(change, message):
     given = change(_monotone(10)[..., :3], factors, factors, domains)
     with pytest.raises(evaluation.InputError, match=message):
         evaluation.domain_flip(*given)
+
+
+def test_numbers_of_factors_may_be_whole_floats():
+    factors, domains = _data(400)
+    given = _monotone(10)[..., :3], factors, factors, domains
+    expected = evaluation.domain_flip(*given)["score"]
+    assert evaluation.domain_flip(*(each.astype(float) for each in given))["score"] == expected
 
 
 def test_distances_by_a_reader_come_with_those_of_two_halves():
