@@ -46,7 +46,7 @@ def compare(first, second, times: int = 2000, seed: int = 0) -> dict[str, Any]:
     The test asks whether the mean difference of pairs could be of either sign just as well: the
     signs of the differences are flipped (all ways for up to 13 pairs, else 9,999 at random), and
     `p` is the two-sided share of ways that give as large a mean. It is never below `least_p`, which
-    is `2^(1 - n)` for n pairs: five seeds cannot show a difference at 5 %.
+    is `2^(1 - n)` for n pairs up to 13: five seeds cannot show a difference at 5 %.
 
     Args:
         first: scores of the first method by seed, `{seed: score}`; or `[n]`, paired by position; or
@@ -68,15 +68,15 @@ def compare(first, second, times: int = 2000, seed: int = 0) -> dict[str, Any]:
     first, second, unpaired = _paired(first, second)
     how = {"times": times, "seed": seed}
     differences = (second - first).ravel()
-    least = 2.0 ** (1 - len(differences))
+    count = len(differences)
     return {
         "first": median_interval(first, **how),
         "second": median_interval(second, **how),
         "difference": median_interval(second - first, **how),
         "probability_of_improvement": _improvement(first, second),
         "p": _flipped(differences, seed),
-        "least_p": max(least, 1 / (_FLIPS + 1)),
-        "pairs": len(differences),
+        "least_p": 2 / 2**count if 2**count <= _FLIPS else 1 / (_FLIPS + 1),
+        "pairs": count,
         "unpaired": unpaired,
     }
 

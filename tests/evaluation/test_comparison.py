@@ -27,6 +27,13 @@ def test_the_least_p_is_reached_where_all_seeds_agree():
     assert same["p"] == 1 and same["probability_of_improvement"] == 0.5
 
 
+@pytest.mark.parametrize("pairs", [13, 14])
+def test_p_is_never_below_the_least(pairs):
+    found = [evaluation.compare(np.zeros(pairs), np.ones(pairs), 1, seed) for seed in range(20)]
+    assert all(each["p"] >= each["least_p"] for each in found)
+    assert min(each["p"] for each in found) == found[0]["least_p"]
+
+
 def test_the_example_of_the_documentation():
     found = evaluation.compare({0: 0.21, 1: 0.25, 2: 0.19}, {0: 0.24, 1: 0.31, 2: 0.22})
     assert found["p"] == found["least_p"] == 0.25
