@@ -222,6 +222,15 @@ def test_mistakes_at_the_command_are_one_line(tmp_path, fails):
     file = _file(tmp_path, **_arrays())
     assert "unknown suite or score 'migg'" in failing(file, "--metrics=migg")
     assert "leave out --dataset" in failing(file, "--dataset=zoo_dsprites/rendered")
+    for other in (f"--out={file}", f"--html={tmp_path}/../{tmp_path.name}/codes.npz"):
+        assert "must be different files" in failing(file, other)
+    np.savez_compressed(tmp_path / "damaged.npz", codes=np.arange(1000.0))
+    content = bytearray((tmp_path / "damaged.npz").read_bytes())
+    content[200:260] = bytes(255 - byte for byte in content[200:260])
+    (tmp_path / "damaged.npz").write_bytes(content)
+    assert "holds what is no array of numbers" in failing(tmp_path / "damaged.npz")
+    for name in ("run", "model", "codes"):
+        assert f"--{name} is empty" in fails(evaluate_command.main, f"--{name}=")
 
 
 @pytest.mark.parametrize("flag", ["--out", "--html"])

@@ -74,6 +74,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--strict", action="store_true", help="write no file at all where a score fails"
     )
     options = parser.parse_args(argv)
+    for name in ("run", "model", "codes"):
+        if getattr(options, name) == "":
+            parser.error(f"--{name} is empty")
+    named = [options.codes, options.out, options.html]
+    files = [pathlib.Path(name).resolve() for name in named if name]
+    if len(set(files)) < len(files):
+        parser.error("--codes, --out and --html must be different files")
     options.seed = options.seeds or options.seed
     if options.codes and options.seed is None:
         options.seed = 0

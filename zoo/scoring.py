@@ -5,6 +5,7 @@ import io
 import json
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -129,7 +130,7 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         why = str(error).partition("\n")[0]
         raise UserError(f"{path} holds what is no array of numbers: {why}") from error
 
