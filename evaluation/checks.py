@@ -13,9 +13,12 @@ from zoo.evaluation.errors import InputError
 # Solvers square what they are given, and some never end on what overflows.
 _LARGEST = 1e100
 # A code is dead that varies by no more than so many times the rounding error of its own type; in
-# float64, whose codes are often computed from others, by no more than 1e-12 of its magnitude.
+# float64, whose codes are often computed from others, by no more than 1e-12 of its magnitude,
+# unless they are whole numbers.
 _ULPS = 8
 _CONSTANT = 1e-12
+# Whole numbers of float64 are exact up to this.
+_EXACT = 2**53
 
 
 def codes_and_factors(
@@ -48,6 +51,11 @@ def codes_and_factors(
         raise InputError(
             f"factors{suffix} column {fractional.argmax()} is not made of integers: "
             "give factor indices, not values"
+        )
+    if (beyond := (np.abs(factors) > _EXACT).any(0) & ~ordered).any():
+        raise InputError(
+            f"factors{suffix} column {beyond.argmax()} holds integers beyond 2^53, which float64 "
+            "cannot tell apart: number its values from 0"
         )
     constant = (factors == factors[0]).all(0)
     if constant.any():
@@ -181,7 +189,9 @@ def varying(array, name: str, shape: str) -> np.ndarray:
     would be ranked, binned and split like any other code.
     """
     values = matrix(array, name, shape)
-    rounding = max(_CONSTANT, _ULPS * arrays.epsilon(array))
+    ulps = _ULPS * arrays.epsilon(array)
+    whole_numbers = (values == np.round(values)).all(0)
+    rounding = np.where(whole_numbers, ulps, max(_CONSTANT, ulps))
     constant = constant_columns(values, rounding)
     return np.where(constant, values[0], values) if constant.any() else values
 
@@ -202,7 +212,7 @@ def matrix(array, name: str, shape: str) -> np.ndarray:
     return array
 
 
-def constant_columns(codes: np.ndarray, rounding: float = _CONSTANT) -> np.ndarray:
+def constant_columns(codes: np.ndarray, rounding: float | np.ndarray = _CONSTANT) -> np.ndarray:
     """`[D]` bool: the columns of `[N, D]` that vary by no more than rounding, as dead codes do."""
     low, high = codes.min(0), codes.max(0)
     return high - low <= rounding * np.maximum(np.abs(low), np.abs(high))

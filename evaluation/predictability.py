@@ -229,6 +229,8 @@ def disentanglement_score(
 
 
 def _squared_correlation(codes, factors):
+    # The squares of large or tiny factors would leave the range of float64.
+    (factors,) = checks.comparable(factors)
     codes, factors = codes - codes.mean(0), factors - factors.mean(0)
     variance = np.square(codes).sum(0) / (len(codes) - 1)
     spread = np.square(factors).sum(0) / (len(codes) - 1)

@@ -54,6 +54,25 @@ def test_the_rounding_noise_of_a_dead_code_tells_nothing(dtype):
     assert evaluation.lms_spearman(noise, FACTORS)["score"] == 0
 
 
+def test_whole_numbers_do_not_vary_by_rounding_but_have_a_range():
+    expected = evaluation.mig(CODES, FACTORS)["score"]
+    for factors in (FACTORS + 4006381333931, FACTORS + 2.0**48):
+        assert evaluation.mig(CODES, factors)["score"] == expected
+    large = np.where(FACTORS[:, :1] > 1, 1e19, 2e19)
+    for factors in (large, (large / 2).astype(np.uint64)):
+        with pytest.raises(evaluation.InputError, match="column 0 holds integers beyond 2.53"):
+            evaluation.mig(CODES, factors)
+
+
+@pytest.mark.parametrize("scale", [1e90, 1e-170])
+def test_squares_of_continuous_factors_stay_in_range(scale):
+    expected = evaluation.sap(*SPLIT, continuous=True)["score"]
+    codes, factors, codes_test, factors_test = SPLIT
+    largest = max(scale, 1)
+    scaled = codes * largest, factors * scale, codes_test * largest, factors_test * scale
+    assert evaluation.sap(*scaled, continuous=True)["score"] == pytest.approx(expected)
+
+
 def test_ranks_of_noise_of_float64():
     codes = 1 + 1e-14 * np.random.default_rng(0).normal(size=(600, 2))
     assert evaluation.lms_spearman(codes, FACTORS)["score"] == 0
