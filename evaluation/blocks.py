@@ -32,6 +32,16 @@ def partition(blocks: Blocks | int, size: int, name: str) -> list[tuple[int, ...
     return result
 
 
+def of_both(
+    blocks: Blocks | int, latent_blocks: Blocks | int | None, codes: np.ndarray, latents: np.ndarray
+) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Blocks of the columns of codes and of latents; without the latter `blocks` is for both."""
+    of_codes = partition(blocks, codes.shape[1], "blocks")
+    if latent_blocks is not None:
+        return of_codes, partition(latent_blocks, latents.shape[1], "latent_blocks")
+    return of_codes, partition(blocks, latents.shape[1], "without latent_blocks, blocks")
+
+
 def of_model(model: Any) -> list[list[int]] | None:
     """The latents of each block of a model, its `blocks`, where it has two or more of them."""
     try:

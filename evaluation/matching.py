@@ -4,7 +4,7 @@ import numpy as np
 
 from zoo.evaluation import arrays, assignment, checks, columns, facts
 from zoo.evaluation.batches import consecutive, lengths
-from zoo.evaluation.blocks import Blocks, partition, partitions
+from zoo.evaluation.blocks import Blocks, of_both, partitions
 from zoo.evaluation.errors import InputError
 
 
@@ -157,7 +157,7 @@ def lms_tree(
         blocks: the code indices of every block, for example `[[0, 1], [2, 3]]`, or the number of
             equal contiguous blocks. Of a model with `blocks` of one size, `zoo.evaluation.evaluate`
             takes these, against as many equal contiguous blocks of the latents.
-        latent_blocks: the same for latents; None where they are those of the codes.
+        latent_blocks: the same for latents; None where `blocks` is also for them.
         best_partition: search all partitions of the codes into blocks of these sizes.
         max_depth: of the trees.
         batch_size: score consecutive test batches of this many rows, at least 2, and average as
@@ -175,10 +175,7 @@ def lms_tree(
     codes, latents, codes_test, latents_test = assignment.halves(
         codes, latents, codes_test, latents_test
     )
-    blocks = partition(blocks, codes.shape[1], "blocks")
-    if latent_blocks is None:
-        latent_blocks = blocks
-    latent_blocks = partition(latent_blocks, latents.shape[1], "latent_blocks")
+    blocks, latent_blocks = of_both(blocks, latent_blocks, codes, latents)
     batches = _batches(latents_test, batch_size, least=2)
     weights = lengths(batches)
     # Scikit-learn's trees ignore differences up to 1e-7.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo.evaluation import assignment, checks, columns, facts, regressors
-from zoo.evaluation.blocks import Blocks, partition
+from zoo.evaluation.blocks import Blocks, of_both
 from zoo.evaluation.errors import InputError
 
 _FACTS = {
@@ -48,7 +48,7 @@ def affine_r2(
         latents_test: `[M, K]` float.
         blocks: the code indices of every block, for example `[[0, 1], [2, 3]]`, or the number of
             equal contiguous blocks; None for all codes together.
-        latent_blocks: the same for latents; None where they are those of the codes.
+        latent_blocks: the same for latents; None where `blocks` is also for them.
 
     Returns:
         `score` in [0, 1], about 0 for codes that know nothing; `per_latent` `[K]`, at least 0, from
@@ -229,10 +229,7 @@ def _scored(
         r2 = columns.r2(latents_test, fit(codes, latents, codes_test))
         per_latent = np.maximum(r2, 0)
         return {"score": float(per_latent.mean()), "per_latent": per_latent}
-    blocks = partition(blocks, codes.shape[1], "blocks")
-    latent_blocks = partition(
-        blocks if latent_blocks is None else latent_blocks, latents.shape[1], "latent_blocks"
-    )
+    blocks, latent_blocks = of_both(blocks, latent_blocks, codes, latents)
     each = np.stack(
         [
             columns.r2(latents_test, fit(codes[:, block], latents, codes_test[:, block]))

@@ -236,6 +236,14 @@ def test_lms_tree_finds_the_best_partition():
     assert best["score"] == pytest.approx(max(every))
 
 
+def test_a_number_of_blocks_is_for_codes_and_latents():
+    latents, latents_test = _normal(400, 3), _normal(100, 3, seed=1)
+    codes, codes_test = (np.repeat(each, 2, axis=1) for each in (latents, latents_test))
+    found = evaluation.lms_tree(codes, latents, codes_test, latents_test, 3)
+    assert found["blocks"] == [[0, 1], [2, 3], [4, 5]] and found["score"] > 0.9
+    assert evaluation.affine_r2(codes, latents, codes_test, latents_test, blocks=3)["score"] > 0.9
+
+
 def test_partitions_are_all_and_each_once():
     from zoo.evaluation.blocks import partitions
 
@@ -312,6 +320,7 @@ def test_surplus_and_missing_slots():
         (lambda x: evaluation.lms_tree(x, x, x, x, [[0, 1], [2]]), "exactly once"),
         (lambda x: evaluation.lms_tree(x, x, x, x, [[0, 1], [1, 2, 3]]), "exactly once"),
         (lambda x: evaluation.lms_tree(x, x, x, x, 3), "equal blocks"),
+        (lambda x: evaluation.lms_tree(x, x[:, :2], x, x[:, :2], BLOCKS), "^without latent_blocks"),
         (lambda x: evaluation.lms_tree(x, x, x[:, :2], x, BLOCKS), "differ"),
         (lambda x: evaluation.slot_identifiability_score(x, x), "codes"),
         (lambda x: evaluation.slot_identifiability_score(x[:3, None], x[:3, None]), "few"),
