@@ -43,10 +43,10 @@ def score(
     Args:
         higher_is_better: None where neither end is better.
         needs: what its first arguments are, by the names of `zoo.evaluation.evaluate_arrays` and
-            `decoder`, `represent`, `points`, `slots`; the names of its arguments without a default
-            if left out.
+            `decoder`, `represent`, `points`, `slots`; the names of its positional arguments
+            without a default if left out.
         settings: which further arguments are made, too (`seed`, `categorical`, `sizes`); those
-            that it has with a default if left out.
+            of its other arguments if left out.
         range: the least and the largest value; a largest of 1 is drawn as a bar.
         suites: those it belongs to, `fast` (and so the larger ones), `standard`, `full`, `slots`,
             or one of your own.
@@ -66,8 +66,9 @@ def score(
         name = function.__name__
         _check_name(name, function)
         parameters = inspect.signature(function).parameters.values()
-        required = [p.name for p in parameters if p.default is p.empty]
-        optional = [p.name for p in parameters if p.default is not p.empty]
+        named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        required = [p.name for p in named if p.default is p.empty and p.kind != p.KEYWORD_ONLY]
+        optional = [p.name for p in named if p.name not in required]
         needed = tuple(required if needs is None else needs)
         _check_needs(name, needed)
         set_too = [o for o in optional if o == "seed" or hasattr(Inputs, o)]

@@ -173,6 +173,19 @@ def test_bad_input(options, message):
     assert not facts.OWN
 
 
+def test_further_arguments_are_no_needs():
+    @evaluation.score(higher_is_better=True)
+    def hers(codes, *, power, factors, **extra):
+        return {"score": (codes**power).mean() + 0 * factors.mean()}
+
+    assert hers.facts.needs == ("codes",)
+    options = {"hers": {"power": 2}}
+    row = evaluation.evaluate_arrays(ARRAYS, "hers", options=options)["hers"]
+    assert row["score"] == pytest.approx(np.square(CODES).mean())
+    with pytest.raises(InputError, match="'power'.*; give it as options"):
+        evaluation.evaluate_arrays(ARRAYS, "hers")
+
+
 def test_the_command_takes_it_from_a_module_of_hers(tmp_path, monkeypatch, capsys, fails):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "her_score.py").write_text(
