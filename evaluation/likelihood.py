@@ -240,7 +240,8 @@ def optimal_linear_vae(
         `[latents]`, 1 for collapsed ones; `active` `[latents]`.
 
     Raises:
-        InputError: not a covariance, or more latents than outputs.
+        InputError: not a covariance, more latents than outputs, or `beta` or `variance` that is not
+            positive.
     """
     covariance = finite(covariance, "covariance")
     square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
@@ -248,7 +249,11 @@ def optimal_linear_vae(
         raise InputError(f"covariance of shape {covariance.shape}: must be a symmetric matrix")
     if not 0 < latents <= len(covariance):
         raise InputError(f"{latents} latents: must be 1 to {len(covariance)}, the outputs")
+    if not (beta > 0 and variance > 0):
+        raise InputError(f"beta is {beta} and variance {variance}: they must be positive")
     eigenvalues, vectors = np.linalg.eigh(covariance)
+    if eigenvalues[0] < -1e-6 * np.abs(eigenvalues).max():
+        raise InputError("covariance is not positive semidefinite")
     eigenvalues, vectors = eigenvalues[::-1][:latents], vectors[:, ::-1][:, :latents]
     noise = beta * variance
     active = eigenvalues > noise

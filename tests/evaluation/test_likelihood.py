@@ -186,3 +186,8 @@ def test_bad_parameters_are_named():
         optimal_linear_vae(np.ones((2, 3)), 1)
     with pytest.raises(ValueError, match="1 to 2"):
         optimal_linear_vae(np.eye(2), 3)
+    with pytest.raises(ValueError, match="not positive semidefinite"):
+        optimal_linear_vae(np.diag([1.0, -1.0]), 1)
+    for name in ("beta", "variance"):
+        with pytest.raises(ValueError, match="must be positive"):
+            optimal_linear_vae(np.eye(2), 1, **{name: -1.0})
