@@ -48,7 +48,11 @@ def perturb(
 
 @contextlib.contextmanager
 def prepared(
-    files: Sequence[str], bindings: Sequence[str], run_dir: str, start_over: bool = False
+    files: Sequence[str],
+    bindings: Sequence[str],
+    run_dir: str,
+    start_over: bool = False,
+    trust: bool = True,
 ) -> Iterator[tuple[Settings, dict]]:
     """Does what is missing of restarts and choice; holds their lock while the context lasts.
 
@@ -57,6 +61,8 @@ def prepared(
         bindings: further gin bindings.
         run_dir: the run folder of m; restarts are below it.
         start_over: as `zoo.training.run.train` takes it, for each training.
+        trust: whether they, the gin file of the restarts and the configs of the runs may import
+            modules, as `zoo.config.parse` takes it.
 
     Yields:
         The settings of the training of m, with their model, and the facts of its manifest.
@@ -64,7 +70,7 @@ def prepared(
     Raises:
         UserError: as `perturb`.
     """
-    config.parse(files, bindings)
+    config.parse(files, bindings, trust)
     settings, root = config.made(Settings), pathlib.Path(run_dir)
     written = root / CHOICE
     begun = written.exists() and runs.RunFolder(root).config.exists()
@@ -72,16 +78,16 @@ def prepared(
     _require_grid(settings)
     # Its own lock: that of `root` is taken by the training of m.
     with runs.opened(root / RESTARTS) as restarts:
-        _train_restarts(settings, restarts.path, start_over)
+        _train_restarts(settings, restarts.path, start_over, trust)
         taken = _chosen(settings, restarts.path, written if begun else None)
         if not begun:
             runs.write_text(written, json.dumps(taken.facts(root), indent=1) + "\n")
         logging.info("%s", taken)
         precision = settings.precision_in(runs.RunFolder(root)).name
         chosen = (*taken.disentangled, *taken.entangled)
-        vaes = {r.path: _restored(r, precision) for r in chosen}
+        vaes = {r.path: _restored(r, precision, trust) for r in chosen}
         # Trainings of other configurations were between.
-        config.parse(files, bindings)
+        config.parse(files, bindings, trust)
         settings = _with_model(config.made(Settings), taken, vaes)
         facts = {"epsilon": settings.epsilon, "choice": read_json(written)}
         yield settings, facts
@@ -113,25 +119,27 @@ def _require_grid(settings: Settings) -> None:
     settings.new_network(space, dataset.images.shape[1:])
 
 
-def _train_restarts(settings: Settings, folder: pathlib.Path, start_over: bool) -> None:
+def _train_restarts(
+    settings: Settings, folder: pathlib.Path, start_over: bool, trust: bool
+) -> None:
     """Trains the restarts, each in a folder of its own below `folder`; resumes unfinished ones.
 
     The current configuration is replaced by that of the last restart.
     """
     # All are read before the first is trained.
     for seed in settings.seeds:
-        _restart(settings, seed)
+        _restart(settings, seed, trust)
     for seed in settings.seeds:
-        restart = _restart(settings, seed)
+        restart = _restart(settings, seed, trust)
         logging.info("restart of seed %d", seed)
         run.train(restart, folder / f"seed{seed}", start_over=start_over)
         # The graphs of a training run refer to themselves in a circle.
         gc.collect()
 
 
-def _restart(settings: Settings, seed: int) -> training_settings.Settings:
+def _restart(settings: Settings, seed: int, trust: bool) -> training_settings.Settings:
     """The settings of a restart, whose configuration replaces the current one."""
-    config.parse([settings.restarts], [*settings.bindings, f"train.seed = {seed}"])
+    config.parse([settings.restarts], [*settings.bindings, f"train.seed = {seed}"], trust)
     restart = config.made(training_settings.Settings)
     if restart.dataset != settings.dataset:
         raise UserError(
@@ -166,10 +174,10 @@ def _chosen(
     return choice.choose(restarts, settings.ensemble, settings.min_active)
 
 
-def _restored(restart: choice.Restart, precision: str) -> VAE:
+def _restored(restart: choice.Restart, precision: str, trust: bool) -> VAE:
     """The VAE of a finished run, in a precision; replaces the configuration."""
     folder = runs.RunFolder(restart.path)
-    config.parse([str(folder.config)])
+    config.parse([str(folder.config)], trust=trust)
     settings = config.made(training_settings.Settings)
     vae = assembly.built(settings, data.load(settings.dataset), precision=precision)
     if not isinstance(vae, VAE):

@@ -19,7 +19,8 @@ def settings_of(
         files: gin files.
         bindings: further gin bindings.
         run_dir: the folder of the run.
-        trust: whether they may import modules, as `zoo.config.parse` takes it.
+        trust: whether they, and the configs that a perturbation names, may import modules, as
+            `zoo.config.parse` takes it.
 
     Yields:
         The settings, and what the manifest has beside the usual.
@@ -29,7 +30,7 @@ def settings_of(
     """
     config.parse(files, bindings, trust)
     if config.binds(perturbation.Settings.prefix):
-        with prepared(files, bindings, run_dir) as made:
+        with prepared(files, bindings, run_dir, trust=trust) as made:
             yield made
     else:
         yield config.made(Settings), {}
