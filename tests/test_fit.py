@@ -90,6 +90,19 @@ def test_gives_the_loaded_run_and_only_loads_a_finished_one(toy_gin):
     assert gin.query_parameter("mlp_encoder.units") == (7,) and not gin.config_is_locked()
 
 
+def test_a_runs_folder_may_have_any_name(toy_gin):
+    bindings = {
+        **{**SHORT, "train.steps": 4, "train.log_every": 2},
+        **{"train.select": "loss", "train.validation_dataset": "toy", "train.select_every": 2},
+    }
+    folder, images = pathlib.Path("runs/beta [4] *"), np.zeros((2, 16, 16, 1), np.float32)
+    codes = zoo.fit(toy_gin, bindings, folder).encode(images)
+    (folder / "DONE").unlink()
+    resumed = zoo.fit(toy_gin, bindings, folder)
+    np.testing.assert_array_equal(resumed.encode(images), codes)
+    np.testing.assert_array_equal(resumed.trainable().encode(images), codes)
+
+
 class _StoppedError(Exception):
     pass
 

@@ -185,6 +185,22 @@ def sync_tree(folder: pathlib.Path) -> None:
         sync(path)
 
 
+@contextlib.contextmanager
+def literal(folder: str | os.PathLike) -> Iterator[str]:
+    """Gives a path of a folder that TensorFlow can read from, while the context lasts.
+
+    TensorFlow takes the paths of checkpoints and SavedModels for patterns when it reads them: where
+    one has `*`, `?`, brackets or a backslash, the folder is given through a link.
+    """
+    if not set("*?[]\\") & set(os.fspath(folder)):
+        yield os.fspath(folder)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        link = pathlib.Path(temporary) / "link"
+        link.symlink_to(pathlib.Path(folder).absolute())
+        yield str(link)
+
+
 def digest(path: str | os.PathLike) -> dict:
     """`{"sha256": hexadecimal digest, "size": bytes}` of a file."""
     sha256, size = hashlib.sha256(), 0

@@ -46,6 +46,13 @@ def test_endpoints(model, images):
     assert model.card["scores"] == {"mig": 0.1}
 
 
+def test_the_name_of_its_folder_is_no_pattern(exported, tmp_path, images, model):
+    folder = shutil.copytree(exported, tmp_path / "beta [4]")
+    loaded = zoo.hub.load(folder)
+    assert loaded.path == folder
+    np.testing.assert_array_equal(loaded.encode(images), model.encode(images))
+
+
 def test_a_saved_model_has_the_declared_endpoints_of_its_model(model):
     """In its own words: the names of functions and arguments, without this package's wrapper."""
     offered = {name for name in endpoints.DECLARED if hasattr(model.model, name)}

@@ -115,6 +115,14 @@ def test_what_tensorflows_own_manager_wrote_is_read(tmp_path):
     assert _restored(tmp_path) == (30, 7)
 
 
+@pytest.mark.parametrize("name", ["beta [4] \u00fc", "a\\b"])
+def test_a_folders_name_is_no_pattern(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path / name, pathlib.Path(name, "relative")):
+        _saved(folder, 10, 20)
+        assert _restored(folder) == (20, 20)
+
+
 def test_tensorflows_tools_find_the_newest_and_the_three_newest_are_kept(tmp_path):
     _saved(tmp_path, 5, 90, 100, 1000)
     assert tf.train.latest_checkpoint(tmp_path) == str(tmp_path / "ckpt-1000")

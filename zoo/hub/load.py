@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo import config
 from zoo.errors import UserError
+from zoo.files import literal
 from zoo.hub import download, package, registry
 from zoo.hub.endpoints import DECLARED, Endpoints
 
@@ -341,7 +342,8 @@ def load(
     import tensorflow as tf
 
     try:
-        model = tf.saved_model.load(str(path))
+        with literal(path) as folder:
+            model = tf.saved_model.load(folder)
     except Exception as error:  # TensorFlow's own, of many kinds
         line = " ".join(str(error).split())
         raise package.PackageError(f"TensorFlow cannot load {path}: {line}") from error

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
+from zoo.files import literal
 from zoo.hub import package
 
 _VARIABLE = (keras.Variable, tf.Variable)
@@ -26,9 +27,8 @@ def assign(model: keras.Model, folder: str | os.PathLike) -> None:
     Raises:
         PackageError: the weights there are those of another model; the model keeps its own.
     """
-    reader = tf.train.load_checkpoint(os.path.join(folder, "variables", "variables"))
-    nodes = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")).nodes
-    shapes = reader.get_variable_to_shape_map()
+    tensors = _tensors(folder)
+    nodes = TrackableObjectGraph.FromString(tensors["_CHECKPOINTABLE_OBJECT_GRAPH"]).nodes
     found = {}
 
     def walk(trackable: tf.Module, number: int) -> None:
@@ -43,14 +43,22 @@ def assign(model: keras.Model, folder: str | os.PathLike) -> None:
         if child.local_name == "model":
             walk(model, child.node_id)
     for variable in model.weights:
-        kept = shapes.get(found.get(id(variable)))
-        if kept is None or tuple(kept) != tuple(variable.shape):
+        kept = tensors.get(found.get(id(variable)))
+        if kept is None or kept.shape != tuple(variable.shape):
             raise package.PackageError(
                 f"{folder} holds the weights of another model than its config makes here: for "
-                f"{variable.path} {list(variable.shape)} it has {kept or 'nothing'}"
+                f"{variable.path} {list(variable.shape)} it has "
+                f"{'nothing' if kept is None else list(kept.shape)}"
             )
     for variable in model.weights:
-        variable.assign(reader.get_tensor(found[id(variable)]).astype(variable.dtype))
+        variable.assign(tensors[found[id(variable)]].astype(variable.dtype))
+
+
+def _tensors(folder: str | os.PathLike) -> dict[str, np.ndarray | bytes]:
+    """All that the checkpoint of an exported model holds, by name."""
+    with literal(folder) as path:
+        reader = tf.train.load_checkpoint(os.path.join(path, "variables", "variables"))
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def round_to_half(model: keras.Model) -> None:

@@ -121,7 +121,8 @@ class Checkpoints:
             path = str(self.folder / f"ckpt-{step}")
             try:
                 self._pending.assign("{}")
-                self._checkpoint_of(path).read(path).assert_existing_objects_matched()
+                with files.literal(self.folder) as folder:
+                    self._read(f"{folder}/ckpt-{step}")
                 self.pending = json.loads(self._pending.numpy())
             except _UNREADABLE as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -143,11 +144,12 @@ class Checkpoints:
         files.remove(self.folder)
         return 0
 
-    def _checkpoint_of(self, path: str) -> tf.train.Checkpoint:
-        """Without what earlier versions of this package did not write."""
+    def _read(self, path: str) -> None:
+        """Reads all but what earlier versions of this package did not write."""
         written = {name.split("/")[0] for name, _ in tf.train.list_variables(path)}
         lacking = {"pending", "random"} - written
-        return tf.train.Checkpoint(**{n: p for n, p in self._parts.items() if n not in lacking})
+        parts = {n: p for n, p in self._parts.items() if n not in lacking}
+        tf.train.Checkpoint(**parts).read(path).assert_existing_objects_matched()
 
     def _variables(self):
         """All variables with their values."""
