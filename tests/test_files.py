@@ -40,9 +40,15 @@ def test_a_run_removes_leftovers_and_nothing_else(tmp_path):
         ".a.b",
         "config.gin",
         ".x.12345678z",
+        ".env.template",
+        ".a.zoo-tmp.1234567",
     )
-    left = (".saved_model.ab_0129z/variables/x", ".config.gin.abcdefgh.gin",
-            "images/.one.png.zyxwvuts.png", "report/.index.html.00000000.html")  # fmt: skip
+    left = (
+        ".saved_model.zoo-tmp.ab_0129z/variables/x",
+        ".config.gin.zoo-tmp.abcdefgh.gin",
+        "images/.one.png.zoo-tmp.zyxwvuts.png",
+        "report/.index.html.zoo-tmp.00000000.html",
+    )
     for name in (*kept, *left):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")

@@ -19,8 +19,9 @@ import platformdirs
 
 from zoo.errors import SettingError, UserError
 
-# What `atomic` and `tempfile` name: a dot, the name, eight characters, the suffix.
-_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]*)?")
+# What `temporary_prefix` begins; `tempfile` adds eight characters, and `atomic` the suffix.
+_MARK = ".zoo-tmp."
+_TEMPORARY = re.compile(rf"\.(?P<name>.+){re.escape(_MARK)}[a-z0-9_]{{8}}(\.[^.]*)?")
 
 
 class FileError(UserError):
@@ -125,6 +126,11 @@ def require_writable(path: str | os.PathLike) -> None:
         raise FileError(f"{path} cannot be written: {folder} is read-only; name another file")
 
 
+def temporary_prefix(name: str) -> str:
+    """What the names begin with of all that is written beside a file or folder to become it."""
+    return f".{name}{_MARK}"
+
+
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike, new: bool = False) -> Iterator[pathlib.Path]:
     """Gives a temporary path beside `path`; what is written there becomes `path` at a clean exit.
@@ -142,7 +148,8 @@ def atomic(path: str | os.PathLike, new: bool = False) -> Iterator[pathlib.Path]
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    prefix = temporary_prefix(path.name)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = pathlib.Path(name)
     try:
@@ -226,9 +233,7 @@ def remove_leftovers(folder: pathlib.Path, name: str | None = None) -> list[path
     removed = []
     for path in folder.iterdir() if folder.is_dir() else ():
         found = _TEMPORARY.fullmatch(path.name)
-        # A temporary folder has no suffix of its own, a temporary file that of its name.
-        meant = found and name in (None, found["stem"])
-        if meant and (found["suffix"] or "") in ("", pathlib.Path(found["stem"]).suffix):
+        if found and name in (None, found["name"]):
             remove(path)
             removed.append(path)
     return removed

@@ -156,11 +156,13 @@ def test_an_error_while_making_leaves_nothing_behind(keep, monkeypatch):
     np.testing.assert_array_equal(keep(), TABLE)
 
 
-@pytest.mark.parametrize("name", [".table.npy.01234567.npy", ".table.npy.json.fuioro9r.json"])
+@pytest.mark.parametrize(
+    "name", [".table.npy.zoo-tmp.01234567.npy", ".table.npy.json.zoo-tmp.fuioro9r.json"]
+)
 def test_parts_of_killed_makers_are_removed(keep, name):
     keep.path.parent.mkdir()
     part = keep.path.with_name(name)
-    other = keep.path.with_name(".other.npy.01234567.npy")
+    other = keep.path.with_name(".other.npy.zoo-tmp.01234567.npy")
     part.write_bytes(b"half")
     other.write_bytes(b"somebody is at it")
     keep()

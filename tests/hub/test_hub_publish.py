@@ -252,7 +252,7 @@ def test_what_breaks_off_leaves_the_hub_as_it_was(sealed, hub, monkeypatch):
 
 
 def test_what_a_killed_process_left_is_taken_away(sealed, hub):
-    stage, folder = hub / ".publishing.abcd1234", hub / NAME / "1.1.0"
+    stage, folder = hub / ".publishing.zoo-tmp.abcd1234", hub / NAME / "1.1.0"
     for left in (stage / "model", folder):
         left.mkdir(parents=True)
         (left / "saved_model.pb").write_text("half")

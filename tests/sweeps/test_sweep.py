@@ -206,7 +206,7 @@ def test_machines_that_begin_one_sweep_together_agree_on_its_precision(sweep, mo
     assert [found.precision for found in made] == ["float32", "mixed_bfloat16"]
     # The second is about to look whether the folder is free while the first writes there.
     made[0].out.mkdir()
-    (made[0].out / ".sweep.json.0123abcd.json").touch()
+    (made[0].out / ".sweep.json.zoo-tmp.0123abcd.json").touch()
     require_same, late = grid.Sweep.require_same, []
 
     def slowly(self):

@@ -192,7 +192,7 @@ def test_killed_while_saving_the_one_before_is_intact_and_the_rest_is_removed(
 def test_what_a_kill_left_of_the_list_is_removed(tmp_path):
     _saved(tmp_path / "best", 10)
     for folder in (tmp_path, tmp_path / "best"):
-        (folder / ".checkpoint.njmg1dmy").write_text('model_checkpoint_path: "ckp')
+        (folder / ".checkpoint.zoo-tmp.njmg1dmy").write_text('model_checkpoint_path: "ckp')
     remove_unfinished(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["best"]
     names = {p.name.partition(".")[0] for p in (tmp_path / "best").iterdir()}

@@ -111,7 +111,8 @@ def export(
     """
     require_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    prefix = files.temporary_prefix(folder.name)
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
     try:
         made = temporary / folder.name
         try:

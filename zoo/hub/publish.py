@@ -82,7 +82,8 @@ def publish(
                 "never changes: take a new --version"
             )
         beside = hub.folder if hub.folder and not dry_run else None
-        with tempfile.TemporaryDirectory(prefix=f".{_STAGE}.", dir=beside) as temporary:
+        prefix = files.temporary_prefix(_STAGE)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=beside) as temporary:
             stage = pathlib.Path(temporary) / "model"
             table = _staged(stage, submitted, card, hub.address)
             if known and not version:

@@ -13,7 +13,7 @@ import numpy as np
 from absl import logging
 
 from zoo.errors import UserError
-from zoo.files import atomic, sync
+from zoo.files import atomic, sync, temporary_prefix
 from zoo.hub import endpoints, package
 from zoo.hub.load import Pretrained
 
@@ -55,7 +55,7 @@ def write(model: Pretrained, folder: pathlib.Path) -> list[pathlib.Path]:
             f"{folder} holds an exported model, whose card would be replaced; name another folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".onnx.", dir=folder) as temporary:
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix("onnx"), dir=folder) as temporary:
         written = _written(model, pathlib.Path(temporary), converter, runtime)
         if not written:
             raise OnnxError(f"nothing of {model.path} could be written as ONNX; use the SavedModel")

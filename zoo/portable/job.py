@@ -25,6 +25,7 @@ from absl import logging
 import zoo
 from zoo import runs
 from zoo.errors import UserError
+from zoo.files import temporary_prefix
 from zoo.portable import runner
 from zoo.portable.program import Program, program
 from zoo.training import assembly
@@ -135,7 +136,8 @@ def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
 def _staged(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """A temporary folder beside `folder`, which it becomes at a clean exit."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    prefix = temporary_prefix(folder.name)
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
     try:
         made = temporary / folder.name
         made.mkdir()

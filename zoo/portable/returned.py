@@ -12,6 +12,7 @@ import numpy as np
 import zoo
 from zoo import runs
 from zoo.errors import UserError
+from zoo.files import temporary_prefix
 from zoo.models.base import Model
 from zoo.portable import runner
 from zoo.training import assembly, metrics
@@ -108,7 +109,8 @@ def bring_back(
             state = "finished" if folder.done else f"at step {done}"
             raise UserError(f"{folder.path} is {state}; the result is of step {step}")
         _assign(parts.model, returned)
-        with tempfile.TemporaryDirectory(prefix=".import.", dir=folder.path) as stage:
+        name = temporary_prefix("import")
+        with tempfile.TemporaryDirectory(prefix=name, dir=folder.path) as stage:
             staged = runs.RunFolder(pathlib.Path(stage))
             if folder.metrics.exists():
                 shutil.copyfile(folder.metrics, staged.metrics)

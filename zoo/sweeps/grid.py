@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from zoo import gin_files, gin_text, machine, runs
 from zoo.errors import UserError
-from zoo.files import atomic
+from zoo.files import atomic, temporary_prefix
 from zoo.scheduling.jobs import Job, Step
 
 PRECISION = "train.precision"
@@ -194,7 +194,7 @@ class Sweep:
 
     def _is_new(self) -> bool:
         """Whether the folder holds nothing but what another machine writes just now."""
-        return all(path.name.startswith(f".{_FILE}.") for path in self.out.iterdir())
+        return all(path.name.startswith(temporary_prefix(_FILE)) for path in self.out.iterdir())
 
     def _settings(self) -> dict[str, str]:
         """What the gin files bind, which somebody may edit between two commands."""
