@@ -87,7 +87,7 @@ def _tiles(dataset: Dataset, ids: np.ndarray) -> np.ndarray:
     """Images of any channels and range as colour images, masks beside them."""
     scaled = dataset.images[ids] * np.float32(255 / dataset.images.maximum)
     images = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    tiles = _coloured(images)
+    tiles = sheets.coloured(images)
     pixels = images.shape[1:3]
     # Masks of one's own may have any shape.
     if np.shape(dataset.extras.get("masks"))[1:] in (pixels, (*pixels, 1)):
@@ -96,15 +96,6 @@ def _tiles(dataset: Dataset, ids: np.ndarray) -> np.ndarray:
         gap = np.broadcast_to(np.uint8(palette.GROUND), (*masks.shape[:2], 2, 3))
         tiles = np.concatenate([tiles, gap, masks], axis=2)
     return tiles
-
-
-def _coloured(images: np.ndarray) -> np.ndarray:
-    """`[..., C]` to `[..., 3]`: grey of one channel, red and green of two, of more the first 3."""
-    channels = images.shape[-1]
-    if channels == 1:
-        return np.broadcast_to(images, (*images.shape[:-1], 3))
-    lacking = [(0, 0)] * (images.ndim - 1) + [(0, max(3 - channels, 0))]
-    return np.pad(images[..., :3], lacking)
 
 
 def _plots(dataset: Dataset, rng: np.random.Generator) -> list[Row]:

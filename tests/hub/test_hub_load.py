@@ -19,7 +19,7 @@ import zoo.hub
 from zoo.drawing import sheets
 from zoo.errors import UserError
 from zoo.hub import download, endpoints, package, places
-from zoo.hub.load import InputError
+from zoo.hub.load import InputError, Pretrained
 from zoo.hub.publish import publish
 
 NAME, VERSION = "beta_vae/dsprites", "1.0.0"
@@ -352,6 +352,20 @@ def test_traversals_are_a_picture_of_every_latent(model, images):
     ranked = model.traversals(images, steps=5)
     assert ranked.shape != plain.shape, "its rows tell their variance"
     assert model.traversals(images, steps=5, limit=1).shape[0] < ranked.shape[0]
+
+
+def test_traversals_draw_images_of_two_channels(tmp_path):
+    class Two(Pretrained):
+        image_shape, latent_size = (H, W, 2), D
+
+        def _argument_shape(self, name):
+            return (D,)
+
+        def decode(self, latents):
+            return np.ones((len(latents), H, W, 2), np.float32)
+
+    picture = Two(tmp_path, {}, None).traversals(steps=2)
+    assert (picture == [255, 255, 0]).all(-1).any()
 
 
 def test_in_a_notebook_a_model_shows_card_picture_and_scores(model, exported, tmp_path):

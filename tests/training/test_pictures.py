@@ -10,6 +10,7 @@ import toy  # noqa: F401  registers the data set
 
 import zoo.configurables  # noqa: F401  registers what gin files name
 from zoo import config, data, runs
+from zoo.data.dataset import Dataset, DenseImages
 from zoo.drawing import sheets
 from zoo.models.autoencoder import AE
 from zoo.networks.dense import mlp_decoder, mlp_encoder
@@ -18,10 +19,10 @@ from zoo.training.settings import Settings
 from zoo.training.trainer import Pictures
 
 
-def _model() -> AE:
+def _model(shape: tuple[int, int, int] = (16, 16, 1)) -> AE:
     keras.utils.set_random_seed(0)
     return AE(
-        (16, 16, 1),
+        shape,
         latent_dim=3,
         encoder=lambda shape: mlp_encoder(shape, units=(8,)),
         decoder=lambda dim, shape: mlp_decoder(dim, shape, units=(8,)),
@@ -50,6 +51,16 @@ def test_a_run_without_a_record_has_its_pictures_all_the_same(tmp_path, last):
     log = types.SimpleNamespace(last=last, image=lambda *_: None)
     Pictures(runs.RunFolder(tmp_path), _model(), data.load("toy"), log).draw(20)
     assert (tmp_path / "images" / "traversals.png").exists()
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_images_of_other_channels_are_drawn_in_three(tmp_path, channels):
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, channels), np.uint8)
+    dataset = Dataset("own/noise", DenseImages(images))
+    log = types.SimpleNamespace(last=None, image=lambda *_: None)
+    Pictures(runs.RunFolder(tmp_path), _model((8, 8, channels)), dataset, log).draw(20)
+    names = {path.stem for path in (tmp_path / "images").iterdir()}
+    assert names == {"reconstructions", "traversals"}
 
 
 def test_pictures_that_fall_between_two_records_are_drawn_with_the_second(

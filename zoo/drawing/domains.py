@@ -24,7 +24,7 @@ def pictures(model: Any, *, columns: int = 8, seed: int = 0, limit: int = 16) ->
     latents = latents.astype(np.float32)
 
     def generate(codes: np.ndarray, domain: int = 0) -> np.ndarray:
-        return np.asarray(model.generate(codes, np.full(len(codes), domain, np.int32)))
+        return sheets.coloured(model.generate(codes, np.full(len(codes), domain, np.int32)))
 
     cells = np.stack([generate(latents, u) for u in range(model.domains)])
     rows = [f"domain {u}" for u in range(model.domains)]

@@ -267,6 +267,16 @@ def pixels(images: np.ndarray) -> np.ndarray:
     return np.broadcast_to(images, (*images.shape[:-1], 3))
 
 
+def coloured(images: np.ndarray) -> np.ndarray:
+    """`[..., C]` to `[..., 3]`: grey of one channel, red and green of two, of more the first 3."""
+    images = np.asarray(images)
+    channels = images.shape[-1]
+    if channels == 1:
+        return np.broadcast_to(images, (*images.shape[:-1], 3))
+    lacking = [(0, 0)] * (images.ndim - 1) + [(0, max(3 - channels, 0))]
+    return np.pad(images[..., :3], lacking)
+
+
 def _decoded(decode: Callable, codes: np.ndarray, batch: int = 256) -> np.ndarray:
     """`[R, C, D]` codes to `[R, C, H, W, 3]` uint8, decoded in batches."""
     flat = codes.reshape(-1, codes.shape[-1])

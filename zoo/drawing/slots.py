@@ -33,7 +33,8 @@ def pictures(
     images = np.asarray(images[:_IMAGES])
     masks = None if masks is None else np.asarray(masks[:_IMAGES])
     slots = np.asarray(model.encode(images))
-    parts = np.asarray(model.slot_images(slots))
+    images = sheets.coloured(images)
+    parts = sheets.coloured(model.slot_images(slots))
     cells = np.concatenate([images[:, None], parts.sum(1, keepdims=True), parts], axis=1)
     names = [f"slot {k + 1}" for k in range(parts.shape[1])]
     yield "slot_images", sheets.sheet(cells, columns=["image", "decoded", *names])

@@ -134,8 +134,8 @@ class Pretrained(Endpoints):
         elif images is not None:
             codes = _rows(self.encode(images))
 
-        def decode(flat: np.ndarray) -> "tf.Tensor":
-            return self.decode(flat.reshape(-1, *shape))
+        def decode(flat: np.ndarray) -> np.ndarray:
+            return sheets.coloured(self.decode(flat.reshape(-1, *shape)))
 
         return sheets.traversals(decode, codes, **how)
 

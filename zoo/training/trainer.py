@@ -64,10 +64,10 @@ class Pictures:
         kl, variances = last.get("kl_per_latent"), last.get("posterior_variance")
         drawn = {
             "reconstructions": sheets.reconstructions(
-                self._images.numpy(), self._model.decode(codes).numpy()
+                sheets.coloured(self._images), sheets.coloured(self._model.decode(codes))
             ),
             "traversals": sheets.traversals(
-                lambda latents: self._model.decode(tf.constant(latents, tf.float32)).numpy(),
+                lambda latents: sheets.coloured(self._model.decode(tf.constant(latents))),
                 codes.numpy(),
                 kl,
                 dead=None if variances is None else dead_latents(variances, kl),
