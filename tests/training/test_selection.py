@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from zoo import data, evaluation, runs
 from zoo.data import sampling
+from zoo.data.dataset import Dataset, DenseImages
 from zoo.errors import UserError
 from zoo.evaluation import facts
 from zoo.models.additive import AdditiveAutoencoder
@@ -119,11 +120,29 @@ def test_a_better_checkpoint_of_an_earlier_step_replaces_that_of_a_killed_try(to
     assert not any(np.any(weights) for weights in fresh.get_weights())
 
 
-def test_a_score_that_cannot_be_computed_is_an_error(toy, tmp_path):
-    folder, model = runs.RunFolder(tmp_path), _model()
-    folder.checkpoints.mkdir(parents=True)
-    kept = selection.Selection(folder, model, lambda: model, toy, ["j_ari"], every=1)
-    with pytest.raises(ValueError, match="train.select: j_ari cannot be computed: "):
+@pytest.mark.parametrize(
+    ("score", "reason"),
+    [
+        ("j_ari", "the data set has no masks"),
+        ("mig", "the data set has no factor space"),
+        ("deterministic_elbo", "the model has no posterior distribution"),
+        ("udr", "models are compared: give the others"),
+    ],
+)
+def test_a_score_of_what_is_lacking_is_found_before_the_training(tmp_path, score, reason):
+    model, images = _model(), np.random.default_rng(0).integers(0, 256, (20, 16, 16, 1), np.uint8)
+    noise = Dataset("noise", DenseImages(images))
+    options = (runs.RunFolder(tmp_path), model, lambda: model, noise)
+    with pytest.raises(UserError, match=f"train.select: {score} cannot be computed: {reason}"):
+        selection.Selection(*options, [score], every=1)
+
+
+def test_a_score_that_cannot_be_computed_is_an_error(toy, tmp_path, monkeypatch):
+    model, row = _model(), {"score": None, "reason": "why"}
+    options = (runs.RunFolder(tmp_path), model, lambda: model, toy, ["reconstruction_rmse"])
+    kept = selection.Selection(*options, every=1)
+    monkeypatch.setattr(evaluation, "evaluate", lambda *_, **__: {"reconstruction_rmse": row})
+    with pytest.raises(UserError, match="train.select: reconstruction_rmse cannot .*: why"):
         kept.consider(1)
 
 

@@ -53,3 +53,11 @@ def test_a_test_set_that_does_not_fit_is_refused_before_training(
 ):
     assert message in fails(command.main, *arguments(toy_gin, tmp_path / "run", binding))
     assert not (tmp_path / "run/checkpoints").exists()
+
+
+@pytest.mark.parametrize("select", ["loss", "mcc"])
+def test_so_is_such_a_validation_set(tmp_path, toy_gin, fails, select):
+    bindings = (f"train.select = '{select}'", "train.validation_dataset = 'zoo_balls'")
+    line = fails(command.main, *arguments(toy_gin, tmp_path / "run", *bindings))
+    assert "train.validation_dataset zoo_balls has observations of shape [64, 64, 3], and" in line
+    assert not (tmp_path / "run/checkpoints").exists()

@@ -55,7 +55,7 @@ def assemble(settings: Settings, folder: runs.RunFolder) -> Parts:
         UserError: settings that cannot be.
     """
     dataset = data.load(settings.dataset)
-    tested = _tested(settings, dataset)
+    tested = _further(settings, "test_dataset", dataset)
     _require_memory(settings, dataset)
     strategy = strategy_for(settings.devices)
     model = bound(settings, dataset, strategy)
@@ -175,17 +175,19 @@ def _require_built(model: Model, bound: Sequence[keras.Variable]) -> None:
         raise UserError(f"{name} is not built; end its __init__ with self.built = True")
 
 
-def _tested(settings: Settings, dataset: Dataset) -> Dataset:
-    if settings.test_dataset is None:
+def _further(settings: Settings, key: str, dataset: Dataset) -> Dataset:
+    """The data set of a setting beside that of the training, which it is where none is set."""
+    name = getattr(settings, key)
+    if name is None:
         return dataset
-    tested = data.load(settings.test_dataset)
-    shapes = [list(each.images.shape[1:]) for each in (tested, dataset)]
+    further = data.load(name)
+    shapes = [list(each.images.shape[1:]) for each in (further, dataset)]
     if shapes[0] != shapes[1]:
         raise UserError(
-            f"{settings.prefix}.test_dataset {settings.test_dataset} has observations of shape "
-            f"{shapes[0]}, and {settings.prefix}.dataset {shapes[1]}"
+            f"{settings.prefix}.{key} {name} has observations of shape {shapes[0]}, and "
+            f"{settings.prefix}.dataset {shapes[1]}"
         )
-    return tested
+    return further
 
 
 def _selection(
@@ -197,7 +199,7 @@ def _selection(
         folder,
         model,
         lambda: exportable(settings, dataset, model),
-        data.load(settings.validation_dataset),
+        _further(settings, "validation_dataset", dataset),
         selection.parse(settings.select),
         settings.select_every,
         settings.select_images,

@@ -14,6 +14,8 @@ from zoo.data import sampling
 from zoo.data.dataset import Dataset
 from zoo.errors import SettingError, UserError
 from zoo.evaluation import facts, suite
+from zoo.evaluation.errors import InputError
+from zoo.evaluation.inputs import Inputs
 from zoo.models.base import Model
 from zoo.training.checkpoints import Checkpoints
 
@@ -23,6 +25,8 @@ _FOLDER, _RECORD = "best", "best.json"
 
 # What is no score of `evaluation`, but the model's own; lower is better.
 LOSS = "loss"
+# What scores are made of by a network that may have to be trained first.
+_READ = ("factors_by_domain", "read_factors", "reader_features", "generated_reader_features")
 # Images whose loss is computed at once.
 _BATCH = 512
 
@@ -148,6 +152,7 @@ class Selection:
         self._images = images
         self._record = folder.checkpoints / _FOLDER / _RECORD
         self._loss = mean_loss(model, dataset, seed) if LOSS in scores else None
+        _require(exported, dataset, [name for name in scores if name != LOSS])
 
     def consider(self, step: int) -> dict[str, float]:
         """Scores the model as it is after `step` updates, and keeps it if none was better.
@@ -175,6 +180,20 @@ class Selection:
             record = {"step": step, "value": value, "scores": found}
             runs.write_text(self._record, json.dumps(record) + "\n")
         return {f"validation_{name}": score for name, score in found.items()}
+
+
+def _require(exported: Callable[[], Model], dataset: Dataset, names: Sequence[str]) -> None:
+    """Finds before the training that model or data set lack what a score is made of."""
+    if not names:
+        return
+    inputs = Inputs(exported(), dataset, seed=0, sizes=(2, 2, 1, 1), batch_size=2)
+    for name in names:
+        try:
+            for need in facts.of(name).needs:
+                if need not in _READ:
+                    getattr(inputs, need)
+        except InputError as error:
+            raise UserError(f"train.select: {name} cannot be computed: {error}") from None
 
 
 def _value(record: pathlib.Path) -> float:
