@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from zoo import data, evaluation, runs
 from zoo.data import sampling
@@ -269,6 +270,14 @@ def test_a_run_exports_its_best_step(toy, tmp_path, select):
     assert kept == manifest["selected_step"]
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert scores["reconstruction_rmse"]["step"] == kept
+
+
+def test_tensorboard_has_the_scores_at_the_selected_step(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(selection, "mean_loss", lambda *_: lambda step: float(step))
+    assert train(_settings("loss"), tmp_path / "run")["selected_step"] == 10
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    (event,) = events.Tensors("scores/reconstruction_rmse")
+    assert event.step == 10
 
 
 def test_where_nothing_was_selected_it_is_said(toy, tmp_path, monkeypatch, caplog):

@@ -29,7 +29,7 @@ def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: 
         )
         step = manifest.get("selected_step") or settings.steps
         runs.write_text(folder.scores, scoring.text(scoring.flat(scores, step)))
-        metrics.write_scores(folder, settings.steps, scoring.headline(scores))
+        metrics.write_scores(folder, step, scoring.headline(scores))
         if settings.publish == "all":
             text = gin_files.read(folder.config)
             export(model, folder.saved_model, text, card(model, dataset, text, manifest, scores))
