@@ -302,6 +302,23 @@ def test_steps_that_differ_in_a_number_or_in_their_tables_share_nothing(monkeypa
     assert len(programs._programs) == 3
 
 
+def test_a_shared_program_names_the_losses_of_its_own_model():
+    class Named(Model):
+        def __init__(self, second: str):
+            super().__init__()
+            self.mean, self.second = self.add_weight(shape=(16, 16, 1), name="mean"), second
+            self.built = True
+
+        def losses_on(self, batch, seed, step):
+            error = tf.reduce_mean((batch["image"] - self.mean) ** 2, axis=(1, 2, 3))
+            return {"loss": error, self.second: 2 * error}
+
+    for second in ("kl", "kk"):
+        model = Named(second)
+        model.bind(Adam(1e-3))
+        assert set(_loop(model, compiled=True).run(0, 1)) == {"loss", second}
+
+
 def test_a_graph_is_the_same_text_whatever_its_names():
     def traced(factor, name):
         @tf.function

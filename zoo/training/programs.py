@@ -36,7 +36,9 @@ def shared(
     if any(k is None and t.dtype == tf.resource for t, k in zip(captured, order, strict=True)):
         return None
     graph = step.graph.as_graph_def()
-    key = hashlib.sha256(repr((canonical(graph), order)).encode()).hexdigest()
+    # Nor are the names of the losses.
+    parts = canonical(graph), order, sorted(step.structured_outputs)
+    key = hashlib.sha256(repr(parts).encode()).hexdigest()
     if key not in _programs:
         _programs[key] = _compiled(step, graph)
     _programs.move_to_end(key)
