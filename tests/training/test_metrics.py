@@ -4,7 +4,10 @@ import contextlib
 import json
 import pathlib
 
+import numpy as np
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from zoo import runs
 from zoo.errors import UserError
@@ -61,6 +64,15 @@ def test_a_value_with_the_name_of_a_field_is_refused(folder):
     with _opened(folder, 20) as log, pytest.raises(UserError, match="is called 'step', as a field"):
         log.write(25, 1.0, 10, {"loss": 2.0, "step": 0.5})
     assert _steps(folder.metrics) == [5, 10, 15, 20]
+
+
+def test_a_loss_may_be_a_matrix(folder):
+    with _opened(folder, 20) as log:
+        log.write(25, 1.0, 10, {"loss": 2.0, "covariance": np.array([[1.0, 2.0], [3.0, 4.0]])})
+    assert json.loads(folder.metrics.read_text().splitlines()[-1])["covariance"] == [[1, 2], [3, 4]]
+    events = EventAccumulator(str(folder.path / "tensorboard")).Reload()
+    (event,) = events.Tensors("covariance/1/0")
+    assert event.step == 25 and tf.make_ndarray(event.tensor_proto) == 3
 
 
 def test_a_log_that_is_removed_while_the_run_goes_on(folder, caplog):

@@ -46,7 +46,7 @@ class MetricsLog:
             step: the number of updates done.
             seconds: how long the chunk took.
             images: how many images it used.
-            values: numbers and vectors by name.
+            values: numbers and arrays by name.
 
         Raises:
             UserError: one has the name of another field.
@@ -77,10 +77,9 @@ class MetricsLog:
         self._file.flush()
         with _telling(self._folder), self._events.as_default(step=step):
             for name, value in record.items():
-                for k, number in enumerate(value if isinstance(value, list) else [value]):
-                    label = f"{name}/{k}" if isinstance(value, list) else name
+                for index, number in np.ndenumerate(value):
                     if name not in ("step", "time_s") and math.isfinite(number):
-                        tf.summary.scalar(label, number)
+                        tf.summary.scalar("/".join([name, *map(str, index)]), number)
         self.last = record
         return record
 
