@@ -3,13 +3,16 @@
 import json
 import types
 
+import gin
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from zoo import export as export_command
 from zoo import runs
 from zoo import train as command
 from zoo.data.dataset import DenseImages
+from zoo.models.base import Model
 from zoo.papers import departures
 from zoo.scheduling import worker
 from zoo.scheduling.jobs import Step
@@ -30,6 +33,30 @@ def test_a_run_of_scores_alone_is_finished_and_exported_later(tmp_path, toy_gin,
     assert not (run / "saved_model").exists() and not (run / "report/index.html").exists()
     export_command.main([f"--run={run}", f"--out={tmp_path / 'model'}", "--trust"])
     assert (tmp_path / "model/saved_model.pb").exists()
+
+
+@gin.register
+class _Plain(Model):
+    """A model without codes."""
+
+    def __init__(self, observation_shape):
+        super().__init__()
+        self.mean = self.add_weight(shape=observation_shape, name="mean")
+        self.built = True
+
+    def losses_on(self, batch, seed, step):
+        return {"loss": tf.reduce_mean((batch["image"] - self.mean) ** 2, axis=(1, 2, 3))}
+
+
+@pytest.mark.parametrize(
+    ("publish", "shown"), [("all", "report: {}/report/index.html\n"), ("scores", "")]
+)
+def test_of_a_model_without_codes_nothing_is_named_that_is_not_there(
+    tmp_path, toy_gin, capsys, publish, shown
+):
+    bindings = ("train.model = @_Plain", f"train.publish = '{publish}'")
+    command.main(arguments(toy_gin, tmp_path / "run", *bindings))
+    assert capsys.readouterr().out == shown.format(tmp_path / "run")
 
 
 def test_a_card_has_the_scores_of_its_step_alone_and_an_export_into_a_run_locks_it(
