@@ -402,10 +402,13 @@ def test_a_comparison_that_failed_leaves_others_untried(finished):
     assert {job.state() for job in summary.agreements(finished)} == {jobs.LEFT}
 
 
-def test_a_damaged_run_is_left_out_of_the_tables(finished):
-    point = finished.points()[0]
-    (finished.folder(point, 0) / "scores.json").write_text("{")
+@pytest.mark.parametrize("scores", ["{", '{"mig": 0.5}'])
+def test_damaged_scores_are_left_out_of_the_tables(finished, caplog, scores):
+    path = finished.folder(finished.points()[0], 0) / "scores.json"
+    path.write_text(scores)
     assert "| 1 | 3 | 0.115 [0.11, 0.12] |" in summary.write(finished)[1].read_text()
+    (message,) = caplog.messages
+    assert f"leave out the scores of a run: {path} is damaged" in message
 
 
 @pytest.mark.parametrize("places", [(1.0, 2.0, 100.0), (-1.0, 0.0, 1.0), ("a", "b", "c")])

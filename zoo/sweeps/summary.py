@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.stats
+from absl import logging
 
 from zoo import runs
 from zoo.drawing import charts, strengths
 from zoo.drawing.palette import SERIES
+from zoo.errors import UserError
 from zoo.report import contents, page
 from zoo.scheduling.jobs import Job
 from zoo.sweeps import comparisons
@@ -50,7 +52,11 @@ def read(sweep: Sweep) -> list[Row]:
         done = {seed: folder for seed, folder in folders.items() if (folder / "DONE").exists()}
         udr = comparisons.udr(list(done.values()))
         for seed, folder in done.items():
-            table = comparisons.read(folder / "scores.json")
+            try:
+                table = runs.RunFolder(folder).scored()
+            except UserError as error:
+                logging.warning("the sweep's tables leave out the scores of a run: %s", error)
+                table = {}
             scores = {name: row.get("score") for name, row in table.items()}
             scores[UDR] = udr.get(folder.name)
             known = {n: float(s) for n, s in scores.items() if isinstance(s, int | float)}
