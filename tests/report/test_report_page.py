@@ -187,8 +187,9 @@ def test_missing_parts_are_left_out(run, missing, gone):
     assert all(heading in text for heading in others)
 
 
-def test_an_empty_run_folder_has_a_page(tmp_path):
+def test_a_run_that_has_just_begun_has_a_page(tmp_path):
     (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "manifest.json").write_text("{}")
     reader = read(page.write_from_run(tmp_path / "new"))
     assert shown(reader).split()[-1] == "new"
     assert not {"section", "svg", "img", "table"} & {tag for tag, _ in reader.tags}
@@ -218,6 +219,13 @@ def test_damaged_files_are_named(run, name, content):
 def test_no_such_run(tmp_path):
     with pytest.raises(UserError, match="no run folder"):
         page.write_from_run(tmp_path / "absent")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not the folder of a run: it holds none of manifest"):
+        page.write_from_run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_same_run_same_bytes(run):

@@ -145,18 +145,24 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
     """Writes `run_dir/report/index.html` of what the run folder holds.
 
     Reads `manifest.json`, `config.gin`, `metrics.jsonl`, `scores.json` and the pictures
-    `images/*.png`: reconstructions, traversals, then the others by name. All are optional.
+    `images/*.png`: reconstructions, traversals, then the others by name. One of the files is there;
+    all else is optional.
 
     Returns:
         The path of the page.
 
     Raises:
-        UserError: there is no such folder, or one of its JSON files is damaged.
+        UserError: there is no such folder, it is that of no run, or one of its JSON files is
+            damaged.
     """
     run = pathlib.Path(run_dir)
     if not os.path.isdir(run):
         raise UserError(f"there is no run folder {run}")
     folder = runs.RunFolder(run)
+    parts = (folder.manifest, folder.config, folder.metrics, folder.scores)
+    if not any(part.is_file() for part in parts):
+        named = ", ".join(part.name for part in parts)
+        raise UserError(f"{run} is not the folder of a run: it holds none of {named}")
     manifest = folder.facts()
     config = run / "config.gin"
     images = sorted(run.glob("images/*.png"), key=lambda path: path.stem)
