@@ -52,6 +52,8 @@ def test_values_of_an_axis(text, values):
         ("BetaVAE.beta=", "a value is empty"),
         ("BetaVAE.beta=1,,2", "a value is empty"),
         ("BetaVAE.beta=1,1", "1 is there twice"),
+        ("BetaVAE.beta=4,1,1.0", "1.0 is there twice"),
+        ("mlp_encoder.units=(32, 8),(32,8)", "(32,8) is there twice"),
         ("BetaVAE.beta=1,'1'", "1 and '1' would share the folder 1; write one otherwise"),
         ("BetaVAE.beta=1,high", "high is no value; a text needs quotes"),
     ],

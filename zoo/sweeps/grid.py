@@ -238,17 +238,16 @@ def axis(text: str) -> Axis:
     found = _split(values)
     if not all(found):
         raise UserError(f"--set={text!r}: a value is empty")
+    values = []
     for value in found:
-        # gin's references and macros name what only the packages of a run know.
-        if not set("@%") & set(value):
-            try:
-                ast.literal_eval(value)
-            except (ValueError, SyntaxError):
-                raise UserError(
-                    f"--set={text!r}: {value} is no value; a text needs quotes, a reference @"
-                ) from None
-    if twice := [value for value in found if found.count(value) > 1]:
-        raise UserError(f"--set={text!r}: {twice[0]} is there twice")
+        try:
+            values.append(_read_value(value))
+        except (ValueError, SyntaxError):
+            raise UserError(
+                f"--set={text!r}: {value} is no value; a text needs quotes, a reference @"
+            ) from None
+    if twice := [k for k, value in enumerate(values) if values.index(value) < k]:
+        raise UserError(f"--set={text!r}: {found[twice[0]]} is there twice")
     folders = [_as_file(value) for value in found]
     if shared := [k for k, folder in enumerate(folders) if folders.index(folder) < k]:
         first = found[folders.index(folders[shared[0]])]
@@ -285,6 +284,17 @@ def _split(text: str) -> list[str]:
             continue
         parts[-1] += letter
     return [part.strip() for part in parts]
+
+
+def _read_value(text: str):
+    """What a value is; its text where that is no number, string or collection of them.
+
+    gin's references and macros name what only the packages of a run know; to Python True is 1.
+    """
+    if set("@%") & set(text):
+        return text
+    value = ast.literal_eval(text)
+    return text if isinstance(value, bool) else value
 
 
 def _as_file(value: str) -> str:
