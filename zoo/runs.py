@@ -72,7 +72,8 @@ class RunFolder:
         """Binds the folder to a configuration.
 
         Raises:
-            RunError: it holds a run of another configuration; the message shows the difference.
+            RunError: it holds a run of another configuration, and the message shows the difference;
+                or checkpoints of one that is lost.
         """
         if self.config.exists():
             changed = config.differences(gin_files.read(self.config), operative)
@@ -81,8 +82,13 @@ class RunFolder:
                     f"{self.path} holds a run of another configuration ({'; '.join(changed)}); "
                     "choose another --run_dir or the same settings"
                 )
-        else:
-            write_text(self.config, operative)
+            return
+        if any(self.checkpoints.glob("ckpt-*.index")):
+            raise RunError(
+                f"{self.path} holds checkpoints and no config.gin, which says what they are of; "
+                "restore it from a copy, or choose another --run_dir"
+            )
+        write_text(self.config, operative)
 
     def require_config(self) -> pathlib.Path:
         """The gin file of the run.

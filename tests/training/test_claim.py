@@ -65,6 +65,15 @@ def test_all_that_a_run_has_used_is_in_its_config_and_any_change_is_refused(name
         assert f"{key}: {claimed[key]} -> " in line
 
 
+def test_checkpoints_without_their_config_are_claimed_by_none(tmp_path):
+    folder = runs.RunFolder(tmp_path)
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / "ckpt-10.index").touch()
+    with pytest.raises(runs.RunError, match="holds checkpoints and no config.gin"):
+        folder.claim("train.seed = 0\n")
+    assert not folder.config.exists()
+
+
 def test_a_change_of_any_binding_is_a_difference(tmp_path):
     command.main(arguments(tmp_path / "run", *RUNS["slow_vae"][0]))
     folder = runs.RunFolder(tmp_path / "run")
