@@ -1,11 +1,14 @@
 """The commands as a user runs them, on a toy training."""
 
+import contextlib
 import functools
 import json
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ import zoo
 from zoo import evaluate as evaluate_command
 from zoo import evaluation, loading, scoring
 from zoo import export as export_command
+from zoo import import_loop as import_command
 from zoo import train as train_command
 from zoo.hub import package
 
@@ -225,3 +229,19 @@ def test_a_parameter_added_since_is_no_other_configuration(run, tmp_path, capsys
     assert "is finished" in capsys.readouterr().err
     other = fails(train_command.main, *arguments, "--gin_bindings=train.devices = 'one'")
     assert "train.devices: default -> 'one'" in other
+
+
+def test_printed_commands_hold_for_folders_with_spaces(monkeypatch, capsys):
+    about = {"name": "toy", "start": 0, "steps": 10}
+    found = types.SimpleNamespace(facts={"step": 5}, job=about)
+    settings = contextlib.nullcontext((types.SimpleNamespace(prefix="train"), {}))
+    monkeypatch.setattr("zoo.portable.settings.settings_of", lambda *_: settings)
+    monkeypatch.setattr("zoo.portable.job.export_loop", lambda *_: about)
+    monkeypatch.setattr("zoo.portable.returned.read", lambda *_: found)
+    monkeypatch.setattr("zoo.portable.returned.bring_back", lambda *_: None)
+    export_command.main(["--loop", "--run=a run", "--gin_file=toy.gin", "--out=b job"])
+    import_command.main(["b job", "--run_dir=a run"])
+    commands = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+    assert commands[1][-1] == "b job"
+    assert commands[2][-2:] == ["b job", "--run_dir=a run"]
+    assert commands[4][-2:] == ["--gin_file=a run/config.gin", "--run_dir=a run"]

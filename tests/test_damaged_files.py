@@ -67,6 +67,11 @@ def test_scores_that_are_no_rows_are_named(folder):
     folder.scores.write_text('{"mig": 0.5}')
     with pytest.raises(runs.RunError, match="its mig is 0.5; delete it and score again"):
         folder.scored()
+    spaced = runs.RunFolder(folder.path / "a run")
+    spaced.path.mkdir()
+    spaced.scores.write_text('{"mig": 0.5}')
+    with pytest.raises(runs.RunError, match="--run='.*/a run'"):
+        spaced.scored()
 
 
 def test_a_damaged_config_is_named(folder):

@@ -10,6 +10,7 @@ python -m zoo.export --loop --run_dir=DIR --out=DIR [--gin_file=FILE]
 import argparse
 import json
 import pathlib
+import shlex
 import tempfile
 from collections.abc import Sequence
 
@@ -107,10 +108,11 @@ def _export_loop(options: argparse.Namespace) -> None:
     made = settings_of(files, options.gin_bindings, options.run, trust)
     with made as (settings, facts):
         job = export_loop(settings, options.run, options.out, facts)
+    out, run = shlex.quote(options.out), shlex.quote(options.run)
     print(
         f"steps {job['start']} to {job['steps']} of {job['name']}\n"
-        f"there:  python run_loop.py {pathlib.Path(options.out).name}\n"
-        f"then:   python -m zoo.import_loop {options.out} --run_dir={options.run}"
+        f"there:  python run_loop.py {shlex.quote(pathlib.Path(options.out).name)}\n"
+        f"then:   python -m zoo.import_loop {out} --run_dir={run}"
     )
 
 

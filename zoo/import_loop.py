@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import shlex
 from collections.abc import Sequence
 
 from zoo import cli
@@ -36,11 +37,11 @@ def main(options: argparse.Namespace) -> None:
     with settings_of(files, [], options.run_dir, options.trust) as (settings, facts):
         returned.bring_back(settings, found, options.run_dir, facts)
     step, steps = found.facts["step"], found.job["steps"]
+    run = shlex.quote(options.run_dir)
     verb = "to resume it" if step < steps else "to score and export it"
     print(
         f"{options.run_dir} is at step {step} of {steps}\n"
-        f"{verb}: python -m zoo.{settings.prefix} --gin_file={options.run_dir}/config.gin "
-        f"--run_dir={options.run_dir}"
+        f"{verb}: python -m zoo.{settings.prefix} --gin_file={run}/config.gin --run_dir={run}"
     )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shlex
 import shutil
 from collections.abc import Iterator
 
@@ -115,7 +116,7 @@ class RunFolder:
             if not isinstance(row, dict):
                 raise RunError(
                     f"{self.scores} is damaged: its {name} is {row!r}; delete it and score again "
-                    f"with python -m zoo.evaluate --run={self.path}"
+                    f"with python -m zoo.evaluate --run={shlex.quote(str(self.path))}"
                 )
         return found
 

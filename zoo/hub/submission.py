@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,18 +49,19 @@ def read(run: str | os.PathLike) -> Submission:
             f"there is no folder {run}: name a run's, or an exported model's"
             f"{package.of_others(folder.path)}"
         )
+    quoted = shlex.quote(str(run))
     if not folder.config.is_file() or (folder.path / package.CARD).exists():
         return Submission(folder.path, package.verify(folder.path), {})
     if not folder.done:
         raise PublishError(
             f"{run} is not finished: train it to its end by python -m zoo.train "
-            f"--gin_file={folder.config} --run_dir={run}, or publish what python -m zoo.export "
-            "makes of it"
+            f"--gin_file={quoted}/config.gin --run_dir={quoted}, or publish what python -m "
+            "zoo.export makes of it"
         )
     exported = package.of_run(folder.path)
     if exported is None:
         raise PublishError(
-            f"{run} holds no exported model: python -m zoo.export --run={run} makes one, unless "
+            f"{run} holds no exported model: python -m zoo.export --run={quoted} makes one, unless "
             "models of its kind are not exported"
         )
     card = package.verify(exported)

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import shlex
 from collections.abc import Sequence
 
 from zoo import config, files, gin_files, runs
@@ -150,7 +151,8 @@ def read(path: pathlib.Path, dataset: Dataset) -> Restart:
     mig = scores.get("mig", {}).get("score")
     if mig is None:
         raise UserError(
-            f"{path} has no MIG; score it with python -m zoo.evaluate --run={path} --metrics=mig"
+            f"{path} has no MIG; score it with python -m zoo.evaluate "
+            f"--run={shlex.quote(str(path))} --metrics=mig"
         )
     log = runs.records(folder.metrics)
     active = log[-1].get("active_latents") if log else None
