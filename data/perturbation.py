@@ -157,7 +157,8 @@ def _loaded(folder: pathlib.Path, base: Dataset) -> Callable[[np.ndarray], np.nd
     import tensorflow as tf
 
     try:
-        loaded = tf.saved_model.load(os.fspath(folder))
+        with files.literal(folder) as path:
+            loaded = tf.saved_model.load(path)
         (argument,), _ = loaded.perturb.concrete_functions[0].structured_input_signature
         known = {"values": base.space.values, "factors": np.asarray}
         inputs, shape = known[argument.name], argument.shape

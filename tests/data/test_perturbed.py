@@ -81,8 +81,8 @@ def test_a_network_with_weights(tmp_path):
         return tf.reshape(tf.tanh(values @ module.weights), [-1, *SHAPE])
 
     module.perturb = perturb
-    tf.saved_model.save(module, str(tmp_path / "network"))
-    images = perturbation.perturbed(BASE, 0.1, str(tmp_path / "network"), str(tmp_path))[:]
+    tf.saved_model.save(module, str(tmp_path / "network [4]"))
+    images = perturbation.perturbed(BASE, 0.1, str(tmp_path / "network [4]"), str(tmp_path))[:]
     change = np.tanh(SPACE.values(SPACE.factors(np.arange(300))) @ module.weights.numpy())
     exact = 255 * reflected(BINARY + 0.1 * change.reshape(-1, *SHAPE))
     assert np.abs(images - exact).max() < 0.501
