@@ -1,6 +1,7 @@
 """Verdicts on headline claims."""
 
 import dataclasses
+from fnmatch import fnmatch
 
 import numpy as np
 import pytest
@@ -169,8 +170,9 @@ def test_headlines_name_rows_and_columns_that_their_tables_have():
             assert table.row(claim.lower).run and table.row(claim.higher).run
 
 
-# Columns that kept runs lack: generators without a mask have no size of it.
-LACKING = {("synergy/images", "mask size")}
+# Columns that kept runs of some rows lack: generators without a mask have no size of it, and
+# photographs of clothes no factors.
+LACKING = {("synergy/images", "mask size"): "*", ("zietlow/3.3", "DS"): "*mnist"}
 
 
 def test_kept_results_are_those_of_their_tables():
@@ -180,9 +182,13 @@ def test_kept_results_are_those_of_their_tables():
     folder = pathlib.Path(__file__).parents[2] / "results"
     read = 0
     for table in catalog.tables().values():
-        columns = [c.name for c in table.columns if (table.name, c.name) not in LACKING]
-        for rows in kept.read(table, folder).values():
+        for name, rows in kept.read(table, folder).items():
             read += 1
+            columns = [
+                column.name
+                for column in table.columns
+                if not fnmatch(name, LACKING.get((table.name, column.name), ""))
+            ]
             # Of discarded runs none has a number.
             assert all(len(found.values[n]) for found in rows if found.left for n in columns)
     assert read > 40

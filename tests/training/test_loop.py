@@ -180,7 +180,7 @@ def test_replicas_agree_on_the_mean_path_length():
     queue = context.Queue()
     process = context.Process(target=_replicated_paths, args=(queue,))
     process.start()
-    process.join(120)
+    process.join(400)
     assert process.exitcode == 0
     (one, other), after = queue.get(timeout=10)
     assert one == other > 0 and after == [one, one]

@@ -111,9 +111,17 @@ def test_sums_of_squares_do_not_begin_below_zero(key):
         Adagrad(**{key: -1.0}).build([keras.Variable([1.0])])
 
 
+@pytest.fixture
+def no_gin():
+    # What an earlier test parsed would still be locked.
+    gin.clear_config()
+    yield
+    gin.clear_config()
+
+
 @pytest.mark.parametrize("kind", [SGD, Adagrad])
 @pytest.mark.parametrize("prefix", ["", "keras.optimizers."])
-def test_gin_files_may_name_them_as_those_of_keras(kind, prefix):
+def test_gin_files_may_name_them_as_those_of_keras(kind, prefix, no_gin):
     name = prefix + kind.__name__
     gin.parse_config(f"made/gin.macro.value = @{name}()\n{name}.learning_rate = 0.5")
     made = gin.query_parameter("made/gin.macro.value").scoped_configurable_fn()
