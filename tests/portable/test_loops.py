@@ -86,7 +86,8 @@ def _require_equal(folder: pathlib.Path, whole: pathlib.Path) -> None:
     for record, other in zip(*curves, strict=True):
         assert record.keys() == other.keys()
         for name in record.keys() - {"time_s", "images_per_s"}:
-            np.testing.assert_allclose(record[name], other[name], atol=1e-4, err_msg=name)
+            # Sums of float32 in another order.
+            np.testing.assert_allclose(record[name], other[name], 1e-5, 1e-4, err_msg=name)
 
 
 def _import(made, folder, *arguments: str) -> None:
