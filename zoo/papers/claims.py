@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.papers import results
 from zoo.papers.kept import Result
-from zoo.papers.spec import BUDGETS, PAPER, Claim, Equal, Row, Table, Trend
+from zoo.papers.spec import BUDGETS, PAPER, Claim, Equal, Table, Trend
 
 # Beyond this probability of a result by chance nothing is claimed to be seen.
 LEVEL = 0.05
@@ -196,7 +196,7 @@ def verdicts(table: Table, found: dict[str, list[Result]]) -> list[Verdict]:
     for claim in table.claims:
         groups = {}
         for budget in BUDGETS:
-            group = [_at_budget(table.row(n), found[n], budget) for n in claim.rows]
+            group = [results.at_budget(found[n], budget) for n in claim.rows]
             if all(group):
                 groups.setdefault(tuple(result.budget for result in group), (budget, group))
         for budget, group in groups.values():
@@ -211,8 +211,3 @@ def verdicts(table: Table, found: dict[str, list[Result]]) -> list[Verdict]:
             counts = [sum(len(r.values[claim.column]) for r in found[n]) for n in claim.rows]
             tested.append(Verdict(claim, "-", tuple(counts), None, None, "too few seeds"))
     return tested
-
-
-def _at_budget(row: Row, found: list[Result], budget: str) -> Result | None:
-    wanted = row.run.effective(budget) if row.run else None
-    return next((result for result in found if result.budget == wanted), None)

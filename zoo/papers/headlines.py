@@ -152,12 +152,9 @@ def _pair(claim: Claim, rows: Mapping[str, Sequence[Result]]) -> tuple[Result, R
     pairs = []
     for budget in BUDGETS:
         pair = [
-            result
-            for name in (claim.lower, claim.higher)
-            for result in rows.get(name, ())
-            if result.budget == result.row.run.effective(budget) and results.of_today(result)
+            results.at_budget(rows.get(name, ()), budget) for name in (claim.lower, claim.higher)
         ]
-        if len(pair) == 2:
+        if all(pair) and all(map(results.of_today, pair)):
             pairs.append(tuple(pair))
 
     def seeds(pair: tuple[Result, Result]) -> int:

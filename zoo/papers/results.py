@@ -40,6 +40,12 @@ def of_today(result: Result) -> bool:
     return not facts.superseded and "; ".join(today) == facts.differences
 
 
+def at_budget(found: Sequence[Result], budget: str) -> Result | None:
+    """Which of a row's results is of a budget, or of the paper's where it reduces nothing."""
+    ours = (result for result in found if result.budget == result.row.run.effective(budget))
+    return next(ours, None)
+
+
 def number(folder: pathlib.Path, column: Column) -> float | None:
     """A column's number of one run; None where the run has none."""
     path = folder / column.file
