@@ -9,8 +9,8 @@ from zoo.evaluation import arrays, checks
 from zoo.evaluation.errors import InputError
 
 LEVEL = 0.95
-# Up to so many changes of sign all are tried, so that the test is exact for up to 13 pairs.
-_FLIPS = 9999
+# Of so many pairs all changes of sign are tried, of more so many changes.
+_EXACT_PAIRS, _FLIPS = 13, 10_000
 
 
 def median_interval(scores, times: int = 2000, seed: int = 0) -> tuple[float, float, float]:
@@ -75,7 +75,7 @@ def compare(first, second, times: int = 2000, seed: int = 0) -> dict[str, Any]:
         "difference": median_interval(second - first, **how),
         "probability_of_improvement": _improvement(first, second),
         "p": _flipped(differences, seed),
-        "least_p": 2 / 2**count if 2**count <= _FLIPS else 1 / (_FLIPS + 1),
+        "least_p": 2 / 2**count if count <= _EXACT_PAIRS else 1 / _FLIPS,
         "pairs": count,
         "unpaired": unpaired,
     }
@@ -83,16 +83,28 @@ def compare(first, second, times: int = 2000, seed: int = 0) -> dict[str, Any]:
 
 def _flipped(differences: np.ndarray, seed: int) -> float:
     """The two-sided p of the mean of differences under changes of their signs."""
-    count = len(differences)
-    exact = 2**count <= _FLIPS
-    if exact:
-        flips = np.arange(2**count)[:, None] >> np.arange(count) & 1
-    else:
-        flips = np.random.default_rng(seed).integers(2, size=(_FLIPS, count))
-    means = np.abs((1 - 2 * flips) @ differences)
+    sums = np.abs(flipped_sums(differences, _EXACT_PAIRS, _FLIPS, seed))
     # Sums that are equal but for rounding count as large.
-    large = int((means >= abs(differences.sum()) - 1e-12 * np.abs(differences).sum()).sum())
-    return large / 2**count if exact else (large + 1) / (_FLIPS + 1)
+    rounding = 1e-12 * np.abs(differences).sum()
+    return float(np.mean(sums >= abs(differences.sum()) - rounding))
+
+
+def flipped_sums(differences: np.ndarray, exact_pairs: int, times: int, seed: int) -> np.ndarray:
+    """Sums of differences under changes of their signs.
+
+    Args:
+        differences: `[n]`.
+        exact_pairs: up to so many all `2^n` ways are tried.
+        times: of more, so many: the given signs and others at random.
+        seed: of these.
+    """
+    if len(differences) > exact_pairs:
+        flips = np.random.default_rng(seed).integers(2, size=(times - 1, len(differences)))
+        return np.append((1 - 2 * flips) @ differences, differences.sum())
+    sums = np.zeros(1)
+    for each in differences:
+        sums = np.concatenate([sums - each, sums + each])
+    return sums
 
 
 def _improvement(first: np.ndarray, second: np.ndarray) -> float:

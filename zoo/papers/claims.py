@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from zoo.evaluation.comparison import flipped_sums
 from zoo.papers import results
 from zoo.papers.kept import Result
 from zoo.papers.spec import BUDGETS, PAPER, Claim, Equal, Table, Trend
@@ -113,16 +114,9 @@ def _chosen(lower: np.ndarray, higher: np.ndarray) -> float:
 
 
 def _flipped(differences: np.ndarray) -> float:
-    size = np.abs(differences)
-    if len(differences) <= _EXACT_PAIRS:
-        sums = np.zeros(1)
-        for each in size:
-            sums = np.concatenate([sums - each, sums + each])
-    else:
-        signs = np.random.default_rng(0).choice([-1, 1], (_FLIPS - 1, len(size)))
-        sums = np.append(signs @ size, differences.sum())
+    sums = flipped_sums(differences, _EXACT_PAIRS, _FLIPS, seed=0)
     # What is equal but for rounding counts.
-    return float(np.mean(sums >= differences.sum() - 1e-9 * size.sum()))
+    return float(np.mean(sums >= differences.sum() - 1e-9 * np.abs(differences).sum()))
 
 
 def equivalence(
