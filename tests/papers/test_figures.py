@@ -93,10 +93,14 @@ def test_deviations_are_those_of_tables(scanned, tmp_path):
 def test_points_have_both_numbers_of_one_run():
     columns = Column("a", ("a",)), Column("b", ("b",))
     numbers = {"a": {0: 0.0, 1: 1.0, 3: 3.0}, "b": {1: 10.0, 2: 20.0, 3: 30.0}}
-    result = kept.Result(Row("r", None, group="g"), "cpu", numbers, None, [0, 1, 2, 3])
-    bare = kept.Result(Row("s", None, group="g"), "cpu", {"a": {}, "b": {0: 1.0}}, None, [0])
+    tenth, full = (kept.Facts(10, 64, images_share=share) for share in (0.1, 1.0))
+    result = kept.Result(Row("r", None, group="g"), "cpu", numbers, tenth, [0, 1, 2, 3])
+    bare = kept.Result(Row("s", None, group="g"), "cpu", {"a": {}, "b": {0: 1.0}}, full, [0])
     (points,) = figures.scatter({"r": [result], "s": [bare]}, columns).axes[0].collections
     assert points.get_offsets().tolist() == [[1.0, 10.0], [3.0, 30.0]]
+    assert points.get_label() == "g,\n10 % of its images"
+    (points,) = figures.scatter({"s": [bare]}, columns).axes[0].collections
+    assert points.get_label() == "g"
 
 
 def test_histogram(scanned, tmp_path):

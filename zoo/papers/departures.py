@@ -14,6 +14,8 @@ from zoo.papers.spec import PAPER, Run
 UNTOLD = ("name", "seed", "log_every", "checkpoint_every", "pictures_every", "publish")
 # The optimiser of a run whose rates are 0.
 UNTRAINED = "untrained"
+# From this share of the paper's images on a run counts as unreduced: batches need not divide them.
+WHOLE = 0.995
 # What an optimiser's cell says of a schedule; others are written out.
 _SCHEDULES = {
     "linear_ramp": "{start} to {end} in {steps} steps",
@@ -74,7 +76,7 @@ def images(run: Run, budget: str) -> int:
 
 def percent(share: float) -> str:
     """A share with two digits: `2.6 %`."""
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:,.0f} %"
+    return f"{100 * share:.2g} %" if share < WHOLE else f"{100 * share:,.0f} %"
 
 
 def notes(found: Mapping[str, Sequence[str]], rows: Sequence[str]) -> list[str]:

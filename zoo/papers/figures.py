@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zoo.drawing.palette import SERIES
+from zoo.papers import departures
 from zoo.papers.results import series
 
 
@@ -37,16 +38,20 @@ def line_search(found: dict, columns) -> Figure:
 
 
 def scatter(found: dict, columns) -> Figure:
-    """The second column against the first, a point a run that has both, one colour per group."""
-    figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+    """The second column against the first, a point a run that has both, one colour per group.
+
+    The key says of groups of a reduced budget what share of the paper's images they have seen.
+    """
+    figure = Figure(figsize=(6.2, 3.6), layout="constrained")
     axis = figure.subplots()
     for at, (group, results) in enumerate(_groups(found).items()):
         points = np.array([pair for result in results for pair in _pairs(result, columns)])
         x, y = points.reshape(-1, 2).T
-        axis.scatter(x, y, s=22, label=group, color=SERIES[at % len(SERIES)])
+        label = group + _reduced(results)
+        axis.scatter(x, y, s=22, label=label, color=SERIES[at % len(SERIES)])
     axis.set(xlabel=columns[0].name, ylabel=columns[1].name)
     axis.grid(alpha=0.3)
-    figure.legend(frameon=False, loc="outside upper center", ncols=2)
+    figure.legend(frameon=False, loc="outside right upper")
     return figure
 
 
@@ -136,6 +141,12 @@ def curves(found: dict, columns) -> Figure:
 def deviation(values: np.ndarray) -> np.ndarray:
     """The standard deviation over runs, the first axis: n - 1, as in tables; 0 of a single run."""
     return values.std(axis=0, ddof=min(1, len(values) - 1))
+
+
+def _reduced(results) -> str:
+    """What a key adds to the name of a group: the share of the paper's images; empty of all."""
+    shares = {r.facts.images_share for r in results if r.facts.images_share < departures.WHOLE}
+    return f",\n{departures.percent(min(shares))} of its images" if shares else ""
 
 
 def _pairs(result, columns) -> list[tuple[float, float]]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from zoo.papers import catalog, claims, results
+from zoo.papers import catalog, claims, departures, results
 from zoo.papers.kept import Result
 from zoo.papers.spec import BUDGETS, Claim, Headline
 
@@ -125,7 +125,7 @@ def _outcome(headline: Headline, rows: Mapping[str, Sequence[Result]]) -> Outcom
         shares += [result.facts.images_share for result in pair]
         seeds += map(len, both)
     whole = "ours" if headline.ours else "full"
-    budget = whole if min(shares) >= 0.995 else f"{100 * min(shares):.2g} %"
+    budget = whole if min(shares) >= departures.WHOLE else departures.percent(min(shares))
     small = [
         min(seeds) >= SEEDS and claims.equivalence(*both, margin, claim.paired) <= claims.LEVEL
         for claim, both, margin in zip(headline.orders, compared, headline.margins, strict=True)

@@ -136,12 +136,17 @@ def _table_3_4() -> Table:
 
 def _figure_3_4() -> Table:
     rows = [
-        Row(f"beta_vae/dsprites_{epochs}_epochs", runs.epochs(epochs), {}, f"{epochs} epochs")
+        Row(
+            f"beta_vae/dsprites_{epochs}_epochs",
+            runs.epochs(epochs),
+            {},
+            f"beta-VAE, {epochs} epochs",
+        )
         for epochs in (10, 30, 50)
     ]
-    others = [Row("vae/dsprites", runs.VAE_DSPRITES, {}, "other models")]
+    others = [Row("vae/dsprites", runs.VAE_DSPRITES, {}, "VAE (beta of 1)")]
     others += [
-        Row(f"{model}/dsprites", runs.control(model, "dsprites"), {}, "other models")
+        Row(f"{model}/dsprites", runs.control(model, "dsprites"), {}, model.replace("_", " "))
         for model in ("autoencoder", "full_covariance")
     ]
     return Table(
