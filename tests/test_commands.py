@@ -242,6 +242,7 @@ def test_printed_commands_hold_for_folders_with_spaces(monkeypatch, capsys):
     export_command.main(["--loop", "--run=a run", "--gin_file=toy.gin", "--out=b job"])
     import_command.main(["b job", "--run_dir=a run"])
     commands = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
-    assert commands[1][-1] == "b job"
+    # Beside the folder, as it is copied.
+    assert commands[1] == ["there:", "python", "b job/run_loop.py", "b job"]
     assert commands[2][-2:] == ["b job", "--run_dir=a run"]
     assert commands[4][-2:] == ["--gin_file=a run/config.gin", "--run_dir=a run"]

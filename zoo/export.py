@@ -109,9 +109,10 @@ def _export_loop(options: argparse.Namespace) -> None:
     with made as (settings, facts):
         job = export_loop(settings, options.run, options.out, facts)
     out, run = shlex.quote(options.out), shlex.quote(options.run)
+    there = pathlib.Path(pathlib.Path(options.out).resolve().name)
     print(
         f"steps {job['start']} to {job['steps']} of {job['name']}\n"
-        f"there:  python run_loop.py {shlex.quote(pathlib.Path(options.out).name)}\n"
+        f"there:  {shlex.join(('python', str(there / 'run_loop.py'), str(there)))}\n"
         f"then:   python -m zoo.import_loop {out} --run_dir={run}"
     )
 

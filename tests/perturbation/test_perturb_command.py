@@ -170,6 +170,7 @@ def test_the_data_set_is_made_of_the_export(run, tmp_path, monkeypatch):
 def test_how_to_use_it_is_true_of_its_data_set_and_epsilon(dataset, epsilon, line):
     said = usage({"dataset": dataset, "epsilon": epsilon}, "run")
     assert line in said and ("ZOO_PERTURBATION" in line) == ("ZOO_PERTURBATION" in said)
+    assert repr("my run/perturbation") in usage({"dataset": dataset, "epsilon": epsilon}, "my run")
 
 
 def test_the_card_says_where_it_comes_from(run):

@@ -29,7 +29,10 @@ def leaky_relu(values: tf.Tensor) -> tf.Tensor:
 
 
 class _Equalised(keras.layers.Layer):
-    """A layer whose kernel is `m / sqrt(fan in)` times N(0, 1) weights, m its rate multiplier."""
+    """A layer whose kernel is `m / sqrt(fan in)` times weights that are N(0, 1 / m^2) at first.
+
+    m is its rate multiplier.
+    """
 
     def __init__(self, kernel_shape: tuple[int, ...], bias: float | None, rate: float, **options):
         super().__init__(**options)

@@ -1,6 +1,7 @@
 """What the training of m produces: the SavedModel of a perturbation, its pictures, the report."""
 
 import importlib
+import shlex
 from collections.abc import Mapping
 
 from zoo import gin_files, runs
@@ -39,7 +40,9 @@ def usage(manifest: Mapping, run_dir: str) -> str:
     if name in ("", "rendered", "official") and family in catalog.FAMILIES:
         module = importlib.import_module(catalog.FAMILIES[family])
         if "perturbed" in module.CONFIGS and module.EPSILON == manifest["epsilon"]:
-            return f"ZOO_PERTURBATION={network} for zoo.data.load('{family}/perturbed')"
+            return (
+                f"ZOO_PERTURBATION={shlex.quote(network)} for zoo.data.load('{family}/perturbed')"
+            )
     return (
         f"zoo.data.perturbation.perturbed(zoo.data.load({whole!r}), {manifest['epsilon']}, "
         f"{network!r}, pathlib.Path(a folder for its images))"

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import pathlib
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -62,9 +63,8 @@ def read(folder: pathlib.Path, result: pathlib.Path | None = None) -> Returned:
     except runner.JobError as error:
         raise UserError(str(error)) from None
     if found is None:
-        raise UserError(
-            f"{place} holds no result; train first: python {folder / 'run_loop.py'} {folder}"
-        )
+        command = shlex.join(("python", str(folder / "run_loop.py"), str(folder)))
+        raise UserError(f"{place} holds no result; train first: {command}")
     facts, arrays = found
     return Returned(job, facts, *runner.unpack(arrays, list(job["losses"])))
 
