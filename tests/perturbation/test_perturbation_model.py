@@ -11,10 +11,12 @@ import toy
 
 from zoo.data import sampling
 from zoo.data.space import Factor, FactorSpace
+from zoo.errors import SettingError
 from zoo.models.likelihoods import Bernoulli, Gaussian, Laplace, Logistic
 from zoo.models.vae import VAE
-from zoo.networks.convolutional import conv_decoder
+from zoo.networks.convolutional import conv_decoder, slow_decoder
 from zoo.networks.dense import mlp_decoder, mlp_encoder
+from zoo.networks.pair_discriminators import gan_decoder
 from zoo.optim.optimizers import Adam
 from zoo.perturbation.model import Perturbation
 from zoo.perturbation.network import PerturbationNetwork, folded
@@ -138,8 +140,29 @@ def test_factors_are_scaled_from_their_ranges():
 
 
 def test_no_place_for_the_neuron():
-    with pytest.raises(ValueError, match="neuron_after is 9; the decoder of m has 3 layers"):
+    with pytest.raises(SettingError, match="neuron_after is 9; the decoder of m has 3 layers"):
         network(neuron_after=9)
+    reshaped = keras.Sequential([keras.layers.Reshape((1, 1, 3)), keras.layers.Conv2D(1, 1)])
+    with pytest.raises(SettingError, match="the first map: choose another perturb.network"):
+        network(decoder=lambda *_: reshaped, neuron_after=0)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "layers", "last", "advice"),
+    [
+        (conv_decoder, 7, 1, "0 or 1"),
+        (gan_decoder, 15, 2, "0 or 1 or 2"),
+        (slow_decoder, 7, 0, "0"),
+        (small_decoder, 3, 1, "0 or 1"),
+    ],
+)
+def test_a_dense_layer_makes_of_the_neuron_what_is_reshaped(decoder, layers, last, advice):
+    made = network(shape=(64, 64, 1), decoder=decoder, neuron_after=last)
+    assert made.render.output_shape == (None, 64, 64, 1)
+    message = f"the decoder of m has {layers} layers, and .*: give {advice}$"
+    for place in (-1, *range(last + 1, layers)):
+        with pytest.raises(SettingError, match=message):
+            network(shape=(64, 64, 1), decoder=decoder, neuron_after=place)
 
 
 def test_folding_is_reflection_until_inside():

@@ -1,6 +1,6 @@
 """The perturbation network: from the factors of an image, through one scalar, to a change of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -27,7 +27,8 @@ class PerturbationNetwork(keras.Model):
         space: the factors, `F` of them.
         observation_shape: `(H, W, C)`.
         decoder: (F, observation shape) -> a sequential network to unnormalised outputs.
-        neuron_after: after how many layers of it the neuron stands.
+        neuron_after: after how many layers of it the neuron stands; a dense layer must follow
+            before activations are reshaped to maps.
         spread: the standard deviation over the factor grid, a quadratic mean over pixels, that
             initial weights are scaled to give before the tanh; 0 leaves them as they are drawn.
         offset: what the initial output is raised by before the tanh.
@@ -50,10 +51,13 @@ class PerturbationNetwork(keras.Model):
         # A factor of one value has no range; it becomes -1 for every image.
         self._low, self._range = ends[:, 0], np.maximum(ends[:, 1] - ends[:, 0], 1e-6)
         layers = decoder(len(space.axes), observation_shape).layers
-        if not 0 <= neuron_after < len(layers):
+        places = range(_places(layers, len(space.axes)))
+        if neuron_after not in places:
+            known = f"give {' or '.join(map(str, places))}"
             raise SettingError(
                 f"perturb.neuron_after is {neuron_after}; the decoder of m has {len(layers)} "
-                f"layers, give 0 to {len(layers) - 1}"
+                "layers, and a dense one must stand between the neuron and the first map: "
+                f"{known if places else 'choose another perturb.network'}"
             )
         # The scalar is all that m knows of an image: eight bits of it would be steps.
         first = [_fresh(layer, dtype="float32") for layer in layers[:neuron_after]]
@@ -120,6 +124,21 @@ def folded(images: tf.Tensor) -> tf.Tensor:
     The dissertation prints x for x' on the right-hand side.
     """
     return images - 2 * tf.nn.relu(images - 1) + 2 * tf.nn.relu(-images)
+
+
+def _places(layers: Sequence[keras.layers.Layer], inputs: int) -> int:
+    """How many places there are for the neuron: up to the last dense layer of vectors.
+
+    Behind it nothing makes of one number as many as a reshape takes.
+    """
+    shape, last = (None, inputs), 0
+    for number, layer in enumerate(layers, start=1):
+        if isinstance(layer, keras.layers.Dense):
+            last = number
+        shape = layer.compute_output_shape(shape)
+        if len(shape) != 2:
+            break
+    return last
 
 
 def _fresh(layer: keras.layers.Layer, **changes) -> keras.layers.Layer:
