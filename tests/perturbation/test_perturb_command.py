@@ -26,6 +26,7 @@ from zoo.optim.schedules import at
 from zoo.perturbation import choice
 from zoo.perturbation.publishing import usage
 from zoo.perturbation.settings import Settings as PerturbationSettings
+from zoo.training import selection
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.settings import Settings
 
@@ -183,6 +184,22 @@ def test_the_card_says_where_it_comes_from(run):
     assert card["losses"]["loss"] == last["loss"]
 
 
+def test_the_card_of_a_selected_step_has_its_losses(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(selection, "mean_loss", lambda *_: lambda step: abs(step - 9.0))
+    folders = tuple(str(run / "restarts" / f"seed{seed}") for seed in (0, 1))
+    bindings = (
+        *(f"perturb.runs = {folders}", "perturb.seeds = ()", "perturb.restarts = ''"),
+        *("perturb.select = 'loss'", "perturb.select_every = 3"),
+        "perturb.validation_dataset = 'toy'",
+    )
+    folder = tmp_path / "run"
+    command.main([*ARGUMENTS, f"--run_dir={folder}", *(f"--gin_bindings={b}" for b in bindings)])
+    card = package.verify(folder / "perturbation")
+    assert (card["selected_step"], card["steps"]) == (9, 24)
+    (record,) = (record for record in records(folder) if record["step"] == 9)
+    assert card["losses"]["loss"] == record["loss"] != records(folder)[-1]["loss"]
+
+
 def test_pictures_and_report(run):
     for name in ("perturbed", "scalar", "reconstruction_losses"):
         picture = np.array(Image.open(run / "images" / f"{name}.png").convert("RGB"))
@@ -293,6 +310,7 @@ def test_settings_that_cannot_be(restarts, failing, binding, message):
         (["perturb.neuron_after = 9"], "perturb.neuron_after is 9; the decoder of m has"),
         (["perturb.bindings = ('train.publish = \"scores\"',)"], "train.publish is 'scores'"),
         (["perturb.dataset = 'zoo_synthetic/linear'"], "zoo_synthetic/linear, whose images do not"),
+        (["perturb.select = 'mig'"], "perturb.select is mig; give 'loss' or None: m has no scores"),
     ],
 )
 def test_what_cannot_be_is_found_before_the_restarts(tmp_path, failing, bindings, message):

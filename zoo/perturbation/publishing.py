@@ -21,7 +21,9 @@ def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: 
     network = settings.new_network(parts.dataset.space, parts.model.observation_shape)
     network.set_weights(parts.model.network.get_weights())
     records = runs.records(folder.metrics)
-    described = _card(manifest, gin_files.read(folder.config), records[-1] if records else {})
+    step = manifest.get("selected_step") or settings.steps
+    record = next((record for record in records if record["step"] == step), {})
+    described = _card(manifest, gin_files.read(folder.config), record)
     export(network, folder.path / EXPORTED, described["config"], described, Endpoints)
     pictures.write(folder.images, network, parts.dataset, settings.epsilon, records)
     page.write_from_run(folder.path)
@@ -49,15 +51,15 @@ def usage(manifest: Mapping, run_dir: str) -> str:
     )
 
 
-def _card(manifest: Mapping, text: str, last: Mapping) -> dict:
+def _card(manifest: Mapping, text: str, record: Mapping) -> dict:
     kept = (
         *("name", "dataset", "dataset_fingerprint", "epsilon", "factors", "seed", "steps"),
-        *("batch_size", "versions", "choice"),
+        *("selected_step", "batch_size", "versions", "choice"),
     )
     return {
         "description": "m of x' = fold(x + epsilon m(w)): perturb(values), the physical values "
         "of the factors, [B, F] to [B, H, W, C] in [-1, 1]",
         **{key: manifest[key] for key in kept if key in manifest},
-        "losses": {k: v for k, v in last.items() if k.startswith(("loss", "reconstruction"))},
+        "losses": {k: v for k, v in record.items() if k.startswith(("loss", "reconstruction"))},
         "config": text,
     }

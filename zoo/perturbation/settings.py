@@ -13,7 +13,7 @@ from zoo.models.base import Model
 from zoo.networks.convolutional import conv_decoder
 from zoo.perturbation.model import mean_likelihood
 from zoo.perturbation.network import PerturbationNetwork
-from zoo.training import settings
+from zoo.training import selection, settings
 
 
 @gin.configurable("perturb")
@@ -22,8 +22,8 @@ class Settings(settings.Settings):
     """A perturbation as a gin file describes it, `perturb.<attribute>`.
 
     The attributes of `zoo.training.settings.Settings` are those of the training of m; of them
-    `scores` and `publish` have no use here, and `devices` is `one`, as steps that train one of two
-    things do not run on several.
+    `scores` and `publish` have no use here, `select` takes `loss` alone, and `devices` is `one`, as
+    steps that train one of two things do not run on several.
 
     Attributes:
         model: None; it is made of the restarts.
@@ -71,6 +71,8 @@ class Settings(settings.Settings):
     prefix: ClassVar[str] = "perturb"
 
     def __post_init__(self):
+        known = self.select in (None, "", selection.LOSS)
+        self.require("select", "'loss' or None: m has no scores", known)
         super().__post_init__()
         for key in ("ensemble", "samples", "decoder_batches"):
             self.require(key, "at least 1", getattr(self, key) >= 1)
