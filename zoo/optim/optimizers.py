@@ -9,7 +9,7 @@ from zoo.optim.schedules import Schedule
 
 
 class _Scheduled(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule of ours as Keras wants it."""
+    """A schedule of ours as Keras wants it: its steps are the updates of the optimiser."""
 
     def __init__(self, schedule: Schedule):
         self._schedule = schedule
@@ -33,7 +33,7 @@ class _Rated(keras.optimizers.Optimizer):
 class SGD(keras.optimizers.SGD, _Rated):
     """`keras.optimizers.SGD`, of the same arguments: gradient descent, with or without momentum.
 
-    Its `learning_rate` is a number, or a schedule of the step.
+    Its `learning_rate` is a number, or a schedule of the optimiser's own updates.
     """
 
 
@@ -44,7 +44,7 @@ class Adam(keras.optimizers.Adam, _Rated):
     The same update as `keras.optimizers.Adam`, which makes it of a dozen elementwise operations.
 
     Args:
-        learning_rate: the size of a step: a number, or a schedule of the step.
+        learning_rate: the size of a step: a number, or a schedule of the optimiser's own updates.
         beta_1: the decay of the mean of gradients.
         beta_2: the decay of the mean of squared gradients.
         epsilon: added to the root of the latter.
@@ -97,7 +97,7 @@ class Adagrad(keras.optimizers.Adagrad, _Rated):
     Of a gradient d: `g <- g + d^2`, `w <- w - learning_rate d / sqrt(g)`. The same update, of the
     same arguments, as `keras.optimizers.Adagrad`, which makes it of eight elementwise operations
     and adds epsilon below the root: here g begins at `initial_accumulator_value + epsilon`. Its
-    `learning_rate` is a number, or a schedule of the step.
+    `learning_rate` is a number, or a schedule of the optimiser's own updates.
     """
 
     def build(self, variables):

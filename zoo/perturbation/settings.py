@@ -39,7 +39,9 @@ class Settings(settings.Settings):
         warm_up: first batches, which train the decoders only.
         likelihood: makes the likelihood that m's loss is measured by, see `Perturbation`; None for
             that of each VAE.
-        decoder_optimizer: makes the optimiser of the decoders; `optimizer` is that of m.
+        decoder_optimizer: makes the optimiser of the decoders; `optimizer` is that of m. The steps
+            of a schedule of their rates are the updates of each, not the batches of the run: m has
+            one in `decoder_batches + 1` of these, and none in the warm-up.
         network: the decoder that m is made of, (number of factors, observation shape) -> network.
         neuron_after: after how many of its layers the single neuron stands.
         spread: how much the initial m varies, see `PerturbationNetwork`.
