@@ -31,11 +31,19 @@ def test_vectors_are_refused_by_networks_of_images(network):
         network(*arguments)
 
 
-@pytest.mark.parametrize("network", [match_discriminator, rank_discriminator])
-def test_vectors_are_refused_by_discriminators_of_images(network):
+@pytest.mark.parametrize(
+    ("network", "arguments"),
+    [
+        (match_discriminator, (VECTORS, 3)),
+        (rank_discriminator, (VECTORS, 3)),
+        (style_discriminator, (VECTORS, 3)),
+        (style_generator, (3, VECTORS)),
+    ],
+)
+def test_vectors_are_refused_by_networks_of_gans(network, arguments):
     message = rf"^{network.__name__} takes images, not data of shape \(10,\); choose another data"
     with pytest.raises(SettingError, match=message):
-        network(VECTORS, 3)
+        network(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,20 @@ def test_variance_neither_grows_nor_dies_through_the_networks():
 
 
 def test_sizes_that_do_not_fit_are_said():
-    with pytest.raises(SettingError, match="style_generator.filters has 3 numbers.*16, not 32x32"):
-        style_generator(4, (32, 32, 3), (4, 4, 4))
+    wanted = "32x32 take 4: give one for each of the sides 4, 8, 16, 32"
+    for count in (0, 3, 5):
+        message = f"^style_generator.filters has {count} numbers, and images of {wanted}"
+        with pytest.raises(SettingError, match=message):
+            style_generator(4, (32, 32, 3), (4,) * count)
     with pytest.raises(SettingError, match="style_discriminator.filters has 2 numbers"):
-        style_discriminator((16, 8, 3), 2, (4, 4))
+        style_discriminator((16, 16, 3), 2, (4, 4))
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (48, 48, 3), (64, 48, 3), (64, 32, 3), (4, 4, 3)])
+def test_sides_that_no_filters_give_need_another_data_set(shape):
+    sides = f"{shape[0]}x{shape[1]}"
+    message = f" takes images whose sides are one power of two from 8 on, not {sides}; choose ano"
+    with pytest.raises(SettingError, match="^style_generator" + message):
+        style_generator(4, shape)
+    with pytest.raises(SettingError, match="^style_discriminator" + message):
+        style_discriminator(shape, 2)

@@ -212,7 +212,8 @@ def style_generator(
     """A `StyleGenerator`; by default for 32 x 32 images.
 
     Raises:
-        SettingError: a size is not positive, or there are not as many filters as sides.
+        SettingError: a size is not positive, observations are no images `(H, H, C)` with H a power
+            of two from 8 on, or there are not as many filters as sides.
     """
     checks.require_positive(
         "style_generator", filters=filters, style_dim=style_dim, mapping_layers=mapping_layers
@@ -231,7 +232,8 @@ def style_discriminator(
     """A `StyleDiscriminator`; by default for 32 x 32 images.
 
     Raises:
-        SettingError: a size is not positive, or there are not as many filters as sides.
+        SettingError: a size is not positive, observations are no images `(H, H, C)` with H a power
+            of two from 8 on, or there are not as many filters as sides.
     """
     checks.require_positive(
         "style_discriminator", filters=filters, embedding=embedding, group=group
@@ -241,11 +243,17 @@ def style_discriminator(
 
 def _sides(observation_shape: tuple[int, ...], filters: Sequence[int], name: str) -> list[int]:
     """4, 8, ..., H, one for each number of channels."""
-    sides = [4 * 2**i for i in range(len(filters))]
-    if len(sides) < 2 or tuple(observation_shape[:-1]) != (sides[-1],) * 2:
-        shown = "x".join(map(str, observation_shape[:-1]))
+    checks.require_images(observation_shape, name, "choose another data set")
+    height, width, _ = observation_shape
+    sides = [4 * 2**i for i in range(int(height).bit_length() - 2)]
+    if len(sides) < 2 or (height, width) != (sides[-1],) * 2:
         raise SettingError(
-            f"{name}.filters has {len(filters)} numbers, which is for images of side "
-            f"{sides[-1] if sides else 0}, not {shown}: give one for each of the sides 4, 8, ..."
+            f"{name} takes images whose sides are one power of two from 8 on, not "
+            f"{height}x{width}; choose another data set"
+        )
+    if len(filters) != len(sides):
+        raise SettingError(
+            f"{name}.filters has {len(filters)} numbers, and images of {height}x{width} take "
+            f"{len(sides)}: give one for each of the sides {', '.join(map(str, sides))}"
         )
     return sides
