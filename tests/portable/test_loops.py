@@ -8,6 +8,8 @@ import shlex
 import shutil
 import signal
 import sys
+import time
+import types
 
 import gin
 import numpy as np
@@ -281,6 +283,14 @@ def test_other_versions_of_jax(made, tmp_path, capsys, monkeypatch, version, _ja
         assert code == 2 and line.startswith("error: JAX 0.5.3 is too old; install one of 0.")
     else:
         assert code == 0 and "warning: JAX 0.99.0 has not been tested; 0." in line
+
+
+def test_a_clock_whose_ticks_are_longer_than_a_step(made, tmp_path, monkeypatch):
+    """As `time.monotonic` on Windows, of 16 ms."""
+    job = shutil.copytree(made / "job", tmp_path / "job", ignore=lambda *_: ["result"])
+    clocks = types.SimpleNamespace(monotonic=lambda: 0.0, perf_counter=time.perf_counter)
+    monkeypatch.setattr(runner, "time", clocks)
+    assert runner.main([str(job)]) == 0
 
 
 def test_without_jax_the_runner_says_so(made, capsys, monkeypatch):

@@ -225,10 +225,10 @@ class Training:
         import numpy as np
 
         numbers = (np.int32(number) for number in (self.job["seed"], self.done, count))
-        begun = time.monotonic()
+        begun = time.perf_counter()
         state, sums = compiled(self.state, data, *numbers)
         sums = [np.asarray(value, np.float64) for value in sums]
-        seconds = time.monotonic() - begun
+        seconds = time.perf_counter() - begun
         loss = float(sums[self._losses.index("loss")]) / count
         if not np.isfinite(loss):
             raise JobError(
@@ -262,7 +262,7 @@ class Runner:
 
     Args:
         jax: the module.
-        deadline: by when all must be saved, in seconds of `time.monotonic`.
+        deadline: by when all must be saved, in seconds of `time.perf_counter`.
 
     Attributes:
         signal: the number of the signal that came, or None.
@@ -282,22 +282,22 @@ class Runner:
         if training.finished:
             self._print(training, "finished")
             return
-        if time.monotonic() > self._deadline:
+        if time.perf_counter() > self._deadline:
             self._print(training, "not resumed: the time is over")
             return
         training.state = self._put(training.state)
         data, compiled = self._data(training), self._program(training)
-        saved, shown, rate = time.monotonic(), 0.0, 0.0
+        saved, shown, rate = time.perf_counter(), 0.0, 0.0
         try:
             while not (training.finished or self.signal):
-                spare = self._deadline - time.monotonic() - _MARGIN_SECONDS
+                spare = self._deadline - time.perf_counter() - _MARGIN_SECONDS
                 if spare < 2 * rate:
                     break
                 # The first step tells how long one takes.
                 count = int(min(_PIECE_SECONDS, spare / 2) / rate) if rate else 1
                 count = max(1, min(training.left, count))
                 loss, seconds = training.advance(compiled, data, count)
-                rate, now = seconds / count, time.monotonic()
+                rate, now = seconds / count, time.perf_counter()
                 if training.finished or now - shown > _SHOWN_SECONDS:
                     images = training.job["batch_size"] / rate
                     self._print(training, f"loss {loss:.6g}, {images:.0f} images/s")
@@ -332,10 +332,10 @@ class Runner:
         """The compiled function of a job; jobs may share it."""
         key = training.job["files"]["program.bin"]
         if key not in self._compiled:
-            artifact, begun = (training.folder / "program.bin").read_bytes(), time.monotonic()
+            artifact, begun = (training.folder / "program.bin").read_bytes(), time.perf_counter()
             arrays = (training.state, self._data(training))
             self._compiled[key] = _compiled(self._jax, artifact, *arrays, training.job["losses"])
-            seconds = time.monotonic() - begun
+            seconds = time.perf_counter() - begun
             self._print(training, f"compiled for {self._device.device_kind} in {seconds:.1f} s")
         return self._compiled[key]
 
@@ -375,7 +375,7 @@ def _jax():
 
 def main(argv=None):
     """Trains the jobs of a command line; returns the exit code."""
-    begun = time.monotonic()
+    begun = time.perf_counter()
     parser = argparse.ArgumentParser(prog="run_loop.py", description=__doc__.split("\n\n")[0])
     parser.add_argument("jobs", nargs="+", type=pathlib.Path, help="folders of exported loops")
     parser.add_argument("--out", type=pathlib.Path, help="where results go, one folder per job")
