@@ -15,11 +15,14 @@ import pytest
 
 import zoo
 from zoo import evaluate as evaluate_command
-from zoo import evaluation, loading, scoring
+from zoo import evaluation, loading, runs, scoring
 from zoo import export as export_command
 from zoo import import_loop as import_command
 from zoo import train as train_command
+from zoo.errors import UserError
+from zoo.explorer import making
 from zoo.hub import package
+from zoo.report import comparison
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
 
@@ -246,3 +249,18 @@ def test_printed_commands_hold_for_folders_with_spaces(monkeypatch, capsys):
     assert commands[1] == ["there:", "python", "b job/run_loop.py", "b job"]
     assert commands[2][-2:] == ["b job", "--run_dir=a run"]
     assert commands[4][-2:] == ["--gin_file=a run/config.gin", "--run_dir=a run"]
+
+
+def test_printed_options_hold_for_folders_with_spaces(tmp_path):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (folder / "config.gin").touch()
+    with runs.opened(folder):
+        for call, option in (
+            (lambda: making.make([], folder, 1.0), f"--out={folder}/page.html"),
+            (lambda: comparison.write([], folder), f"--out={folder}/runs.html"),
+            (lambda: evaluate_command._require_unused(folder), f"--model={folder}/saved_model"),
+        ):
+            with pytest.raises(UserError) as error:
+                call()
+            assert option in shlex.split(str(error.value))

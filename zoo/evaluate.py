@@ -4,6 +4,7 @@ import argparse
 import ast
 import json
 import pathlib
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -160,7 +161,7 @@ def _require_unused(run: pathlib.Path) -> None:
     except runs.RunError as error:
         raise UserError(
             f"{_what_is_wrong(error)}, and the scores are kept there; mend that, or score its "
-            f"model alone with --model={run / 'saved_model'} --out=FILE"
+            f"model alone with --model={shlex.quote(str(run / 'saved_model'))} --out=FILE"
         ) from None
 
 

@@ -1,6 +1,7 @@
 """The explorer of models that are named: loads them, describes them, writes the page."""
 
 import pathlib
+import shlex
 from collections.abc import Sequence
 
 from absl import logging
@@ -41,7 +42,8 @@ def make(models: Sequence[str], out: pathlib.Path, megabytes: float) -> int:
         UserError: a model that there is not, or that cannot be shown.
     """
     if out.is_dir():
-        raise UserError(f"{out} is a folder; give the page a name, --out={out / 'page.html'}")
+        named = shlex.quote(str(out / "page.html"))
+        raise UserError(f"{out} is a folder; give the page a name, --out={named}")
     described = []
     for name in models:
         logging.info("%s: loading and describing it", name)

@@ -3,6 +3,7 @@
 import math
 import os
 import pathlib
+import shlex
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
@@ -32,7 +33,8 @@ def write(run_dirs: Sequence[str | os.PathLike], out: str | os.PathLike) -> path
     """
     out = pathlib.Path(out)
     if out.is_dir():
-        raise UserError(f"{out} is a folder; give the page a name, --out={out / 'runs.html'}")
+        named = shlex.quote(str(out / "runs.html"))
+        raise UserError(f"{out} is a folder; give the page a name, --out={named}")
     found = _named([pathlib.Path(run) for run in run_dirs])
     scores = {name: run.scored() for name, run in found.items()}
     summaries = {name: run.facts() for name, run in found.items()}
