@@ -15,7 +15,7 @@ import types
 
 import pytest
 
-from zoo import runs, stopping
+from zoo import files, runs, stopping
 from zoo.errors import UserError
 from zoo.scheduling import command, driver, extras, host, jobs, local, worker
 from zoo.scheduling.claims import CLAIM, Claim
@@ -466,7 +466,8 @@ def test_a_claim_that_a_command_tidies_away_is_not_there(left_claim, tmp_path, m
     monkeypatch.setattr(slow, "_expired", lambda found: True)
 
     def tidied(path, target):
-        rename(path, target).unlink()
+        moved = rename(path, target)
+        assert files.remove_leftovers(tmp_path) == [moved]
 
     monkeypatch.setattr(pathlib.Path, "rename", tidied)
     assert not slow.take()

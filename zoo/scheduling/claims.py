@@ -16,6 +16,8 @@ from collections.abc import Callable
 
 import filelock
 
+from zoo.files import temporary_prefix
+
 CLAIM = ".claim"
 # Longer than NFS clients keep the times of files (60 s), with three heartbeats in it.
 LEASE = 120.0
@@ -75,7 +77,7 @@ class Claim:
         """Removes a claim that filelock leaves, though it has had no heartbeat for the lease."""
         path = self._folder / CLAIM
         # What `runs.opened` removes, should this process be killed here.
-        aside = path.with_name(f".{CLAIM}.{secrets.token_hex(4)}")
+        aside = path.with_name(f"{temporary_prefix(CLAIM)}{secrets.token_hex(4)}")
         try:
             if not self._expired(found := path.stat()):
                 return False
