@@ -17,7 +17,7 @@ import pytest
 
 from zoo import files, runs, stopping
 from zoo.errors import UserError
-from zoo.scheduling import command, driver, extras, host, jobs, local, worker
+from zoo.scheduling import command, driver, extras, host, jobs, local, on_ray, worker
 from zoo.scheduling.claims import CLAIM, Claim
 from zoo.scheduling.progress import Progress
 from zoo.scheduling.tries import LIMIT, Tries
@@ -513,6 +513,18 @@ def test_a_missing_engine_is_named_with_its_extra(module, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UserError, match=rf"pip install 'disentanglement-zoo\[{extra}\]'"):
         extras.imported(module)
+
+
+def test_an_address_that_cannot_be_asked_is_a_line(monkeypatch):
+    with pytest.raises(UserError, match=r"--address=head\.\.node:6379: nothing answers .*label"):
+        on_ray._require_answer("head..node:6379")
+
+    def late(*_):
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(on_ray.socket, "create_connection", late)
+    with pytest.raises(UserError, match=r"nothing answers there \(timed out\)"):
+        on_ray._require_answer("ray://head-node:10001")
 
 
 @pytest.mark.parametrize(

@@ -116,5 +116,7 @@ def _require_answer(address: str | None) -> None:
         return
     try:
         socket.create_connection((host, int(port)), _ANSWER).close()
-    except OSError as error:
-        raise UserError(f"--address={address}: nothing answers there ({error.strerror})") from None
+    except (OSError, UnicodeError) as error:
+        # A UnicodeError is of a name that no host can have.
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"--address={address}: nothing answers there ({why})") from None
