@@ -475,23 +475,32 @@ def test_a_claim_that_a_command_tidies_away_is_not_there(left_claim, tmp_path, m
     slow.release()
 
 
-def test_a_run_that_another_command_is_at_is_waited_for(stub, tmp_path, monkeypatch):
-    job = stub("run")
-    told = []
-    with runs.opened(job.folder):
-        step = jobs.Step("DONE", "opens_runs", (str(job.folder),))
-        opening = jobs.Job("run", job.folder, (step,))
-        monkeypatch.setitem(
-            worker.sys.modules, "opens_runs", type("M", (), {"main": staticmethod(_open)})
-        )
-        told.append(worker.attempt(opening, Claim(job.folder)))
-    told.append(worker.attempt(opening, Claim(job.folder)))
-    assert told == ["running", "done"]
+def test_a_run_that_another_command_is_at_is_waited_for(tmp_path, monkeypatch, wait_until):
+    step = jobs.Step("DONE", "opens_runs", ())
+    job, asked = jobs.Job("run", tmp_path, (step,)), []
 
+    def main(arguments):
+        begun = time.monotonic()
+        try:
+            with runs.opened(tmp_path) as folder:
+                folder.finish()
+        finally:
+            asked.append(begun)
 
-def _open(arguments: list[str]) -> None:
-    with runs.opened(arguments[0]) as folder:
-        folder.finish()
+    monkeypatch.setitem(sys.modules, "opens_runs", types.SimpleNamespace(main=main))
+    monkeypatch.setattr(worker, "_LOCKED", 10)
+    with runs.opened(tmp_path):
+        with pytest.raises(runs.InUse):
+            worker.attempt(job, Claim(tmp_path))
+        # Its log is that of the other command's run, too, and its tries are none.
+        assert job.log.read_bytes() == b"" and not (tmp_path / Tries.FILE).exists()
+        working = threading.Thread(target=worker.work, args=([job],), kwargs={"pause": 0.1})
+        working.start()
+        wait_until(lambda: len(asked) == 2)
+    working.join()
+    # Not at each look at what other workers are at.
+    assert len(asked) == 3 and asked[2] - asked[1] >= 1.0
+    assert job.state() == jobs.DONE
 
 
 def test_a_folder_that_cannot_be_written_is_passed_over(stub, capfd):

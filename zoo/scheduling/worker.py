@@ -33,6 +33,8 @@ FINISHED, RENEW, UNFINISHED = 0, os.EX_SOFTWARE, os.EX_TEMPFAIL
 _STOPPED = {128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
 # Between looks at runs that others are at, and for saving before a worker is ended by force.
 _PAUSE, GRACE = 1.0, 600.0
+# After how many of these pauses a run is tried again that a process which is no worker has locked.
+_LOCKED = 30
 # How often in a row a run's folder cannot be read or written before it is passed over.
 _LOOKS = 60
 # Bytes that a worker may gain after its first run before it makes way for a new process:
@@ -63,7 +65,7 @@ def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> b
         SystemExit: a signal asked to stop; the run is saved.
     """
     left = sorted(table, key=lambda job: len(Tries.of(job.folder).failures))
-    refused, claims, first = [], {}, None
+    refused, claims, locked, first = [], {}, {}, None
     bad = collections.Counter()
     while left:
         later, tried = [], False
@@ -73,9 +75,15 @@ def work(table: Sequence[Job], lease: float = LEASE, pause: float = _PAUSE) -> b
             try:
                 if job.state() in (DONE, FAILED):
                     continue
+                if time.monotonic() < locked.get(job.folder, 0.0):
+                    later.append(job)
+                    continue
                 if job.folder not in claims:
                     claims[job.folder] = Claim(job.folder, lease)
                 state = attempt(job, claims[job.folder])
+            except runs.InUse:
+                locked[job.folder] = time.monotonic() + _LOCKED * pause
+                state = RUNNING
             except OSError as error:
                 # A file system has bad moments (ESTALE, EIO); a folder that stays so is left to
                 # workers with a better disk. A try that has begun counts, even if it cannot be
@@ -108,6 +116,7 @@ def attempt(job: Job, claim: Claim) -> str:
     """Does what is left of a run, unless another is at it; returns its state after that.
 
     Raises:
+        InUse: a process that is no worker is at it, such as a zoo.train by hand.
         OSError: its folder cannot be written.
         Spoilt: it failed, which is noted, and so may whatever follows in this process.
         SystemExit: a signal asked to stop.
@@ -126,12 +135,9 @@ def attempt(job: Job, claim: Claim) -> str:
                     _call_all(job.left())
                 if missing := job.left():
                     raise UserError(f"{missing[0].module} left no {missing[0].product}")
-            except runs.InUse:
-                # A process that is no worker, such as a zoo.train by hand.
-                tries.stop()
-                return RUNNING
             except (Exception, SystemExit) as error:
-                if isinstance(error, SystemExit) and error.code in _STOPPED:
+                stopped = isinstance(error, SystemExit) and error.code in _STOPPED
+                if stopped or isinstance(error, runs.InUse):
                     tries.stop()
                     raise
                 tries.fail(reason(error))
@@ -159,7 +165,10 @@ def reason(error: BaseException) -> str:
 
 
 def _call_all(steps: Sequence[Step]) -> None:
-    """Calls commands as their own processes would be, and tells the log of errors as they do."""
+    """Calls commands as their own processes would be, and tells the log of errors as they do.
+
+    Not of a run that is in use: the log is another's, too.
+    """
     try:
         for step in steps:
             try:
@@ -168,7 +177,8 @@ def _call_all(steps: Sequence[Step]) -> None:
                 if stop.code not in (None, 0):
                     raise
     except UserError as error:
-        print(f"error: {reason(error)}", file=sys.stderr)
+        if not isinstance(error, runs.InUse):
+            print(f"error: {reason(error)}", file=sys.stderr)
         raise
     except Exception as error:
         traceback.print_exception(error)
