@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 
 import pytest
 
@@ -25,6 +26,18 @@ def _own_cache(tmp_path_factory):
     patch.setenv("ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
+
+
+@pytest.fixture
+def nothing_ignored():
+    """What nohup ignores, children would ignore, too."""
+    kept = {n: signal.getsignal(n) for n in (signal.SIGHUP, signal.SIGINT)}
+    for number, handler in kept.items():
+        if handler is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)
@@ -86,29 +86,38 @@ def asked() -> bool:
 def watched() -> Iterator[Stopping]:
     """Handles signals as said above; afterwards they are handled as before.
 
+    Where and which signals are handled, `handled` says.
+    """
+    stopping = Stopping()
+    with handled(SIGNALS, stopping.handle):
+        try:
+            yield stopping
+        except Exception as error:
+            if stopping.raised:
+                raise Stopped(stopping.number) from error
+            raise
+
+
+@contextlib.contextmanager
+def handled(numbers: Iterable[int], handler: Callable) -> Iterator[None]:
+    """Has a function of number and frame handle signals; afterwards they are handled as before.
+
     Other threads than the main one cannot do so: there nothing changes. A signal that the process
     ignores, as below `nohup`, stays ignored.
     """
-    stopping = Stopping()
     if threading.current_thread() is not threading.main_thread():
-        yield stopping
+        yield
         return
-    earlier = {number: signal.getsignal(number) for number in SIGNALS}
+    earlier = {number: signal.getsignal(number) for number in numbers}
     # None is a handler of another language, which could not be put back.
-    earlier = {
-        n: handler for n, handler in earlier.items() if handler not in (None, signal.SIG_IGN)
-    }
+    earlier = {n: before for n, before in earlier.items() if before not in (None, signal.SIG_IGN)}
     for number in earlier:
-        signal.signal(number, stopping.handle)
+        signal.signal(number, handler)
     try:
-        yield stopping
-    except Exception as error:
-        if stopping.raised:
-            raise Stopped(stopping.number) from error
-        raise
+        yield
     finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+        for number, before in earlier.items():
+            signal.signal(number, before)
 
 
 def _say(line: str) -> None:

@@ -355,6 +355,7 @@ def test_two_drivers_on_one_table_share_it(stub, driver_process, printed_states,
     assert len({pid for pids in done for pid in pids}) == 2
 
 
+@pytest.mark.usefixtures("nothing_ignored")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_workers_end_with_their_driver_and_another_goes_on(
     stub, driver_process, printed_states, calls, wait_until, number
@@ -371,6 +372,20 @@ def test_workers_end_with_their_driver_and_another_goes_on(
     assert not any((job.folder / Tries.FILE).exists() for job in table)
     assert set(printed_states(driver_process(table, workers=2)).values()) == {"done"}
     assert [len(calls(job)) for job in table] == [2, 2]
+
+
+def test_a_driver_below_nohup_outlives_its_terminal(
+    stub, driver_process, printed_states, calls, wait_until
+):
+    (job,) = table = [stub("run", "sleep=1")]
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = driver_process(table)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_until((job.folder / "checkpoints" / "steps").exists)
+    process.send_signal(signal.SIGHUP)
+    assert printed_states(process) == {"run": "done"} and len(calls(job)) == 1
 
 
 def test_a_lost_workers_run_is_taken_over(stub, driver_process, printed_states, calls, wait_until):

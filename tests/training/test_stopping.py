@@ -20,18 +20,7 @@ from zoo.training.loop import Loop
 
 STEPS = 600
 CODES = {"SIGTERM": 143, "SIGHUP": 129, "SIGINT": 130}
-
-
-@pytest.fixture(autouse=True)
-def _nothing_ignored():
-    """What nohup ignores, children would ignore, too."""
-    kept = {n: signal.getsignal(n) for n in (signal.SIGHUP, signal.SIGINT)}
-    for number, handler in kept.items():
-        if handler is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-    yield
-    for number, handler in kept.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("nothing_ignored")
 
 
 def _arguments(toy_gin: str, folder: pathlib.Path) -> list[str]:

@@ -1,11 +1,11 @@
 """Starts an engine on a table, watches the folders of its runs, and tells how far they are."""
 
-import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from zoo import stopping
 from zoo.scheduling.host import Work
 from zoo.scheduling.jobs import LEFT, RUNNING, Job
 from zoo.scheduling.progress import Progress
@@ -51,7 +51,8 @@ def drive(table: Sequence[Job], engine: Engine, work: Work, progress: Progress) 
     left = [job for job in table if states[job.name] in (LEFT, RUNNING)]
     if not left:
         return states
-    with _signals_raise():
+    # By an exception, so that workers are ended in an orderly way.
+    with stopping.handled((signal.SIGTERM, signal.SIGHUP), _end):
         try:
             engine.start(work)
             while left and not _late(work, states) and _watch(engine, left, states, progress):
@@ -91,22 +92,6 @@ def _wait(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.02)
 
 
-@contextlib.contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Lets signals end the context by SystemExit, so that workers are ended in an orderly way."""
-
-    def stop(number, frame):
-        del frame
-        raise SystemExit(128 + number)
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    try:
-        before = {number: signal.signal(number, stop) for number in numbers}
-    except ValueError:
-        # Signals are the main thread's.
-        before = {}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _end(number: int, frame) -> None:
+    del frame
+    raise SystemExit(128 + number)
