@@ -178,6 +178,11 @@ def test_half_precision_takes_half_the_space_and_tells_the_scores_of_what_is_wri
 ):
     folder = tmp_path / "toy"
     shutil.copytree(run, folder)
+    with (folder / "saved_model" / "config.gin").open("a") as config:
+        # A score that had no value is not on the card.
+        config.write("train.scores = 'mig,lms_tree'\n")
+        config.write("train.score_options = {'lms_tree': {'blocks': 2}}\n")
+    package.seal(folder / "saved_model", package.read_card(folder / "saved_model"))
     size = sum(path.stat().st_size for path in (folder / "saved_model" / "variables").iterdir())
     before = package.verify(folder / "saved_model")
     monkeypatch.setattr(loading, "TOLERANCE", -1.0)

@@ -123,8 +123,10 @@ def halve(
     target = pathlib.Path(out or trained.path)
     export.require_replaceable(target)
     model, card = trained.trainable(), dict(trained.card)
-    names = ",".join(card.get("scores") or ())
-    how = {"seed": settings.seed, "options": settings.score_options}
+    # Scores of the training that had no value are not among them.
+    names = list(card.get("scores") or ())
+    options = {n: o for n, o in (settings.score_options or {}).items() if n in names}
+    how = {"seed": settings.seed, "options": options}
 
     dataset = data.load(settings.test_dataset or settings.dataset) if names else None
     if dataset:
@@ -132,7 +134,9 @@ def halve(
         scoring.require_same_images(trained, dataset, f"{path}: ", otherwise)
 
     def scores() -> dict[str, float]:
-        return scoring.headline(evaluation.evaluate(model, dataset, names, **how)) if names else {}
+        if not names:
+            return {}
+        return scoring.headline(evaluation.evaluate(model, dataset, ",".join(names), **how))
 
     before = scores()
     weights.round_to_half(model)
