@@ -3,6 +3,7 @@
 A file is read here and nowhere else: what is wrong with it is one line that names file and line.
 """
 
+import contextlib
 import difflib
 import io
 import pathlib
@@ -113,25 +114,41 @@ def place_of(location: config_parser.Location, binding: str | None = None) -> st
     return f"binding {binding!r}: " if binding else ""
 
 
-def _parsed(text: str | io.StringIO, name: str) -> Iterator:
-    """Statements of one text. Its syntax alone is at stake here: whatever is raised is about it."""
+@contextlib.contextmanager
+def told(name: str, lines: bool = True) -> Iterator[None]:
+    """Within, what gin's parser raises becomes a ConfigError of one line.
+
+    Only the syntax of a text may be at stake there: whatever is raised is taken to be about it.
+
+    Args:
+        name: of the text.
+        lines: whether the number of the line is said, too.
+    """
     try:
-        yield from config_parser.ConfigParser(text, gin.config.ParserDelegate(skip_unknown=True))
+        yield
+    except ConfigError:
+        raise
     except SyntaxError as error:
-        place = f"{name}:{error.lineno}: " if hasattr(text, "name") else f"{name}: "
+        place = f"{name}:{error.lineno}: " if lines else f"{name}: "
         shown = f": {error.text.strip()}" if error.text else ""
         raise ConfigError(_line(f"{place}{error.msg}{shown}")) from None
     except KeyError as error:
         # Of a name that several modules have, which have been imported.
         why, _, place = str(error).replace('"', "").partition("\n")
         line = re.search(r"line (\d+)", place)
-        where = f"{name}:{line[1]}" if line and hasattr(text, "name") else name
+        where = f"{name}:{line[1]}" if line and lines else name
         raise ConfigError(_line(f"{where}: {why} Write one of them in full.")) from None
     except RecursionError:
         raise ConfigError(f"{name}: its brackets are nested too deeply") from None
     except Exception as error:
         why = str(error) or type(error).__name__
         raise ConfigError(_line(f"{name} is no gin text: {why}")) from None
+
+
+def _parsed(text: str | io.StringIO, name: str) -> Iterator:
+    """Statements of one text."""
+    with told(name, lines=hasattr(text, "name")):
+        yield from config_parser.ConfigParser(text, gin.config.ParserDelegate(skip_unknown=True))
 
 
 def _line(message: str) -> str:

@@ -26,7 +26,9 @@ def _parsed(text: str) -> dict[str, str]:
     found = {}
     for statement in config_parser.ConfigParser(text, _Delegate(skip_unknown=True)):
         if isinstance(statement, config_parser.IncludeStatement):
-            found.update(_parsed(gin_files.read(config.find(statement.filename))))
+            included = config.find(statement.filename)
+            with gin_files.told(str(included)):
+                found.update(_parsed(gin_files.read(included)))
         elif isinstance(statement, config_parser.BindingStatement):
             scope = f"{statement.scope}/" if statement.scope else ""
             parameter = f".{statement.arg_name}" if statement.arg_name else ""
@@ -40,8 +42,13 @@ def _without_macros(found: dict[str, str]) -> dict[str, str]:
 
 
 def of_file(path: pathlib.Path) -> dict[str, str]:
-    """`of_text` of a file."""
-    return of_text(gin_files.read(path))
+    """`of_text` of a file.
+
+    Raises:
+        ConfigError: it cannot be read, or is no gin.
+    """
+    with gin_files.told(str(path)):
+        return of_text(gin_files.read(path))
 
 
 def of_config(gin_file: str, bindings: Sequence[str] = ()) -> dict[str, str]:

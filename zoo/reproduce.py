@@ -67,7 +67,7 @@ def main(options: argparse.Namespace) -> None:
         if not options.write:
             every = tasks.of_rows(table.rows, budget, out, options.seeds)
             chosen = tasks.of_one_precision(found, every, command.environment(options))
-            outcome = command.run([t.job() for t in chosen], options, tasks.stale(chosen))
+            outcome = command.run([t.job() for t in chosen], options, tasks.refused(chosen))
             compared = results.comparisons_of(table, rows, budget, out)
             if compared and options.index is None:
                 outcome = outcome.then(command.run(compared, options, noun="comparisons of seeds"))

@@ -147,6 +147,41 @@ def test_states(tmp_path, finish):
     assert stale.differences() == ["VAE.latent_dim: 7 -> 4"]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"train.steps = [1,\n", "is no gin text: "),
+        (b"\ntrain.steps = = 3\n", "/config.gin:2: "),
+        (b"train.name = '\xff'\n", "is damaged: byte 14 is no character of UTF-8"),
+    ],
+)
+def test_a_run_whose_config_is_damaged_is_told_and_left_alone(
+    tmp_path, stubs, finish, toy_tables, capsys, text, said
+):
+    stubs()
+    damaged = tasks.of_rows(toy.FIRST.rows, "cpu", tmp_path, 1)[0]
+    finish(damaged)
+    path = damaged.folder / "config.gin"
+    path.write_bytes(text)
+    arguments = ["--table=toy/first", "--seeds=1", f"--out={tmp_path}"]
+    reproduce.main([*arguments, "--status"])
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "   0  paper/toy/shared seed 0: damaged",
+        "   1  cpu/toy/reduced seed 0: missing",
+    ]
+    with pytest.raises(SystemExit) as stopped:
+        reproduce.main(arguments)
+    assert stopped.value.code == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"failed: paper/toy/shared seed 0: {path}") and said in line
+    assert line.endswith(f"; {damaged.folder} is left alone until that is mended")
+    assert not (damaged.folder / "count").exists()
+    assert (tmp_path / "cpu/toy/reduced/0/DONE").exists()
+    reproduce.main([*arguments, "--write"])
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.startswith(f"paper/toy/shared seed 0 is left out of the tables: {path}")
+
+
 def test_a_run_of_other_settings_is_left_alone(tmp_path, stubs, finish, toy_tables, capsys):
     stubs()
     stale = tasks.of_rows(toy.FIRST.rows, "cpu", tmp_path, 1)[0]

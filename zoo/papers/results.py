@@ -194,6 +194,9 @@ def _finished(run: Run, budget: str, out: pathlib.Path) -> list[Task]:
     folder = out / budget / run.name
     seeds = sorted(int(p.name) for p in folder.glob("*") if p.name.isdecimal())
     tasks = [Task(run, seed, budget, out) for seed in seeds]
+    for task in tasks:
+        if task.state() == "damaged":
+            print(f"{task} is left out of the tables: {task.damage}", file=sys.stderr)
     return [task for task in tasks if task.counts]
 
 

@@ -62,13 +62,16 @@ class Task:
         return Job(str(self), self.folder, tuple(steps))
 
     def state(self) -> str:
-        """As `Job.state`, or `stale`; one that is left may be `partial (step k)` or `missing`.
+        """As `Job.state`, `stale` or `damaged`; one left may be `partial (step k)` or `missing`.
 
-        A stale run is one of other settings than the table's of today.
+        A stale run is one of other settings than the table's of today; those of a damaged one
+        cannot be read.
         """
         state = self.job().state()
         if not (self.folder / "config.gin").exists():
             return "missing" if state == LEFT else state
+        if self.damage:
+            return "damaged"
         if self.differences():
             return "stale"
         return f"partial (step {self.step()})" if state == LEFT else state
@@ -95,14 +98,26 @@ class Task:
         return gin_text.differences(wanted, gin_text.of_file(self.folder / "config.gin"))
 
     @property
+    def damage(self) -> str:
+        """Why the settings of the folder's run cannot be read; empty where they can."""
+        try:
+            gin_text.of_file(self.folder / "config.gin")
+        except gin_files.ConfigError as error:
+            return str(error)
+        return ""
+
+    @property
     def any_precision(self) -> bool:
         """Whether the run leaves its precision to the machine."""
         return self._wanted.get(_PRECISION) == repr(machine.AUTO)
 
     @property
     def begun_precision(self) -> str | None:
-        """The precision that the folder's run has; None before it has begun."""
-        return runs.RunFolder(self.folder).recorded(_PRECISION)
+        """The precision that the folder's run has; None before it has begun, and where damaged."""
+        try:
+            return runs.RunFolder(self.folder).recorded(_PRECISION)
+        except gin_files.ConfigError:
+            return None
 
     @property
     def _wanted(self) -> dict[str, str]:
@@ -129,14 +144,17 @@ def of_one_precision(
     return [dataclasses.replace(task, precision=precision) for task in chosen]
 
 
-def stale(tasks: Iterable[Task]) -> dict[str, str]:
-    """What to say about the stale ones, by name."""
-    return {
-        str(task): f"{task.folder} holds a run of other settings "
-        f"({'; '.join(task.differences())}); remove it"
-        for task in tasks
-        if task.state() == "stale"
-    }
+def refused(tasks: Iterable[Task]) -> dict[str, str]:
+    """What to say about the stale and the damaged ones, which are not resumed, by name."""
+    found = {}
+    for task in tasks:
+        state = task.state()
+        if state == "stale":
+            changed = "; ".join(task.differences())
+            found[str(task)] = f"{task.folder} holds a run of other settings ({changed}); remove it"
+        elif state == "damaged":
+            found[str(task)] = f"{task.damage}; {task.folder} is left alone until that is mended"
+    return found
 
 
 def require_any(name: str, rows: Sequence[Row], budget: str) -> None:
