@@ -117,6 +117,17 @@ def test_values_that_differ_in_their_inner_brackets_have_folders_of_their_own(sw
     assert [p.name for p in again.points()] == [names[2], names[0]]
 
 
+def test_a_name_that_is_too_long_for_a_folder_is_cut_and_ends_in_a_hash(sweep):
+    texts = [letter * count for letter, count in (("x", 250), ("x", 251), ("x", 252), ("ü", 200))]
+    names = [p.name for p in sweep(f"train.name={','.join(map(repr, texts))}").points()]
+    assert names[0] == f"name={texts[0]}" and len(set(names)) == 4
+    assert all(re.fullmatch(r"name=[xü]{70,}-[0-9a-f]{8}", name) for name in names[1:])
+    assert all(len(name.encode()) <= 255 for name in names)
+    # Of all axes together.
+    found = sweep(f"train.name='{texts[0]}'", "VAE.latent_dim=2,3").points()
+    assert len({p.name for p in found}) == 2 and all(len(p.name) <= 255 for p in found)
+
+
 def test_a_folder_is_one_sweeps(sweep, tmp_path):
     sweep().claim()
     sweep("BetaVAE.beta=1,16,32", seeds=5).claim()

@@ -17,6 +17,8 @@ from zoo.scheduling.jobs import Job, Step
 PRECISION = "train.precision"
 _FILE = "sweep.json"
 _OPENING, _CLOSING = "([{", ")]}"
+# Bytes: the longest name of a file, and what is left of a longer one.
+_LONGEST, _SHOWN = 255, 150
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Sweep:
             pairs = zip(names, values, strict=True)
             name = ",".join(f"{name}={_as_file(value)}" for name, value in pairs)
             chosen = zip((axis.name for axis in self.axes), values, strict=True)
-            points.append(Point(name, dict(chosen)))
+            points.append(Point(_cut(name), dict(chosen)))
         return points
 
     def folder(self, point: Point, seed: int) -> pathlib.Path:
@@ -302,7 +304,21 @@ def _as_file(value: str) -> str:
     name = re.sub(r"[^\w.+-]+", "_", value.strip("'\"")).strip("_") or "_"
     if sum(value.count(bracket) for bracket in _OPENING) < 2:
         return name
-    return f"{name}-{hashlib.sha256(''.join(value.split()).encode()).hexdigest()[:8]}"
+    return f"{name}-{_hash(''.join(value.split()))}"
+
+
+def _cut(name: str) -> str:
+    """A folder's name that is not longer than a file system takes; where it is cut a hash ends it.
+
+    Names that a file system takes stay as they are, and so do the folders of runs.
+    """
+    if len(name.encode()) <= _LONGEST:
+        return name
+    return f"{name.encode()[:_SHOWN].decode(errors='ignore')}-{_hash(name)}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _begun_precision(folder: pathlib.Path) -> str | None:
