@@ -144,6 +144,18 @@ def test_finished_run_is_left_alone(finished, capsys):
     assert (folder / "saved_model" / "saved_model.pb").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.parametrize("name", ["saved_model", "saved_model/mine.txt"])
+def test_what_an_exported_model_would_replace_is_found_before_the_training(train, tmp_path, name):
+    place = tmp_path / "run" / name
+    place.parent.mkdir(parents=True)
+    place.write_text("")
+    assert train() == (
+        f"error: {tmp_path}/run/saved_model is there and is no exported model, so it is not "
+        "replaced; name another folder or move it away"
+    )
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
 def test_folder_in_use(train, tmp_path):
     with runs.opened(tmp_path / "run"):
         line = train()

@@ -77,6 +77,12 @@ def failing(fails):
     return call
 
 
+def test_what_the_network_would_replace_is_found_before_the_restarts(failing, tmp_path):
+    (tmp_path / "perturbation").write_text("")
+    assert "perturbation is there and is no exported model" in failing(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["perturbation"]
+
+
 def records(folder):
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     return [

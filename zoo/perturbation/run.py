@@ -14,10 +14,11 @@ from zoo import config, data, gin_files, runs
 from zoo.errors import UserError
 from zoo.files import read_json
 from zoo.hub import package, weights
+from zoo.hub.export import require_replaceable
 from zoo.models.vae import VAE
 from zoo.perturbation import choice
 from zoo.perturbation.model import Perturbation
-from zoo.perturbation.publishing import publish
+from zoo.perturbation.publishing import EXPORTED, publish
 from zoo.perturbation.settings import Settings
 from zoo.training import assembly, run
 from zoo.training import settings as training_settings
@@ -42,6 +43,7 @@ def perturb(
     Raises:
         UserError: anything the user can mend; nothing is lost.
     """
+    require_replaceable(pathlib.Path(run_dir, EXPORTED))
     with prepared(files, bindings, run_dir, start_over) as (settings, facts):
         return run.train(settings, run_dir, publish, facts, start_over)
 

@@ -16,6 +16,12 @@ from zoo.training.checkpoints import Checkpoints
 from zoo.training.settings import Settings
 
 
+def require_place(settings: Settings, folder: runs.RunFolder, model: Model) -> None:
+    """Raises a UserError where `publish` would find that it cannot export the model of a run."""
+    if settings.publish == "all" and isinstance(model, Encoder | Generator):
+        require_replaceable(folder.saved_model)
+
+
 def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: Mapping) -> None:
     """Scores and exports the model of a run, if it encodes or generates, and writes the report.
 

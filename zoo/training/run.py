@@ -16,6 +16,7 @@ from zoo.training.assembly import Parts
 from zoo.training.checkpoints import Checkpoints, remove_unfinished
 from zoo.training.loop import state_of
 from zoo.training.publishing import publish as publish_model
+from zoo.training.publishing import require_place
 from zoo.training.settings import Settings
 from zoo.training.trainer import Callback, Pictures, Trainer
 
@@ -67,6 +68,8 @@ def train(
             logging.info("%s is finished", run_dir)
             return folder.facts()
         require_same_data(folder, parts)
+        if publish is None:
+            require_place(settings, folder, parts.model)
         if other := machine.difference(folder.facts().get("machine")):
             logging.warning("%s", other)
         for binding in config.unused():
