@@ -363,8 +363,11 @@ def import_module(name: str, place: str = "") -> None:
         place: what stands before a message.
 
     Raises:
-        ConfigError: there is no such module.
+        ConfigError: it is no name of a module, or there is none of that name.
     """
+    hint = _module_of(name)
+    if not _is_name(name):
+        raise ConfigError(f"{place}{name!r} is no name of a module{hint}")
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
@@ -377,9 +380,21 @@ def import_module(name: str, place: str = "") -> None:
         if not f"{name}.".startswith(f"{error.name}."):
             raise
         raise ConfigError(
-            f"{place}there is no module {error.name!r}; it is sought in the working directory "
-            f"({here}) and among the installed ones"
+            f"{place}there is no module {error.name!r}{hint}; it is sought in the working "
+            f"directory ({here}) and among the installed ones"
         ) from None
+
+
+def _is_name(text: str) -> bool:
+    """Whether a module may have that name."""
+    return all(part.isidentifier() for part in text.split("."))
+
+
+def _module_of(name: str) -> str:
+    """What to say where a module's file is named instead of it; empty elsewhere."""
+    path = pathlib.PurePath(name)
+    module = ".".join(path.with_suffix("").parts) if path.suffix == ".py" else ""
+    return f"; give {module}" if _is_name(module) else ""
 
 
 _GINS = (ValueError, TypeError, OSError, ImportError, AttributeError, NameError, KeyError)

@@ -198,6 +198,17 @@ def test_the_command_takes_it_from_a_module_of_hers(tmp_path, monkeypatch, capsy
     assert "unknown suite or score 'spread'" in fails(evaluate_command.main, *arguments)
     line = fails(evaluate_command.main, *arguments, "--import=her_scor")
     assert line.startswith("error: --import: there is no module 'her_scor'")
+    named = {
+        "./her_score.py": "; give her_score",
+        "mine/her_score.py": "; give mine.her_score",
+        "/her_score.py": "",
+        **{".her_score": "", "her-score": "", "": ""},
+    }
+    for name, hint in named.items():
+        line = fails(evaluate_command.main, *arguments, f"--import={name}")
+        assert line == f"error: --import: {name!r} is no name of a module{hint}"
+    line = fails(evaluate_command.main, *arguments, "--import=her_score.py")
+    assert line.startswith("error: --import: there is no module 'her_score.py'; give her_score")
     evaluate_command.main([*arguments, "--import=her_score"])
     assert "spread" in capsys.readouterr().out
     scores = json.loads((tmp_path / "scores.json").read_text())
