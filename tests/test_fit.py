@@ -165,6 +165,17 @@ def test_a_gin_of_hers_that_is_final_is_no_hindrance(call, said):
     assert answer.stdout.splitlines() == [*said, "True"], answer.stderr
 
 
+def test_a_function_of_hers_may_have_a_name_of_this_package():
+    """In a process that has not registered what gin files name."""
+    script = "import gin, zoo\n@gin.register\ndef SlowVAE(): pass\n"
+    script += "bindings = {'VAE.objective': SlowVAE, 'train.steps': 0}\n"
+    script += "try: zoo.fit('gin/beta_vae.gin', bindings)\n"
+    script += "except zoo.errors.UserError as error: print(error)\n"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    said = answer.stdout.splitlines()
+    assert said[:1] == ["train.steps is 0; give at least 1"], answer.stderr
+
+
 def test_bindings_of_values():
     given = {
         "train.steps": np.int64(3),

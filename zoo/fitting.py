@@ -57,7 +57,6 @@ def fit(
         raise SettingError(f"zoo.fit: callbacks is {callbacks!r}; give a list of functions")
     for callback in callbacks:
         _check_callback(callback)
-    lines = config.as_bindings(bindings)
     cli.import_tensorflow(folder)
     with config.apart():
         with gin.unlock_config():
@@ -66,7 +65,8 @@ def fit(
         from zoo.training.run import train
         from zoo.training.settings import Settings
 
-        config.parse(files, lines)
+        # A name that is one of this package's, too, is given in full once that is registered.
+        config.parse(files, config.as_bindings(bindings))
         try:
             train(config.made(Settings), folder, callbacks=callbacks)
         except Stopped as stopped:
