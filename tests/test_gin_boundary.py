@@ -114,7 +114,11 @@ def test_a_file_included_twice_is_no_circle(tmp_path):
         ("many = 'x'\ntrain.steps = %many", "a.gin:2: train.steps is 'x' (str); it takes int"),
         (f"train.steps = 1{40 * '0'}", "a.gin:1: train.steps is of 41 digits"),
         (f"mlp_encoder.units = (1{40 * '0'},)", "a.gin:1: mlp_encoder.units is of 41 digits"),
-        ("train.steps = %none", "none"),
+        (
+            "\ntrain.steps = %none",
+            "a.gin:2: train.steps is %none, which is bound nowhere; add the line none = ...",
+        ),
+        ("a = %b\nmlp_encoder.units = (8, %a)", "a.gin:2: mlp_encoder.units is %b, which is bound"),
         ("train.model = @Adam", "a.gin:1: train.model is @Adam, a class; it takes "),
         ("train.model = @mlp_decoder", "train.model is @mlp_decoder, a function; it takes "),
         ("Adam.learning_rate = True", "a.gin:1: Adam.learning_rate is True, a truth value; it tak"),

@@ -165,8 +165,11 @@ def _short(value) -> str:
 def _problem_of_reference(reference, wanted) -> str | None:
     target = inspect.unwrap(reference.configurable.wrapped)
     if target is gin.config.macro and reference.evaluate:
-        bound = gin.config._CONFIG.get(("/".join(reference.scopes), "gin.macro"), {})
-        return _problem(bound["value"], wanted) if "value" in bound else None
+        name = "/".join(reference.scopes)
+        bound = gin.config._CONFIG.get((name, "gin.macro"), {})
+        if "value" not in bound:
+            return f"is %{name}, which is bound nowhere; add the line {name} = ..."
+        return _problem(bound["value"], wanted)
     if target is inspect.unwrap(gin.config._retrieve_constant):
         return None
     if not reference.evaluate:
