@@ -62,9 +62,9 @@ def place(tmp_path_factory):
     return root
 
 
-def run(root: pathlib.Path, module: str, *arguments: str, **environment: str):
+def run(root: pathlib.Path, module: str, *arguments: str, through=(), **environment: str):
     return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
+        [*through, sys.executable, "-m", module, *arguments],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root), **environment},
         capture_output=True,
@@ -132,6 +132,12 @@ def unread(root: pathlib.Path, *arguments: str) -> tuple[int, str]:
 def test_a_reader_that_leaves_ends_a_command_without_a_word(place, arguments):
     root = ROOT if arguments[0] != "zoo.talk" else place
     assert unread(root, *arguments) == (141, "")
+
+
+def test_a_closed_standard_output_is_no_error(place):
+    done = run(place, "zoo.talk", through=("sh", "-c", '"$@" >&-', "sh"))
+    assert done.returncode == 0 and done.stdout == ""
+    assert done.stderr == "progress\nwarning: mind this\nwarning: trouble\n"
 
 
 def test_another_pipe_that_breaks_is_a_defect(place):

@@ -257,7 +257,9 @@ def piped() -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            # None where it was closed before the process began (`>&-`).
+            if sys.stdout:
+                sys.stdout.flush()
     except BrokenPipeError:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
