@@ -37,6 +37,8 @@ def _transposed_convolutions(x):
         "odd": tf.nn.conv2d_transpose(x, TURNED, [1, 15, 12, 7], 2, "SAME"),
         "apart": tf.nn.conv2d_transpose(x, TURNED[:1, :1], [1, 24, 18, 7], 3, "SAME"),
         "biased": tf.nn.relu(tf.nn.bias_add(twice, TURNED[0, 0, :, 0])),
+        "reshaped": tf.reshape(tf.nn.conv2d_transpose(2 * x, TURNED, [1, 16, 12, 7], 2), [84, 16])
+        + WIDE[:16, 0],
         "two": tf.nn.conv2d_transpose(tf.concat([x, -x], 0), TURNED, [2, 16, 12, 7], 2, "SAME"),
     }
 
@@ -52,6 +54,9 @@ def _products(x, y):
         "whole": 2 * x @ wide,
         # The sum is needed before and after it is cut off.
         "both": tf.nn.relu(hidden) + hidden,
+        # As many numbers as the last axis of another shape, and not as there are columns.
+        "reshaped": tf.reshape(3 * x @ wide, [11, 3]) + wide[0, :3],
+        "column": x @ wide[:, :3] + wide[:3, :1],
         "turned": tf.linalg.matmul(x, x, transpose_b=True),
         "gram": tf.linalg.matmul(x, x, transpose_a=True),
         "one_row": x[:1] @ wide,

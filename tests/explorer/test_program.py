@@ -91,6 +91,30 @@ def test_a_product_that_is_taken_as_it_is_too_keeps_its_step(whole):
         known.add(out)
 
 
+@pytest.mark.parametrize("columns", [16, 4])
+@pytest.mark.parametrize("kernel", ["matmul", "overlap"])
+def test_only_a_bias_of_its_columns_is_added_by_the_step_before(kernel, columns):
+    weights, filters = np.ones((3, 16), np.float32), np.ones((2, 2, 16, 3), np.float32)
+    bias = np.arange(columns, dtype=np.float32)
+
+    def sums(x):
+        made = x @ weights
+        if kernel == "overlap":
+            image = x[:, None, None]
+            made = tf.nn.conv2d_transpose(image, filters, [1, 2, 2, 16], 1, "VALID")
+        return {"y": tf.reshape(made, [-1, columns]) + bias}
+
+    made, _ = _program(sums, 1, 3)
+    end = [kernel] if columns == 16 else [kernel, "binary"]
+    assert [step[0] for step in made["steps"]][-len(end) :] == end
+
+
+def test_a_column_is_no_bias():
+    weights, column = np.ones((3, 4), np.float32), np.ones((4, 1), np.float32)
+    made, _ = _program(lambda x: {"y": x @ weights + column}, 4, 3)
+    assert [step[0] for step in made["steps"]] == ["matmul", "binary"]
+
+
 def test_a_number_as_a_truth_is_whether_it_is_zero():
     made, _ = _program(lambda x: {"y": tf.cast(tf.cast(x, tf.bool), tf.float32)}, 1, 3)
     assert [step[0] for step in made["steps"]] == ["binary", "binary"]

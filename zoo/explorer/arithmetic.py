@@ -41,7 +41,7 @@ def _same(state: State, op: Op) -> Value:
 def _unary(state: State, op: Op) -> Value:
     kind = "Reciprocal" if op.operation.type == "Inv" else op.operation.type
     if kind == "Relu" and state.alone(op.operation.inputs[0]):
-        if made := state.builder.extended(op.inputs[0], None, True, 0):
+        if made := state.builder.extended(op.inputs[0], None, True):
             return made
     return state.unary(kind, op.inputs[0], op.attr("alpha") if kind == "LeakyRelu" else 0.0)
 
@@ -58,10 +58,10 @@ def _binary(state: State, op: Op) -> Value:
     left, right = op.inputs
     if kind == "Mul" and (tensor := _gelu_of(state, op.operation)) is not None:
         return state.unary("Gelu", state.value(tensor.name))
-    if kind == "AddV2" and right.buffer < 0 and right.size == (left.shape or (0,))[-1]:
+    if kind == "AddV2" and right.buffer < 0 and right.shape[-1:] == (right.size,):
         bias = right.reshaped((right.size,))
         if left.shape == op.shape and state.alone(op.operation.inputs[0]):
-            if made := state.builder.extended(left, bias, False, right.size):
+            if made := state.builder.extended(left, bias, False):
                 return made
     if kind == "Pow" and right.buffer < 0 and (state.constants.array(right) == 2).all():
         return state.binary("Mul", left, left)

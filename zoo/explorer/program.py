@@ -135,14 +135,13 @@ class Builder:
         if value and (step := self._absorbed.pop(value.buffer, None)):
             self.steps.append(step)
 
-    def extended(self, value: Value, bias: Value | None, relu: bool, at: int) -> Value | None:
+    def extended(self, value: Value, bias: Value | None, relu: bool) -> Value | None:
         """A value plus a bias or made positive by the step that makes it, if that can.
 
         Args:
             value: what a step `matmul` or `overlap` has made.
-            bias: what is added, or None.
+            bias: what is added to the last axis, or None.
             relu: whether negative results become zero.
-            at: unused where None is returned; the length of the last axis.
         """
         # An earlier step takes it as it is: equal calls of two traces are one.
         if any(value.buffer in step.inputs for step in self.steps):
@@ -152,7 +151,9 @@ class Builder:
             return None
         (step,) = made
         first, second, before = (*step.inputs, None, None)[:3]
-        if step.integers[-1] or (bias is not None and (before is not None or bias.size != at)):
+        # The value may have another shape than the step gave it.
+        columns = step.integers[3 if step.kernel == "matmul" else 2]
+        if step.integers[-1] or (bias is not None and (before is not None or bias.size != columns)):
             return None
         self._absorbed[value.buffer] = dataclasses.replace(step)
         result = self.buffer(value.shape)
