@@ -92,7 +92,10 @@ def test_long_runs_are_thinned_by_averages():
     steps, values = charts._series(rows, "loss")
     assert len(steps) == charts.POINTS
     np.testing.assert_allclose(values, 0.5)
-    assert len(charts.curves(rows)["loss"]) < 40_000
+    drawn = charts.curves([*rows, {"step": 8001, "loss": 0.125}, {"step": 8002, "loss": None}])
+    assert len(drawn["loss"]) < 40_000
+    # As the report's tiles, which show the last record.
+    assert "0.125" in bold(drawn["loss"])
 
 
 def test_latents_are_named_from_the_largest_down():

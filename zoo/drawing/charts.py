@@ -31,9 +31,9 @@ _PER_LATENT = {
 def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
     """The course of a training run: loss and its parts, KL of every latent, mask of the style.
 
-    A curve of more than 400 points is thinned by averaging neighbours; missing and infinite
-    values are gaps. The axis of a loss is logarithmic where all its values are positive and span a
-    factor of 5.
+    A curve of more than 400 points is thinned by averaging neighbours; missing values are passed
+    over, infinite ones are gaps. The number at the end of a loss is that of the last record. Its
+    axis is logarithmic where all its values are positive and span a factor of 5.
 
     Args:
         metrics: rows with `step` and any of `loss`, `reconstruction`, `kl`, `interaction_share`
@@ -47,8 +47,12 @@ def curves(metrics: Sequence[Mapping]) -> dict[str, str]:
     for key, title in _LOSSES.items():
         steps, values = _series(metrics, key)
         if len(steps):
+            last = [row[key] for row in metrics if row.get(key) is not None][-1]
             charts[key] = style.svg(
-                title, lambda axes, x=steps, y=values, log=key != "kl": _curve(axes, x, y, log)
+                title,
+                lambda axes, x=steps, y=values, end=last, log=key != "kl": _curve(
+                    axes, x, y, end, log
+                ),
             )
     for key, title in _PER_LATENT.items():
         steps, values = _series(metrics, key)
@@ -290,14 +294,14 @@ def _name_below(axes: Axes) -> None:
                        labelcolor=LIGHT["ink"])  # fmt: skip
 
 
-def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, log: bool) -> None:
+def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, last: float, log: bool) -> None:
     marker = "o" if len(steps) == 1 else ""
     axes.plot(steps, values, marker=marker, color=SERIES[0])
     low, high = np.nanmin(values), np.nanmax(values)
     if log and low > 0 and high > 5 * low:
         style.log_axis(axes, subs=(1, 2, 5))
     if np.isfinite(values[-1]):
-        axes.annotate(f"{values[-1]:.4g}", (steps[-1], values[-1]), xytext=(6, 0), va="center",
+        axes.annotate(f"{last:.4g}", (steps[-1], values[-1]), xytext=(6, 0), va="center",
                       textcoords="offset points", annotation_clip=False, weight="bold",
                       color=LIGHT["ink"])  # fmt: skip
     style.step_axis(axes)
