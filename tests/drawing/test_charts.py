@@ -166,12 +166,30 @@ def test_series_beyond_the_colours_are_told_apart():
 
 
 def test_a_scatter_grows_with_its_legend():
-    def height(count: int) -> float:
+    def height(count: int, before: str = "") -> float:
         x = np.arange(count, dtype=float)
-        svg = charts.scatter(x, x, title="t", groups=[f"group {k}" for k in range(count)])
+        groups = [f"{before}group {k}" for k in range(count)]
+        svg = charts.scatter(x, x, title="t", groups=groups)
         return float(ElementTree.fromstring(svg).get("viewBox").split()[-1])
 
     assert height(1) == height(7) == 300 and height(27) == 300 + 20 * 11
+    assert height(27, "of a longer name, ") == 212 + 27 * 22
+
+
+@pytest.mark.parametrize("length", [12, 20, 21, 30, 47, 100])
+def test_names_of_any_length_stand_in_the_picture(length):
+    names = [f"{k}_{'learning_rate=0.001,' * 5}"[: length - 2] + f"_{k}" for k in range(4)]
+    rows = {name: [{"step": s, "loss": k + s} for s in (1, 2)] for k, name in enumerate(names)}
+    for svg in (
+        charts.compared(rows)["loss"],
+        charts.scatter(np.arange(4.0), np.arange(4.0), title="t", groups=names),
+    ):
+        found = ElementTree.fromstring(svg).iter(f"{SVG}text")
+        at = {one.text: float(one.get("x")) for one in found if re.match(r"(\d)_.*_\1$", one.text)}
+        assert len(at) == 4 and (list(at) == names) is (length < 48)
+        # Samples of the lines are 31 pixels before names, and the legend is in the middle.
+        assert min(at.values()) > 31
+        assert len(set(at.values())) == (2 if length <= 20 else 1)
 
 
 @pytest.mark.parametrize(

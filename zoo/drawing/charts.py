@@ -1,7 +1,7 @@
 """Charts of numbers: rows and arrays in, SVG text out (see `zoo.drawing.style`)."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +13,8 @@ from zoo.drawing.palette import LIGHT, SERIES
 from zoo.drawing.style import LETTER, TITLE_LETTER
 
 POINTS = 400
+# How wide charts of several series are, and what a name in a legend has beside it, in pixels.
+_WIDTH, _BESIDE_NAME = 360, 44
 # Of the first eight series, of the next eight, and so on.
 _MARKERS, _DASHES = ("o", "s", "^", "D"), ("-", "--", ":", "-.")
 # The curves of a training run, by the keys of its rows.
@@ -80,7 +82,7 @@ def compared(metrics: Mapping[str, Sequence[Mapping]]) -> dict[str, str]:
             charts[key] = style.svg(
                 title,
                 lambda axes, lines=lines, log=key != "kl": _lines(axes, lines, log),
-                (360, 220 + 11 * (len(lines) + 1)),
+                (_WIDTH, 220 + _legend(lines)[1]),
             )
     return charts
 
@@ -209,7 +211,7 @@ def scatter(
         if groups.tolist().count("") < len(groups):
             _name_below(axes)
 
-    return style.svg(title, draw, (360, max(300, 212 + 11 * (len(names) + 1))))
+    return style.svg(title, draw, (_WIDTH, max(300, 212 + _legend(names)[1])))
 
 
 def spectrum(
@@ -288,10 +290,21 @@ def _lines(axes: Axes, lines: Mapping[str, tuple[np.ndarray, np.ndarray]], log: 
     _name_below(axes)
 
 
+def _legend(names: Collection[str]) -> tuple[int, int]:
+    """The columns of a legend of these names, two where they fit, and its height in pixels."""
+    widest = _BESIDE_NAME + LETTER * max(map(len, names), default=0)
+    if 2 * widest <= _WIDTH:
+        return 2, 11 * (len(names) + 1)
+    return 1, 22 * len(names)
+
+
 def _name_below(axes: Axes) -> None:
-    """A legend below the axes."""
-    axes.figure.legend(loc="outside lower center", ncols=2, frameon=False,
-                       labelcolor=LIGHT["ink"])  # fmt: skip
+    """A legend below the axes; names wider than the chart lose their middle."""
+    lines, names = axes.get_legend_handles_labels()
+    half = int((_WIDTH - _BESIDE_NAME) / LETTER - 1) // 2
+    shown = [n if len(n) <= 2 * half + 1 else f"{n[:half]}…{n[-half:]}" for n in names]
+    axes.figure.legend(lines, shown, loc="outside lower center", ncols=_legend(names)[0],
+                       frameon=False, labelcolor=LIGHT["ink"])  # fmt: skip
 
 
 def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, last: float, log: bool) -> None:
