@@ -1,17 +1,21 @@
 """Files of a run or of the hub that were damaged: one line that names them, at every reader."""
 
 import contextlib
+import io
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import zoo
 from zoo import files, runs
+from zoo.drawing import sheets
 from zoo.errors import UserError
 from zoo.hub import places, registry
-from zoo.report import page
+from zoo.report import comparison, page
 from zoo.training import selection
 
 DAMAGES = {
@@ -54,6 +58,45 @@ def test_a_damaged_json_file_is_named(damage, folder):
             assert str(path) in line and "\n" not in line and "restore" in line
         assert path.read_bytes() == DAMAGES[damage]
         path.write_bytes(before)
+
+
+PICTURES = {
+    "a JPEG": lambda content: _jpeg(),
+    "cut off": lambda content: content[:-60],
+    "half of its header": lambda content: content[:20],
+    "another byte": lambda content: content[:60] + b"?" + content[61:],
+    "empty": lambda content: b"",
+    "zeros": lambda content: bytes(len(content)),
+}
+
+
+def _jpeg() -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, "JPEG")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("damage", [*PICTURES, "a folder"])
+def test_reports_leave_out_damaged_pictures_and_name_them(damage, folder, caplog):
+    folder.images.mkdir()
+    picture, broken = folder.images / "reconstructions.png", folder.images / "traversals.png"
+    picture.write_bytes(sheets.png(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)))
+    if damage == "a folder":
+        broken.mkdir()
+    else:
+        broken.write_bytes(PICTURES[damage](picture.read_bytes()))
+    other = shutil.copytree(folder.path, folder.path.with_name("other"))
+    pages = [
+        page.write_from_run(folder.path),
+        comparison.write([folder.path, other], folder.path.with_name("both.html")),
+    ]
+    for number, written in enumerate(pages, 1):
+        text = written.read_text()
+        assert text.count("<img ") == number and "Traversals" not in text
+    left_out = [record.getMessage() for record in caplog.records]
+    for path, times in ((broken, 2), (other / "images" / "traversals.png", 1)):
+        assert sum(f"leaves out {path}, " in line for line in left_out) == times
+    assert len(left_out) == 3 and not any("\n" in line for line in left_out)
 
 
 @pytest.mark.parametrize("facts", [{"machine": 3}, {"dataset": []}, {"timings": "x"}])

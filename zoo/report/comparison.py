@@ -132,7 +132,7 @@ def _pictures(found: Mapping[str, runs.RunFolder]) -> dict[str, dict[str, bytes]
     """The pictures of all runs by their names, then by run."""
     pictures: dict[str, dict[str, bytes]] = {}
     for name, run in found.items():
-        for path in run.images.glob("*.png"):
-            pictures.setdefault(path.stem, {})[name] = path.read_bytes()
+        for stem, content in page.pictures(run).items():
+            pictures.setdefault(stem, {})[name] = content
     order = [*page.CAPTIONS, *sorted(pictures)]
     return {stem: pictures[stem] for stem in sorted(pictures, key=order.index)}

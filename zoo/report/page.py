@@ -146,7 +146,7 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
 
     Reads `manifest.json`, `config.gin`, `metrics.jsonl`, `scores.json` and the pictures
     `images/*.png`: reconstructions, traversals, then the others by name. One of the files is there;
-    all else is optional.
+    all else is optional. A damaged picture is left out, with a warning.
 
     Returns:
         The path of the page.
@@ -165,11 +165,9 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
         raise UserError(f"{run} is not the folder of a run: it holds none of {named}")
     manifest = folder.facts()
     config = run / "config.gin"
-    images = sorted(run.glob("images/*.png"), key=lambda path: path.stem)
-    images.sort(key=lambda p: [*CAPTIONS, p.stem].index(p.stem))
-    pictures = {path.stem: path.read_bytes() for path in images}
+    figures = pictures(folder)
     if neighbours := _dto_against_ds(run.resolve().parent):
-        pictures["dto_against_ds"] = neighbours
+        figures["dto_against_ds"] = neighbours
     return write(
         run / "report",
         title=str(manifest.get("name") or run.resolve().name),
@@ -177,10 +175,26 @@ def write_from_run(run_dir: str | os.PathLike) -> pathlib.Path:
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
         metrics=runs.records(run / "metrics.jsonl"),
         scores=folder.scored(),
-        figures=pictures,
+        figures=figures,
         load=run.resolve().as_posix() if (run / "saved_model").is_dir() else None,
         links={_EXPLORE: EXPLORER} if (folder.report / EXPLORER).is_file() else {},
     )
+
+
+def pictures(run: runs.RunFolder) -> dict[str, bytes]:
+    """The PNG files in `images` by name, in the order of `CAPTIONS`, then by name.
+
+    What is no PNG or a damaged one is left out, with a warning.
+    """
+    found = {}
+    for path in sorted(run.images.glob("*.png"), key=lambda path: path.stem):
+        try:
+            with Image.open(path, formats=["PNG"]) as image:
+                image.verify()
+            found[path.stem] = path.read_bytes()
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            logging.warning("the report leaves out %s, which is no readable PNG: %s", path, error)
+    return {name: found[name] for name in sorted(found, key=[*CAPTIONS, *found].index)}
 
 
 def _dto_against_ds(folder: pathlib.Path) -> str | None:
