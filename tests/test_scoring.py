@@ -177,6 +177,21 @@ def test_a_run_that_is_in_use_for_a_while_is_waited_for(scored, run, monkeypatch
 
 
 @pytest.mark.parametrize(
+    "name", ["scores.json", "manifest.json", "config.gin", "metrics.jsonl", "report/index.html"]
+)
+@pytest.mark.parametrize("option", ["out", "html"])
+def test_the_files_of_a_run_are_not_written_over(scored, run, monkeypatch, fails, name, option):
+    scored(before=lambda: pytest.fail("scored"))
+    monkeypatch.chdir(run)
+    for more in ((), ("--dataset=toy",)):
+        line = fails(evaluate.main, "--run=../run", f"--{option}={name}", *more)
+        assert (
+            f"--{option}={name} is a file of the run itself, which --run keeps up to date" in line
+        )
+    assert {path.name for path in run.iterdir()} == {"config.gin"}
+
+
+@pytest.mark.parametrize(
     ("given", "is_kept"),
     [
         ('{"mig": {"num_bins": 9}}', False),

@@ -13,6 +13,8 @@ from zoo import cli
 
 # Seconds in which a run that another process has may be given up.
 _PATIENCE = 60.0
+# The files of a run, which --out and --html may not replace.
+_OF_A_RUN = "config.gin manifest.json metrics.jsonl scores.json DONE report/index.html".split()
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -82,6 +84,14 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     files = [pathlib.Path(name).resolve() for name in named if name]
     if len(set(files)) < len(files):
         parser.error("--codes, --out and --html must be different files")
+    of_run = {(pathlib.Path(options.run) / name).resolve() for name in _OF_A_RUN if options.run}
+    for name in ("out", "html"):
+        path = getattr(options, name)
+        if path and pathlib.Path(path).resolve() in of_run:
+            parser.error(
+                f"--{name}={path} is a file of the run itself, which --run keeps up to date; "
+                "leave the option out, or name another file"
+            )
     options.seed = options.seeds or options.seed
     if options.codes and options.seed is None:
         options.seed = 0
