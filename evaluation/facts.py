@@ -23,7 +23,8 @@ FULL = FAST[2:]
 SLOTS = ("slots",)
 
 # The names of axes that parts are given over; any other part is about samples, or a single number.
-AXES = ("latent", "factor", "output", "slot", "block", "rank", "sample")
+# A latent is of the model; a true one is of the data, which may have other factors beside them.
+AXES = ("latent", "factor", "true_latent", "output", "slot", "block", "rank", "sample")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,11 @@ _DEAD = 1e-6
     source="Lachapelle et al. 2022",
     higher_is_better=True,
     range=(0, 1),
-    axes={"matching": "factor", "strengths": "output factor", "graph": "output factor"},
+    axes={
+        "matching": "true_latent",
+        "strengths": "output true_latent",
+        "graph": "output true_latent",
+    },
 )
 def mixing_graph_f1(jacobian, graph, threshold: float = 0.1) -> dict:
     """F1 of the edges from latents to outputs, of a decoder's mean absolute Jacobian.

@@ -15,7 +15,11 @@ from zoo.evaluation.errors import InputError
     higher_is_better=True,
     range=(0, 1),
     suites=facts.FAST,
-    axes={"per_latent": "factor", "code_of_latent": "factor", "correlations": "latent factor"},
+    axes={
+        "per_latent": "true_latent",
+        "code_of_latent": "true_latent",
+        "correlations": "latent true_latent",
+    },
 )
 def mcc(
     codes,
@@ -91,7 +95,11 @@ def mcc(
     higher_is_better=True,
     range=(0, 1),
     suites=facts.FAST,
-    axes={"per_latent": "factor", "code_of_latent": "factor", "correlations": "latent factor"},
+    axes={
+        "per_latent": "true_latent",
+        "code_of_latent": "true_latent",
+        "correlations": "latent true_latent",
+    },
 )
 def lms_spearman(codes, latents, batch_size: int | None = None) -> dict:
     """Latent matching score with Spearman's rank correlation.

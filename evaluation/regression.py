@@ -13,7 +13,7 @@ _FACTS = {
     "higher_is_better": True,
     "range": (0, 1),
     "chance": 0.0,
-    "axes": {"per_latent": "factor", "per_block": "block", "r2": "block block"},
+    "axes": {"per_latent": "true_latent", "per_block": "block", "r2": "block block"},
 }
 
 

@@ -12,7 +12,11 @@ from zoo.evaluation.matching import mcc
     source="Khemakhem et al. 2020",
     higher_is_better=True,
     range=(0, 1),
-    axes={"per_latent": "factor", "code_of_latent": "factor", "correlations": "factor factor"},
+    axes={
+        "per_latent": "true_latent",
+        "code_of_latent": "true_latent",
+        "correlations": "true_latent true_latent",
+    },
 )
 def weak_mcc(codes, latents, codes_test, latents_test, correlation: str = "pearson") -> dict:
     """Weak MCC: the mean correlation coefficient of latents with an affine map of the codes.
@@ -53,7 +57,11 @@ def weak_mcc(codes, latents, codes_test, latents_test, correlation: str = "pears
     source="Hyvärinen & Morioka 2016",
     higher_is_better=True,
     range=(0, 1),
-    axes={"per_latent": "factor", "code_of_latent": "factor", "correlations": "latent factor"},
+    axes={
+        "per_latent": "true_latent",
+        "code_of_latent": "true_latent",
+        "correlations": "latent true_latent",
+    },
 )
 def within_domain_mcc(codes, latents, domains, correlation: str = "pearson") -> dict:
     """Within-domain MCC: the mean over domains of correlations within them, under one matching.

@@ -24,7 +24,7 @@ OPTIONS = {
     f"{name}_score": {"num_train": 200, "num_eval": 100} for name in ("factor_vae", "beta_vae")
 }
 # Of the axes of the toy model's parts.
-LENGTHS = {"latent": 4, "factor": 3, "rank": 4, "sample": 20}
+LENGTHS = {"latent": 4, "factor": 3, "true_latent": 3, "rank": 4, "sample": 20}
 
 
 @pytest.mark.parametrize("name", facts.names())

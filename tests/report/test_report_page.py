@@ -8,8 +8,10 @@ import re
 import numpy as np
 import pytest
 
+from zoo import evaluation
 from zoo.drawing import charts, sheets
 from zoo.errors import UserError
+from zoo.evaluation import facts
 from zoo.report import contents, page
 
 HOSTILE = "</code></pre><script>alert('x')</script><img src=http://evil.example/a.png>\"&amp;"
@@ -257,10 +259,47 @@ def test_latents_and_factors_of_equal_number_are_told_apart(tmp_path):
     }
     path = page.write(tmp_path, title="t", summary={"factors": ["hue", "size"]}, scores=scores)
     text = shown(read(path))
-    assert "Scores per factor hue size MIG 0.100 0.200 MCC: per latent 0.700 0.800" in text
-    assert "MCC: code of latent 1 0 " in text
+    assert "Scores per factor hue size MIG 0.100 0.200 Scores per true latent" in text
+    assert "true latent latent 0 latent 1 MCC 0.700 0.800 MCC: code of latent 1 0 " in text
     assert "Scores per latent z0 z1 Modularity: per code 0.500 0.600" in text
     assert "Gaussian total correlation: correlation z0 z1 z0 z1 " in text
+
+
+@pytest.mark.parametrize(
+    ("summary", "heads"),
+    [
+        ({}, ["factor 0 factor 1 factor 2", "latent 0 latent 1"]),
+        ({"factors": ["hue", "size", "x"], "latents": []}, ["hue size x", "latent 0 latent 1"]),
+        ({"factors": ["a", "b"], "latents": ["u", "v"]}, ["factor 0 factor 1 factor 2", "u v"]),
+    ],
+)
+def test_true_latents_may_be_more_or_fewer_than_factors(tmp_path, summary, heads):
+    scores = {
+        "mig": {"score": 0.1, "per_factor": [0.1, 0.2, 0.3]},
+        "mcc": {"score": 0.4, "per_latent": [0.7, 0.8], "correlations": [[0.7, 0], [0, 0.8]]},
+        "mixing_graph_f1": {"score": 0.4, "matching": [1, 0]},
+        "affine_r2": {"score": 0.3, "per_latent": [0.5, 0.6]},
+    }
+    text = shown(read(page.write(tmp_path, title="t", summary=summary, scores=scores)))
+    assert f"Scores per factor {heads[0]} MIG 0.100 0.200 0.300 Scores per true latent" in text
+    assert f"true latent {heads[1]} MCC 0.700 0.800 Mixing graph F1: matching 1 0 Aff" in text
+    assert f"MCC: correlations {heads[1]} z0 z1" in text
+
+
+def test_a_score_of_another_length_does_not_remove_the_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(facts, "OWN", {})
+
+    @evaluation.score(higher_is_better=True, axes={"per_factor": "factor"})
+    def hers(codes):
+        return {"score": 0.5, "per_factor": [0.5]}
+
+    scores = {
+        "mig": {"score": 0.1, "per_factor": [0.1, 0.2]},
+        "hers": {"score": 0.5, "per_factor": [0.5]},
+    }
+    for names, heads in (["hue", "size"], "hue size"), ([], "factor 0 factor 1"):
+        path = page.write(tmp_path, title="t", summary={"factors": names}, scores=scores)
+        assert f"Scores per factor {heads} MIG 0.100 0.200" in shown(read(path))
 
 
 def test_parts_are_shown_by_their_axes_not_by_their_lengths(tmp_path):
@@ -282,7 +321,7 @@ def test_the_learned_mixing_stands_beside_the_true_graph(tmp_path):
     }
     text = shown(read(page.write(tmp_path, title="t", summary={}, scores=scores)))
     heading = "learned derivatives, over the largest of their latent"
-    for part in (heading, "Mixing graph F1: true graph", "factor 0 factor 1", "x0 x1"):
+    for part in (heading, "Mixing graph F1: true graph", "latent 0 latent 1", "x0 x1"):
         assert part in text
 
 

@@ -1,12 +1,17 @@
 """Training on one split and scoring on another, by name from a gin file."""
 
+import dataclasses
 import json
+import types
+from unittest import mock
 
+import numpy as np
 import pytest
 
 from zoo import data, evaluation
 from zoo import train as command
 from zoo.hub import package
+from zoo.training import run
 
 SPLITS = ["train.dataset = 'toy[train]'", "train.test_dataset = 'toy[test]'"]
 
@@ -39,6 +44,19 @@ def test_without_one_it_is_the_training_set(tmp_path, toy_gin):
     command.main(arguments(toy_gin, tmp_path / "run", SPLITS[0]))
     manifest = json.loads((tmp_path / "run/manifest.json").read_text())
     assert manifest["test_dataset"] == manifest["dataset"] == "toy[train]"
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_manifest_names_the_latents_that_scores_are_of(own):
+    import toy
+
+    dataset = toy.load("squares", None)
+    tested = dataclasses.replace(dataset, latents=np.zeros((len(dataset), 3), np.float32))
+    model = types.SimpleNamespace(kind="VAE", count_params=lambda: 1)
+    parts = types.SimpleNamespace(dataset=dataset, tested=tested if own else dataset, model=model)
+    described = run.described(mock.Mock(), parts)
+    assert described["factors"] == ["size", "x", "y"]
+    assert described["latents"] == ([] if own else ["size", "x", "y"])
 
 
 @pytest.mark.parametrize(

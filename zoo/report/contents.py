@@ -1,11 +1,12 @@
 """The contents of a run's report: facts, key figures, tables and heat maps of its scores.
 
 Scores declare the axes of their parts (`zoo.evaluation.facts`): matrices over latents and factors
-become heat maps, lists with one entry per factor or latent become tables. Numbers are shown beside
-their score.
+become heat maps, lists with one entry per factor, true latent or latent become tables. Numbers are
+shown beside their score.
 """
 
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,7 +23,14 @@ ACRONYMS = {"ari", "auc", "cca", "dci", "dcimig", "dto", "ds", "elbo", "es", "f1
 # The axes of what is drawn as a spectrum.
 _SPECTRA = (("rank",), ("sample", "rank"))
 # The axes of what is drawn as a heat map.
-_MATRICES = (("latent", "factor"), ("latent", "latent"), ("output", "factor"))
+_MATRICES = (
+    ("latent", "factor"),
+    ("latent", "true_latent"),
+    ("latent", "latent"),
+    ("output", "true_latent"),
+)
+# What comes before the numbers of entries without names.
+_PREFIXES = {"factor": "factor ", "true_latent": "latent ", "latent": "z", "output": "x"}
 # What a row of `zoo.evaluation.evaluate` says about the scoring rather than the model.
 ABOUT = ("score", "reason", "seconds", "encoding_seconds", "chance", "seed_std", "step")
 # What a row may say of the value, and is shown in columns beside it.
@@ -62,20 +70,32 @@ def parts_of(row: Mapping | float) -> dict:
     return {**nested, **row} if isinstance(nested, Mapping) else dict(row)
 
 
-def factor_names(summary: Mapping, scores: Mapping[str, Mapping]) -> list[str]:
-    """The names of the factors, numbered where the summary has none that fit."""
-    sizes = set(_lengths(scores, "factor"))
-    names = [str(name) for name in summary.get("factors") or ()]
-    if names and sizes <= {len(names)}:
-        return names
-    return [f"factor {i}" for i in range(sizes.pop())] if len(sizes) == 1 else []
+def names_of_axes(
+    summary: Mapping, metrics: Sequence[Mapping], scores: Mapping[str, Mapping]
+) -> dict[str, list[str]]:
+    """The names of factors, true latents and latents; numbers where the summary has none that fit.
 
-
-def latent_names(metrics: Sequence[Mapping], scores: Mapping[str, Mapping]) -> list[str]:
-    """`z0`, `z1`, ..., as many as there are latents."""
+    Latents of the model are `z0`, `z1`, ..., as many as there are.
+    """
     logged = [_array(row.get("kl_per_latent")) for row in metrics[-1:]]
     sizes = _lengths(scores, "latent") + [len(array) for array in logged if array is not None]
-    return [f"z{i}" for i in range(sizes[-1])] if sizes else []
+    return {
+        "factor": _names(summary.get("factors"), scores, "factor"),
+        "true_latent": _names(summary.get("latents"), scores, "true_latent"),
+        "latent": _numbered("latent", sizes[-1]) if sizes else [],
+    }
+
+
+def _names(known: Sequence | None, scores: Mapping[str, Mapping], axis: str) -> list[str]:
+    lengths = _lengths(scores, axis)
+    names = [str(name) for name in known or ()]
+    if not lengths or len(names) in lengths:
+        return names
+    return _numbered(axis, statistics.mode(lengths))
+
+
+def _numbered(axis: str, count: int) -> list[str]:
+    return [f"{_PREFIXES[axis]}{i}" for i in range(count)]
 
 
 def facts(summary: Mapping) -> list[tuple[str, str]]:
@@ -117,10 +137,9 @@ def key_figures(summary: Mapping, metrics: Sequence, scores: Mapping) -> list[tu
     return shown
 
 
-def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> list[str]:
+def heat_maps(scores: Mapping[str, Mapping], names: Mapping[str, list[str]]) -> list[str]:
     """The SVG of every matrix over latents and factors and of every spectrum, each shown once."""
     maps, shown = [], []
-    names = {"latent": latents, "factor": factors}
     for name, part, array, axes in _parts_with_axes(scores):
         if any(np.array_equal(array, other) for other in shown):
             continue
@@ -129,7 +148,7 @@ def heat_maps(scores: Mapping[str, Mapping], factors: list, latents: list) -> li
             maps.append(charts.spectrum(array, heading))
         elif axes in _MATRICES and max(array.shape) <= LARGEST:
             labels = [
-                _labels(names.get(axis, ()), axis, length)
+                names[axis] if len(names.get(axis, ())) == length else _numbered(axis, length)
                 for axis, length in zip(axes, array.shape, strict=True)
             ]
             maps.append(charts.matrix(array, *labels, heading))
@@ -183,17 +202,17 @@ def _cell(value) -> str:
     return "" if value is None else number(value)
 
 
-def part_tables(scores: Mapping[str, Mapping], factors: list, latents: list) -> list[Detail]:
-    """The one-dimensional parts of all scores, those of factors and those of latents apart."""
+def part_tables(scores: Mapping[str, Mapping], names: Mapping[str, list[str]]) -> list[Detail]:
+    """The one-dimensional parts of all scores, a table for each axis."""
     tables = {
-        ("factor",): Detail("Scores per factor", factors, []),
-        ("latent",): Detail("Scores per latent", latents, []),
+        (axis,): Detail(f"Scores per {axis.replace('_', ' ')}", columns, [])
+        for axis, columns in names.items()
     }
     for name, part, array, axes in _parts_with_axes(scores):
         table = tables.get(axes)
         if table and len(array) == len(table.columns) <= LARGEST:
             label = title(name)
-            if part != "per_factor":
+            if part not in ("per_factor", "per_latent"):
                 label = f"{label}: {title(part).lower()}"
             numbers = [number(v) for v in np.asarray(scores[name][part]).tolist()]
             table.rows.append((label, numbers))
@@ -210,17 +229,6 @@ def _parts_with_axes(
             array = _array(scores[name].get(part))
             if array is not None and array.ndim == len(axes):
                 yield name, part, array, axes
-
-
-def _labels(names: Sequence[str], axis: str, length: int) -> Sequence[str]:
-    """The names of the entries of an axis, numbered where those of the report do not fit.
-
-    Continuous latents may be more or fewer than factors.
-    """
-    if len(names) == length:
-        return names
-    name = {"latent": "z", "output": "x"}.get(axis, "factor ")
-    return [f"{name}{i}" for i in range(length)]
 
 
 def _lengths(scores: Mapping[str, Mapping], axis: str) -> list[int]:

@@ -92,7 +92,8 @@ def write(
         folder: where the page goes; made if absent.
         title: the heading.
         summary: what is known of the run, as in `manifest.json`: model, dataset, seed, steps,
-            batch_size, date, images_per_s, timings (train_s), versions, factors (their names).
+            batch_size, date, images_per_s, timings (train_s), versions, factors and latents of the
+            data (their names).
         config: the operative gin config.
         metrics: the rows of `metrics.jsonl`.
         scores: by name what an evaluation function returns, `score` and its parts; or a row of
@@ -111,8 +112,8 @@ def write(
     """
     scores = {score: contents.parts_of(row) for score, row in (scores or {}).items()}
     metrics = sorted({row["step"]: row for row in metrics}.values(), key=lambda row: row["step"])
-    axes = (contents.factor_names(summary, scores), contents.latent_names(metrics, scores))
-    maps = contents.heat_maps(scores, *axes)
+    names = contents.names_of_axes(summary, metrics, scores)
+    maps = contents.heat_maps(scores, names)
     beside = contents.score_columns(scores)
     sections = {**(charts_by_title or {}), "Training": list(charts.curves(metrics).values())}
     manifest = json.dumps(dict(summary), indent=2, ensure_ascii=False, default=str)
@@ -129,7 +130,7 @@ def write(
         beside=list(beside.values()),
         interval_label=LABEL if "interval" in beside else "",
         scores=[contents.score_row(*score, list(beside)) for score in scores.items()],
-        tables=contents.part_tables(scores, *axes),
+        tables=contents.part_tables(scores, names),
         config=config.strip("\n"),
         manifest=manifest if summary else "",
         links=links or {},

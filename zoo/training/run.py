@@ -103,6 +103,7 @@ def _opened(run_dir: str | pathlib.Path, team: workers.Team) -> Iterator[runs.Ru
 def described(settings: Settings, parts: Parts) -> dict:
     """What the manifest says of a run before it is trained."""
     space = parts.dataset.space
+    factors = [axis.name for axis in space.axes if axis.size > 1] if space else []
     return {
         "name": settings.name,
         "model": parts.model.kind,
@@ -110,7 +111,9 @@ def described(settings: Settings, parts: Parts) -> dict:
         "test_dataset": settings.test_dataset or settings.dataset,
         "dataset_fingerprint": parts.dataset.fingerprint,
         "test_dataset_fingerprint": parts.tested.fingerprint,
-        "factors": [axis.name for axis in space.axes if axis.size > 1] if space else [],
+        "factors": factors,
+        # Data without latents of their own are scored with the factors in their place.
+        "latents": factors if parts.tested.latents is None else [],
         "seed": settings.seed,
         "steps": settings.steps,
         "batch_size": settings.batch_size,
