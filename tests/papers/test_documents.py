@@ -273,14 +273,20 @@ def test_further_seeds_join_those_that_are_kept(written, toy_tables, tmp_path, f
 
 
 def test_processors_of_joined_seeds_are_named_once(tmp_path):
-    def result(processor):
-        facts = kept.Facts(1, 1, "", "", 1.0, "", "", "", "", processor)
-        return Result(Row("a", None), "cpu", {}, facts, [])
+    def joined(*processors):
+        found = None
+        for seed, processor in enumerate(processors):
+            facts = kept.Facts(1, 1, processor=processor)
+            found = kept.united(Result(Row("a", None), "cpu", {}, facts, [seed]), found)
+        return found
 
-    found = result("A")
-    for processor in ("B", "A", "B", ""):
-        found = kept.united(result(processor), found)
-    assert found.facts.processor == "A and B"
+    assert joined("A", "B", "A", "B").facts.processor == "A and B"
+    assert joined("", "").facts.processor == ""
+    both = joined("", "A", "", "B")
+    assert both.facts.processor == "A and B and one that is not recorded"
+    # Those of seeds that have been run again do not count.
+    again = dataclasses.replace(both, seeds=[0, 1, 2, 3], facts=kept.Facts(1, 1, processor="C"))
+    assert kept.united(again, both).facts.processor == "C"
 
 
 def test_a_training_of_other_settings_replaces_what_is_kept_and_says_so(

@@ -15,6 +15,8 @@ from zoo.papers.spec import BUDGETS, Column, Row, Table
 
 # Between what differs among the runs of one result.
 AND = " and "
+# What stands for the processor of runs that do not say it, beside others that do.
+_UNRECORDED = "one that is not recorded"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +147,7 @@ def united(fresh: Result, earlier: Result | None) -> Result:
         }
         numbers[name] = {seed: both[seed] for seed in sorted(both)}
     late = max(fresh.facts.finished, earlier.facts.finished)
-    processors = (earlier.facts.processor, fresh.facts.processor)
-    machines = dict.fromkeys(name for p in processors if p for name in p.split(AND))
+    left = [earlier] if set(earlier.seeds) - set(fresh.seeds) else []
     return dataclasses.replace(
         fresh,
         numbers=numbers,
@@ -154,11 +155,20 @@ def united(fresh: Result, earlier: Result | None) -> Result:
         facts=dataclasses.replace(
             fresh.facts,
             finished=late,
-            processor=AND.join(machines),
+            processor=_machines([result.facts.processor for result in (*left, fresh)]),
             images=fresh.facts.images or earlier.facts.images,
         ),
         discarded=sorted({*fresh.discarded, *set(earlier.discarded) - set(fresh.seeds)}),
     )
+
+
+def _machines(processors: Sequence[str]) -> str:
+    """Every processor once; empty where none is recorded."""
+    named = dict.fromkeys(name for processor in processors for name in processor.split(AND))
+    if not any(named):
+        return ""
+    known = [name for name in named if name not in ("", _UNRECORDED)]
+    return AND.join([*known, *[_UNRECORDED] * (len(known) < len(named))])
 
 
 def as_csv(table: Table, found: Mapping[str, Sequence[Result]]) -> str:
