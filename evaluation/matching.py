@@ -7,6 +7,13 @@ from zoo.evaluation.batches import consecutive, lengths
 from zoo.evaluation.blocks import Blocks, of_both, partitions
 from zoo.evaluation.errors import InputError
 
+# The axes of the parts of scores that give each true latent a code.
+MATCHED_AXES = {
+    "per_latent": "true_latent",
+    "code_of_latent": "true_latent",
+    "correlations": "latent true_latent",
+}
+
 
 @facts.score(
     needs=("codes", "latents"),
@@ -15,11 +22,7 @@ from zoo.evaluation.errors import InputError
     higher_is_better=True,
     range=(0, 1),
     suites=facts.FAST,
-    axes={
-        "per_latent": "true_latent",
-        "code_of_latent": "true_latent",
-        "correlations": "latent true_latent",
-    },
+    axes=MATCHED_AXES,
 )
 def mcc(
     codes,
@@ -95,11 +98,7 @@ def mcc(
     higher_is_better=True,
     range=(0, 1),
     suites=facts.FAST,
-    axes={
-        "per_latent": "true_latent",
-        "code_of_latent": "true_latent",
-        "correlations": "latent true_latent",
-    },
+    axes=MATCHED_AXES,
 )
 def lms_spearman(codes, latents, batch_size: int | None = None) -> dict:
     """Latent matching score with Spearman's rank correlation.

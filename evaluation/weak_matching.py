@@ -4,7 +4,7 @@ import numpy as np
 
 from zoo.evaluation import arrays, assignment, checks, facts, regressors
 from zoo.evaluation.errors import InputError
-from zoo.evaluation.matching import mcc
+from zoo.evaluation.matching import MATCHED_AXES, mcc
 
 
 @facts.score(
@@ -12,11 +12,7 @@ from zoo.evaluation.matching import mcc
     source="Khemakhem et al. 2020",
     higher_is_better=True,
     range=(0, 1),
-    axes={
-        "per_latent": "true_latent",
-        "code_of_latent": "true_latent",
-        "correlations": "true_latent true_latent",
-    },
+    axes={**MATCHED_AXES, "correlations": "true_latent true_latent"},
 )
 def weak_mcc(codes, latents, codes_test, latents_test, correlation: str = "pearson") -> dict:
     """Weak MCC: the mean correlation coefficient of latents with an affine map of the codes.
@@ -57,11 +53,7 @@ def weak_mcc(codes, latents, codes_test, latents_test, correlation: str = "pears
     source="Hyvärinen & Morioka 2016",
     higher_is_better=True,
     range=(0, 1),
-    axes={
-        "per_latent": "true_latent",
-        "code_of_latent": "true_latent",
-        "correlations": "latent true_latent",
-    },
+    axes=MATCHED_AXES,
 )
 def within_domain_mcc(codes, latents, domains, correlation: str = "pearson") -> dict:
     """Within-domain MCC: the mean over domains of correlations within them, under one matching.

@@ -13,8 +13,6 @@ from zoo import cli
 
 # Seconds in which a run that another process has may be given up.
 _PATIENCE = 60.0
-# The files of a run, which --out and --html may not replace.
-_OF_A_RUN = "config.gin manifest.json metrics.jsonl scores.json DONE report/index.html".split()
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -84,7 +82,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     files = [pathlib.Path(name).resolve() for name in named if name]
     if len(set(files)) < len(files):
         parser.error("--codes, --out and --html must be different files")
-    of_run = {(pathlib.Path(options.run) / name).resolve() for name in _OF_A_RUN if options.run}
+    of_run = _files_of(pathlib.Path(options.run)) if options.run else ()
     for name in ("out", "html"):
         path = getattr(options, name)
         if path and pathlib.Path(path).resolve() in of_run:
@@ -158,6 +156,15 @@ def main(options: argparse.Namespace) -> None:
         _keep(kept, table)
     if failed:
         sys.exit(f"error: {', '.join(failed)} failed; see the traceback above")
+
+
+def _files_of(run: pathlib.Path) -> set[pathlib.Path]:
+    """The files of a run, which --out and --html may not replace."""
+    from zoo import runs
+
+    folder = runs.RunFolder(run)
+    told = (folder.config, folder.manifest, folder.metrics, folder.scores, folder.marker)
+    return {path.resolve() for path in (*told, folder.report / "index.html")}
 
 
 def _require_unused(run: pathlib.Path) -> None:

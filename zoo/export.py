@@ -99,7 +99,7 @@ def _export_onnx(options: argparse.Namespace) -> None:
 
 def _export_loop(options: argparse.Namespace) -> None:
     from zoo import runs
-    from zoo.portable.job import export_loop
+    from zoo.portable.job import export_loop, training_command
     from zoo.portable.settings import settings_of
 
     files = options.gin_file or [str(runs.RunFolder(pathlib.Path(options.run)).require_config())]
@@ -109,10 +109,10 @@ def _export_loop(options: argparse.Namespace) -> None:
     with made as (settings, facts):
         job = export_loop(settings, options.run, options.out, facts)
     out, run = shlex.quote(options.out), shlex.quote(options.run)
-    there = pathlib.Path(pathlib.Path(options.out).resolve().name)
+    there = training_command(pathlib.Path(pathlib.Path(options.out).resolve().name))
     print(
         f"steps {job['start']} to {job['steps']} of {job['name']}\n"
-        f"there:  {shlex.join(('python', str(there / 'run_loop.py'), str(there)))}\n"
+        f"there:  {there}\n"
         f"then:   python -m zoo.import_loop {out} --run_dir={run}"
     )
 

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import stat
 import tempfile
@@ -124,6 +125,18 @@ def require_writable(path: str | os.PathLike) -> None:
     folder = next(each for each in path.absolute().parents if each.exists())
     if not os.access(folder, os.W_OK | os.X_OK):
         raise FileError(f"{path} cannot be written: {folder} is read-only; name another file")
+
+
+def require_no_folder(path: pathlib.Path, name: str) -> None:
+    """Raises a UserError where a page would have to take the place of a folder.
+
+    Args:
+        path: given as `--out`.
+        name: of a page that could be written there.
+    """
+    if path.is_dir():
+        named = shlex.quote(str(path / name))
+        raise UserError(f"{path} is a folder; give the page a name, --out={named}")
 
 
 def temporary_prefix(name: str) -> str:

@@ -1,7 +1,6 @@
 """The explorer of models that are named: loads them, describes them, writes the page."""
 
 import pathlib
-import shlex
 from collections.abc import Sequence
 
 from absl import logging
@@ -9,6 +8,7 @@ from absl import logging
 from zoo import hub, runs
 from zoo.errors import UserError
 from zoo.explorer import contents, page
+from zoo.files import require_no_folder
 from zoo.report import page as report
 
 # Beside the report of a run, which links to it.
@@ -41,9 +41,7 @@ def make(models: Sequence[str], out: pathlib.Path, megabytes: float) -> int:
     Raises:
         UserError: a model that there is not, or that cannot be shown.
     """
-    if out.is_dir():
-        named = shlex.quote(str(out / "page.html"))
-        raise UserError(f"{out} is a folder; give the page a name, --out={named}")
+    require_no_folder(out, "page.html")
     described = []
     for name in models:
         logging.info("%s: loading and describing it", name)

@@ -155,14 +155,14 @@ def united(fresh: Result, earlier: Result | None) -> Result:
         facts=dataclasses.replace(
             fresh.facts,
             finished=late,
-            processor=_machines([result.facts.processor for result in (*left, fresh)]),
+            processor=machines([result.facts.processor for result in (*left, fresh)]),
             images=fresh.facts.images or earlier.facts.images,
         ),
         discarded=sorted({*fresh.discarded, *set(earlier.discarded) - set(fresh.seeds)}),
     )
 
 
-def _machines(processors: Sequence[str]) -> str:
+def machines(processors: Sequence[str]) -> str:
     """Every processor once; empty where none is recorded."""
     named = dict.fromkeys(name for processor in processors for name in processor.split(AND))
     if not any(named):

@@ -162,7 +162,6 @@ def facts(run: Run, budget: str, manifests: Sequence[dict]) -> Facts:
     # Where the seed of a run draws its data, they differ rightly.
     drawn = _of_any_seed(last.get("dataset", "")) != last.get("dataset", "")
     images = {m["dataset_fingerprint"] for m in manifests if m.get("dataset_fingerprint")}
-    processors = dict.fromkeys(m["processor"] for m in machines if "processor" in m)
     return Facts(
         steps=last["steps"],
         batch_size=last["batch_size"],
@@ -173,7 +172,7 @@ def facts(run: Run, budget: str, manifests: Sequence[dict]) -> Facts:
         dataset=_of_any_seed(last.get("dataset", "")),
         test_dataset=_of_any_seed(last.get("test_dataset", "")),
         finished=max(manifest.get("finished", "") for manifest in manifests),
-        processor=kept.AND.join(processors),
+        processor=kept.machines([m.get("processor", "") for m in machines]),
         images="" if drawn else kept.AND.join(sorted(images)),
     )
 
@@ -194,10 +193,13 @@ def _finished(run: Run, budget: str, out: pathlib.Path) -> list[Task]:
     folder = out / budget / run.name
     seeds = sorted(int(p.name) for p in folder.glob("*") if p.name.isdecimal())
     tasks = [Task(run, seed, budget, out) for seed in seeds]
+    found = []
     for task in tasks:
-        if task.state() == "damaged":
+        if task.counts:
+            found.append(task)
+        elif task.state() == "damaged":
             print(f"{task} is left out of the tables: {task.damage}", file=sys.stderr)
-    return [task for task in tasks if task.counts]
+    return found
 
 
 def _at(record: dict, path: Sequence[str]):

@@ -70,9 +70,11 @@ class Task:
         state = self.job().state()
         if not (self.folder / "config.gin").exists():
             return "missing" if state == LEFT else state
-        if self.damage:
+        try:
+            changed = self.differences()
+        except gin_files.ConfigError:
             return "damaged"
-        if self.differences():
+        if changed:
             return "stale"
         return f"partial (step {self.step()})" if state == LEFT else state
 

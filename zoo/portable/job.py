@@ -15,6 +15,7 @@ import dataclasses
 import io
 import json
 import pathlib
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,11 @@ from zoo.training.settings import Settings
 
 # What can be carried to a borrowed machine.
 LARGEST = 48 * 2**20
+
+
+def training_command(folder: pathlib.Path) -> str:
+    """What trains an exported loop that lies in a folder."""
+    return shlex.join(("python", str(folder / "run_loop.py"), str(folder)))
 
 
 def export_loop(

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import pathlib
-import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from zoo.errors import UserError
 from zoo.files import temporary_prefix
 from zoo.models.base import Model
 from zoo.portable import runner
+from zoo.portable.job import training_command
 from zoo.training import assembly, metrics
 from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import state_of
@@ -63,8 +63,7 @@ def read(folder: pathlib.Path, result: pathlib.Path | None = None) -> Returned:
     except runner.JobError as error:
         raise UserError(str(error)) from None
     if found is None:
-        command = shlex.join(("python", str(folder / "run_loop.py"), str(folder)))
-        raise UserError(f"{place} holds no result; train first: {command}")
+        raise UserError(f"{place} holds no result; train first: {training_command(folder)}")
     facts, arrays = found
     return Returned(job, facts, *runner.unpack(arrays, list(job["losses"])))
 

@@ -3,7 +3,6 @@
 import math
 import os
 import pathlib
-import shlex
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +11,7 @@ import numpy as np
 from zoo import config, gin_files, runs
 from zoo.drawing import charts
 from zoo.errors import UserError
+from zoo.files import require_no_folder
 from zoo.report import contents, page
 
 # What is shown of a score beside its value.
@@ -32,9 +32,7 @@ def write(run_dirs: Sequence[str | os.PathLike], out: str | os.PathLike) -> path
         UserError: a folder is no run or is given twice, or one of its files is damaged.
     """
     out = pathlib.Path(out)
-    if out.is_dir():
-        named = shlex.quote(str(out / "runs.html"))
-        raise UserError(f"{out} is a folder; give the page a name, --out={named}")
+    require_no_folder(out, "runs.html")
     found = _named([pathlib.Path(run) for run in run_dirs])
     scores = {name: run.scored() for name, run in found.items()}
     summaries = {name: run.facts() for name, run in found.items()}
@@ -134,5 +132,4 @@ def _pictures(found: Mapping[str, runs.RunFolder]) -> dict[str, dict[str, bytes]
     for name, run in found.items():
         for stem, content in page.pictures(run).items():
             pictures.setdefault(stem, {})[name] = content
-    order = [*page.CAPTIONS, *sorted(pictures)]
-    return {stem: pictures[stem] for stem in sorted(pictures, key=order.index)}
+    return page.in_order(pictures)

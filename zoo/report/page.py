@@ -188,14 +188,20 @@ def pictures(run: runs.RunFolder) -> dict[str, bytes]:
     What is no PNG or a damaged one is left out, with a warning.
     """
     found = {}
-    for path in sorted(run.images.glob("*.png"), key=lambda path: path.stem):
+    for path in sorted(run.images.glob("*.png")):
         try:
             with Image.open(path, formats=["PNG"]) as image:
                 image.verify()
             found[path.stem] = path.read_bytes()
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             logging.warning("the report leaves out %s, which is no readable PNG: %s", path, error)
-    return {name: found[name] for name in sorted(found, key=[*CAPTIONS, *found].index)}
+    return in_order(found)
+
+
+def in_order(pictures: Mapping) -> dict:
+    """Pictures by name in the order of `CAPTIONS`, then by name."""
+    order = [*CAPTIONS, *sorted(pictures)]
+    return {name: pictures[name] for name in sorted(pictures, key=order.index)}
 
 
 def _dto_against_ds(folder: pathlib.Path) -> str | None:
