@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import zoo
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 CI = (ROOT / ".ci" / "run").read_text()
@@ -110,3 +112,10 @@ def test_python_examples_run(number, tmp_path):
 def test_links_and_pictures_exist():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_table_of_pretrained_models_lists_them_all(monkeypatch):
+    monkeypatch.delenv("ZOO_HUB", raising=False)
+    table = README.split("\n## Pretrained models")[1].split("\n\n")[1]
+    rows = re.findall(r"^\|(.*?)\|", table, re.M)
+    assert sorted(re.findall(r"`(\S+)`", " ".join(rows))) == zoo.names()
