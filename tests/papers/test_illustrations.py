@@ -139,6 +139,15 @@ def test_seeds_that_are_discarded_are_no_part_of_a_figure_of_numbers():
     assert illustrations.drawn({"a": [result]}) == {"a": []}
 
 
+def test_a_figure_of_first_seeds_names_no_others(tmp_path):
+    folders = [tmp_path / seed for seed in ("4", "5", "6")]
+    result = kept.Result(
+        Row("a", toy.SHARED), "paper", {}, kept.Facts(60, 16, "float32"), [4, 5, 6], folders, []
+    )
+    found = illustrations.drawn({"a": [result]}, first_seed=True)
+    assert illustrations.caption(found) == "a: 60 x 16, float32, seed 4"
+
+
 def test_shipped_figures_of_numbers_open_no_run():
     """Of kept results, which have no folders, they draw all rows."""
     folder = pathlib.Path(__file__).parents[2] / "results"

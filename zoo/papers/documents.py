@@ -263,7 +263,7 @@ def _stays(table: Table, found: dict[str, list[Result]], file: pathlib.Path) -> 
         return False
     if table.figure is None or table.computed:
         return True
-    shown = illustrations.drawn(found, table.from_numbers)
+    shown = illustrations.drawn(found, table.from_numbers, table.first_seed)
     if table.from_numbers:
         fresh = any(result.folders for rows in found.values() for result in rows)
         return not fresh and illustrations.made_of(file) == illustrations.caption(shown, True)
@@ -284,7 +284,7 @@ def _drawn(
     table: Table, found: dict[str, list[Result]], path: pathlib.Path, small: bool = False
 ) -> pathlib.Path | None:
     """Draws a table's figure: its file, or None where it has none or it cannot be drawn here."""
-    shown = illustrations.drawn(found, table.from_numbers)
+    shown = illustrations.drawn(found, table.from_numbers, table.first_seed)
     if table.figure is None or not (any(shown.values()) or table.computed):
         return None
     made_of = COMPUTED if table.computed else illustrations.caption(shown, table.from_numbers)

@@ -1,5 +1,6 @@
 """Figures of tables as small PNGs, with a line that says which runs they are made of."""
 
+import dataclasses
 import io
 import itertools
 import pathlib
@@ -44,16 +45,25 @@ def rows_of(path: pathlib.Path) -> set[str]:
     return {name for part in parts for name in part.split(", ")}
 
 
-def drawn(found: dict[str, list[Result]], from_numbers: bool = False) -> dict[str, list[Result]]:
+def drawn(
+    found: dict[str, list[Result]], from_numbers: bool = False, first_seed: bool = False
+) -> dict[str, list[Result]]:
     """Row name -> the results that a figure can draw.
 
     Args:
         found: row name -> its results.
         from_numbers: whether it takes numbers alone; else only runs that are at hand are drawn.
+        first_seed: whether it shows the first of these runs of a row alone.
     """
-    return {
+    shown = {
         name: [result for result in results if _seeds(result, from_numbers)]
         for name, results in found.items()
+    }
+    if not first_seed:
+        return shown
+    return {
+        name: [dataclasses.replace(result, folders=result.folders[:1]) for result in results]
+        for name, results in shown.items()
     }
 
 

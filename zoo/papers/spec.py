@@ -249,6 +249,7 @@ class Table:
         computed: whether the figure is computed and takes no runs; then there are no rows.
         from_numbers: whether the figure takes no more than the results' numbers, not the runs'
             folders: then those that are kept of earlier runs are drawn, too.
+        first_seed: whether the figure shows the first run of every row alone.
         discard: which finished runs are left out, or None.
     """
 
@@ -262,6 +263,7 @@ class Table:
     discard: Discard | None = None
     computed: bool = False
     from_numbers: bool = False
+    first_seed: bool = False
 
     def row(self, name: str) -> Row:
         """The row of that name."""

@@ -9,8 +9,10 @@ from zoo.errors import UserError
 from zoo.papers import figures
 
 
-def raised_beta(betas: Sequence[float], active: Sequence[float], latents: int) -> float:
-    """The beta at which the first latent collapses, as beta is raised.
+def raised_beta(
+    betas: Sequence[float], active: Sequence[float | Sequence[float]], latents: int
+) -> float:
+    """The beta at which the first latent collapses in half of the seeds, as beta is raised.
 
     The rule raises beta until the posterior variance of a latent has a mean near 1. Here that is
     the least beta at which not all latents are active any more, a latent being active while that
@@ -18,15 +20,14 @@ def raised_beta(betas: Sequence[float], active: Sequence[float], latents: int) -
 
     Args:
         betas: that were tried, in any order.
-        active: how many latents are active at each, also a mean over seeds.
+        active: how many latents are active at each, of one seed or of several.
         latents: how many there are.
 
     Raises:
         UserError: none has collapsed yet; try higher betas.
     """
-    for beta, count in sorted(zip(betas, active, strict=True)):
-        # A mean over seeds: at least half of them lack one.
-        if count <= latents - 0.5:
+    for beta, counts in sorted(zip(betas, active, strict=True), key=lambda pair: pair[0]):
+        if np.mean(np.asarray(counts) < latents) >= 0.5:
             return float(beta)
     raise UserError(
         f"all {latents} latents are active at every beta up to {max(betas):g}: try higher ones"
@@ -48,10 +49,9 @@ def line_search(found: dict, columns) -> Figure:
             groups.setdefault(result.row.group, []).append(result)
     for panel, results in enumerate(groups.values()):
         counts = [result.values[columns[at].name] for result in results]
-        means = [values.mean() for values in counts]
         betas, latents = [r.row.x for r in results], max(map(np.max, counts))
         try:
-            beta = raised_beta(betas, means, round(latents))
+            beta = raised_beta(betas, counts, round(latents))
         except UserError:
             continue
         for axis in axes[:, panel]:

@@ -204,10 +204,11 @@ def _rule() -> Table:
         (DS, ACTIVE),
         tuple(rows),
         notes=(
-            "The runs are those of Fig. 3.7. Dashed: the least beta at which a latent has "
-            "collapsed in half of the seeds or more. Written before any run: as these data have "
-            "as many factors as the model has latents, the plateau of DS ends there, and the beta "
-            "of Table 3.1 is up to two orders of magnitude below.",
+            "The runs are those of Fig. 3.7 whose number of active latents is known. Dashed: the "
+            "least beta at which a latent has collapsed in half of the seeds or more. Written "
+            "before any run: as these data have as many factors as the model has latents, the "
+            "plateau of DS ends there, and the beta of Table 3.1 is up to two orders of magnitude "
+            "below.",
         ),
         figure=rule.line_search,
         from_numbers=True,

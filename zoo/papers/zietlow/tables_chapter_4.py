@@ -8,8 +8,7 @@ from zoo.papers.spec import Budget, Claim, Column, Row, Run, Table
 # at ten times the rate.
 CPU = ("train.steps = 9000", 'train.precision = "auto"')
 CPU_RATE = 1e-3
-# The beta-VAE is the chapter's headline claim: its eight seeds on the original images are also the
-# restarts that m is trained of.
+# The beta-VAE is the chapter's headline claim.
 CPU_SEEDS = {"beta_vae": 8}
 # Whose rates that is, ten times the paper's; both optimisers of the weak GAN have it in the paper.
 SCALED = {"factor_vae": ("Adam", "discriminator_adam"), "weak_gan": ()}
