@@ -77,6 +77,13 @@ def test_gives_the_loaded_run_and_only_loads_a_finished_one(toy_gin):
     trained.update({"image": tf.zeros([2, 16, 16, 1])}, tf.constant([1, 2]), tf.constant(0), 1)
     assert np.any(trained.encode(images.astype(np.float32)) != codes)
     np.testing.assert_array_equal(model.trainable().encode(images.astype(np.float32)), codes)
+    # A class that another process had registered.
+    known = model.card["config"]
+    for name in ("VAE", "mlp_encoder"):
+        model.card["config"] = known.replace(f"@{name}", "@Mine")
+        with pytest.raises(UserError, match="its config names Mine, which is not registered"):
+            model.trainable()
+    model.card["config"] = known
     # Her own bindings are there again, and not locked.
     assert gin.query_parameter("mlp_encoder.units") == (7,) and not gin.config_is_locked()
     assert "train" not in gin.config_str()

@@ -5,6 +5,7 @@ import functools
 import math
 import os
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,7 +38,8 @@ class Trained(Pretrained):
 
         Raises:
             UserError: it is no model of `zoo.train`; its config is of another state of this
-                package, or imports a module that has not been imported.
+                package, names what is not registered with gin, or imports a module that has not
+                been imported.
         """
         if "train.model" not in config.bindings_of(self.card.get("config") or ""):
             raise SettingError(
@@ -60,6 +62,16 @@ class Trained(Pretrained):
         except gin_files.ConfigError as error:
             raise SettingError(
                 f"{self!r} computes, but cannot be trained further here: {error}"
+            ) from None
+        except ValueError as error:
+            # Gin's, where a reference is used that was not known when the config was read.
+            unknown = re.search(r"No configurable matching reference '@(.+?)[('\"]", str(error))
+            if not unknown:
+                raise
+            raise SettingError(
+                f"{self!r} computes, but cannot be trained further here: its config names "
+                f"{unknown[1]}, which is not registered with gin; define it or import its module "
+                "first"
             ) from None
         finally:
             keras.config.set_dtype_policy(before)

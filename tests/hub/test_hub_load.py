@@ -154,6 +154,9 @@ class Refusing:
         (lambda m: m.reconstruct(np.zeros((2, 3))), r"reconstruct: images of shape \(2, 3\)"),
         (lambda m: m.decode(np.zeros((2, D + 1))), r"latents of shape \(2, 4\), wanted \[B, 3\]"),
         (lambda m: m.jacobian(np.zeros(D)), r"jacobian: latents of shape \(3,\).*batch axis"),
+        (lambda m: m.decode(np.full((1, D), np.nan)), "decode: latents hold NaN or infinity"),
+        (lambda m: m.jacobian(np.full((1, D), np.inf)), "jacobian: latents hold NaN or infinity"),
+        (lambda m: m.sample(np.zeros((2, D))), r"count is an array of shape \(2, 3\)"),
         (lambda m: m.traversals(np.zeros((0, H, W, C))), "there is no image"),
         (lambda m: m.traversals(steps=0), "steps is 0; it must be at least 1"),
         (lambda m: m.traversals(limit=0), "limit is 0; it must be at least 1"),
@@ -230,6 +233,9 @@ def test_unknown_names_and_paths_name_the_nearest(entry):
             zoo.hub.load(given)
     with pytest.raises(UserError, match="no version '7'"):
         zoo.hub.load(NAME, "7")
+    for given in (pathlib.Path("beta_vae/dsprites"), "beta_vae/dsprites/"):
+        with pytest.raises(UserError, match=r"model is zoo\.load\('beta_vae/dsprites'\)"):
+            zoo.hub.load(given)
 
 
 def test_a_truncated_saved_model_is_refused_before_tensorflow(sealed):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import zoo
 from zoo.hub.load import InputError
@@ -90,6 +91,9 @@ def test_prepared_images_stay_as_they_are(seed, channels, batch):
         (np.full((1, H, W, 1), "a"), "wanted numbers"),
         ([[1, 2], [3]], "not one array"),
         (None, "wanted numbers"),
+        (Image.new("P", (W, H)), r"mode P, whose .* image\.convert\('L'\)"),
+        ([Image.new("L", (W, H)), Image.new("P", (W, H))], "mode P, whose"),
+        (Image.new("HSV", (W, H)), "mode HSV, whose"),
     ],
 )
 def test_a_guess_is_refused_in_one_line(images, said):

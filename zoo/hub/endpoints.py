@@ -116,7 +116,9 @@ class Endpoints:
     """What exported models compute. Batches are `[B, ...]`, results float32 tensors.
 
     Images are `[B, H, W, C]`, or what else the model observes, in [0, 1] for pixels; latents are
-    `[B, D]`, and `[B, slots, D]` for models with slots.
+    `[B, D]`, and `[B, slots, D]` for models with slots. Images that are made are in [0, 1] where
+    the decoder ends in a sigmoid, as with a Bernoulli likelihood; others may leave it by a little:
+    clip them before they become integers.
     """
 
     def call_endpoint(self, name: str, arguments: Mapping[str, Any]) -> Any:
@@ -141,15 +143,15 @@ class Endpoints:
 
     @_endpoint()
     def decode(self, latents: Any) -> "tf.Tensor":
-        """Mean images: latents `[B, D]` to `[B, H, W, C]` in [0, 1]."""
+        """Mean images: latents `[B, D]` to `[B, H, W, C]`."""
 
     @_endpoint(_of_decoder(_reconstruct))
     def reconstruct(self, images: Any) -> "tf.Tensor":
-        """Images `[B, H, W, C]` encoded and decoded, in [0, 1]."""
+        """Images `[B, H, W, C]` encoded and decoded."""
 
     @_endpoint(_sample)
     def sample(self, count: int, seed: int | tuple[int, int] = 0) -> "tf.Tensor":
-        """Images of `count` draws from the prior, `[count, H, W, C]` in [0, 1].
+        """Images of `count` draws from the prior, `[count, H, W, C]`.
 
         Args:
             count: how many, at least 1.
@@ -158,7 +160,7 @@ class Endpoints:
 
     @_endpoint()
     def generate(self, latents: Any, domain: Any) -> "tf.Tensor":
-        """Images of latents `[B, D]` in domains `[B]` (integers): `[B, H, W, C]` in [0, 1]."""
+        """Images of latents `[B, D]` in domains `[B]` (integers): `[B, H, W, C]`."""
 
     @_endpoint()
     def style(self, latents: Any, domain: Any) -> "tf.Tensor":

@@ -3,6 +3,7 @@
 import operator
 import os
 import pathlib
+import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -170,17 +171,22 @@ class Pretrained(Endpoints):
             count = _count(value)
             if not count:
                 raise InputError(
-                    f"{name}: count is {value!r}; it must be a positive integer, {_MOST} at most"
+                    f"{name}: count is {_brief(value)}; it must be a positive integer, {_MOST} at "
+                    "most"
                 )
             return tf.constant(count, tf.int32)
         if argument == "seed":
             pair = _pair(value)
             if not pair:
-                raise InputError(f"{name}: seed is {value!r}; it must be one integer or two")
+                raise InputError(f"{name}: seed is {_brief(value)}; it must be one integer or two")
             # Any integer is a seed: the endpoint takes its low 32 bits.
             low = np.array([seed % 2**32 for seed in pair], np.uint32)
             return tf.constant(low.view(np.int32))
-        return tf.cast(self._checked(name, value, argument), tf.float32)
+        numbers = tf.cast(self._checked(name, value, argument), tf.float32)
+        # Inside another tf.function the values are not there to be looked at.
+        if tf.executing_eagerly() and not bool(tf.reduce_all(tf.math.is_finite(numbers))):
+            raise InputError(f"{name}: {argument} hold NaN or infinity")
+        return numbers
 
     def _domains(self, name: str, value: Any) -> "tf.Tensor":
         """The domains of a batch, `[B]` int32."""
@@ -298,6 +304,12 @@ def _pair(value: Any) -> list[int]:
     return pair if len(pair) == 2 else []
 
 
+def _brief(value: Any) -> str:
+    """A wrong argument in a line: an array is its shape."""
+    shape = getattr(value, "shape", ())
+    return f"an array of shape {tuple(shape)}" if shape else reprlib.repr(value)
+
+
 def _rows(latents: "tf.Tensor") -> np.ndarray:
     """Latents of a batch as `[B, D]`, those of its slots one after the other."""
     return np.asarray(latents).reshape(len(latents), -1)
@@ -381,6 +393,10 @@ def _resolve(name_or_path: str | os.PathLike, version: str | None, hub: str | No
             return download.fetch(os.fspath(name_or_path), version)
         except registry.UnknownModel as error:
             raise registry.UnknownModel(f"{given!r} is no directory, and {error}") from None
+    if not there and (name := given.rstrip("/")) in registry.names():
+        raise registry.RegistryError(
+            f"{given!r} is no directory; the pretrained model is zoo.load({name!r})"
+        )
     if not there:
         raise registry.RegistryError(
             f"{given!r} is no directory and no pretrained model; {registry.nearest(given)}"

@@ -6,6 +6,9 @@ import numpy as np
 
 from zoo.hub.load import OVERSHOOT, InputError, Pretrained
 
+# Pillow's modes of one or three numbers a pixel that are neither grey nor red, green and blue.
+_NO_BRIGHTNESS = ("P", "HSV", "LAB", "YCbCr")
+
 
 def prepare(images: Any, model: Pretrained) -> np.ndarray:
     """Converts images to float32 in [0, 1] of the model's shape.
@@ -21,7 +24,7 @@ def prepare(images: Any, model: Pretrained) -> np.ndarray:
     | floats of which one exceeds 1.5 | divided by 255 |
 
     What would be a guess is refused: another size, grey images of a model in colour, negative
-    values.
+    values, Pillow's images of a palette or of another colour space.
 
     Args:
         images: what NumPy takes for an array: an array, a tensor of any library on the CPU, a list
@@ -34,6 +37,12 @@ def prepare(images: Any, model: Pretrained) -> np.ndarray:
     Raises:
         InputError: the images cannot be converted; the message says why.
     """
+    for image in images if isinstance(images, list | tuple) else [images]:
+        if (mode := getattr(image, "mode", None)) in _NO_BRIGHTNESS:
+            raise InputError(
+                f"prepare: images of Pillow's mode {mode}, whose numbers are no brightness; "
+                "image.convert('L') or image.convert('RGB') first"
+            )
     try:
         array = np.asarray(images)
     except (TypeError, ValueError, RuntimeError) as error:
