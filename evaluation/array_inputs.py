@@ -41,6 +41,11 @@ class ArrayInputs:
             raise InputError(
                 f"the test half has no codes{_TEST}: give it too, or no test half at all"
             )
+        for name in (name for name in arrays if name.endswith(_TEST)):
+            if name.removesuffix(_TEST) not in arrays:
+                raise InputError(
+                    f"there is {name} without {name.removesuffix(_TEST)}: give both, or neither"
+                )
         self._given = dict(arrays)
         _check_lengths(self._given)
         for suffix in ("", _TEST):

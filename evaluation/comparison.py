@@ -118,8 +118,8 @@ def _paired(first, second) -> tuple[np.ndarray, np.ndarray, list]:
     if isinstance(first, Mapping) != isinstance(second, Mapping):
         raise InputError("give the scores of both methods by seed, or neither's")
     if isinstance(first, Mapping):
-        common = sorted(set(first) & set(second))
-        unpaired = sorted(set(first) ^ set(second))
+        common = sorted(set(first) & set(second), key=_order)
+        unpaired = sorted(set(first) ^ set(second), key=_order)
         if len(common) < 2:
             raise InputError(f"{len(common)} seeds are common to both methods: 2 are needed")
         first, second = ([scores[each] for each in common] for scores in (first, second))
@@ -129,6 +129,11 @@ def _paired(first, second) -> tuple[np.ndarray, np.ndarray, list]:
     if len(first) < 2:
         raise InputError("one pair alone is no comparison: 2 are needed")
     return first, second, unpaired
+
+
+def _order(seed) -> tuple:
+    """Of seeds, which may be words as well as numbers: JSON has words alone."""
+    return isinstance(seed, str), seed
 
 
 def _runs(scores, name: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from zoo.errors import UserError
 from zoo.evaluation import arrays, checks, facts
 from zoo.evaluation.batches import consecutive, lengths
 from zoo.evaluation.errors import InputError
@@ -43,7 +44,7 @@ def fid(real, generated, features: Features | None = None, batch_size: int = 64)
 
     Raises:
         InputError: wrong shapes or types, NaN, images out of range, fewer than 2 images.
-        RuntimeError: the weights of InceptionV3 are not available.
+        UserError: the weights of InceptionV3 are not available.
     """
     checks.whole(1, batch_size=batch_size)
     if features is None and not (is_matrix(real) and is_matrix(generated)):
@@ -104,7 +105,7 @@ def inception_features() -> Features:
     repeated over three channels.
 
     Raises:
-        RuntimeError: the weights are neither in the Keras cache nor can they be downloaded.
+        UserError: the weights are neither in the Keras cache nor can they be downloaded.
     """
     import keras
     import tensorflow as tf
@@ -112,9 +113,10 @@ def inception_features() -> Features:
     try:
         network = keras.applications.InceptionV3(include_top=False, pooling="avg")
     except Exception as error:  # Keras raises a bare Exception where a download fails.
-        raise RuntimeError(
-            "fid needs the weights of Keras' InceptionV3, which are not in the Keras cache and "
-            f"could not be downloaded; connect once, or give `features` ({_first_line(error)})"
+        raise UserError(
+            "the Inception features need the weights of Keras' InceptionV3, which are not in its "
+            f"cache and could not be downloaded ({_first_line(error)}); connect once, take "
+            "reader_fid and reader_kid, or give `features` in Python"
         ) from error
 
     @tf.function(autograph=False, reduce_retracing=True)

@@ -51,7 +51,7 @@ def kid(
 
     Raises:
         InputError: as `fid`; numbers of subsets or their images that are too small.
-        RuntimeError: as `fid`.
+        UserError: as `fid`.
     """
     checks.whole(1, batch_size=batch_size, subsets=subsets)
     checks.whole(2, subset_size=subset_size)

@@ -154,6 +154,10 @@ def test_scores_with_obligatory_options_are_not_proposed():
         ({"zzz": np.ones(3)}, "'zzz': arrays are codes, factors"),
         ({"factors": np.zeros((5, 2), int)}, "codes has 900, factors has 5"),
         ({"factors_test": np.zeros((5, 2), int)}, "the test half has no codes_test"),
+        (
+            {"codes_test": np.zeros((5, 3)), "latents_test": np.zeros((5, 2))},
+            "there is latents_test without latents",
+        ),
     ],
 )
 def test_wrong_arrays_are_one_clear_line(changes, message):

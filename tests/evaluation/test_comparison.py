@@ -48,6 +48,11 @@ def test_pairs_are_of_the_same_seed():
     assert found["first"][0] == 0.2 and found["second"][0] == 0.3
 
 
+def test_seeds_may_be_words_beside_numbers():
+    found = evaluation.compare({0: 0.1, 1: 0.2, "a": 0.3}, {0: 0.2, 1: 0.4, "b": 0.3, "a": 0.5})
+    assert found["unpaired"] == ["b"]
+
+
 def test_medians_of_tasks_are_averaged_and_runs_resampled_within_them():
     scores = np.stack([np.full(6, 10.0), np.arange(6.0)], axis=1)
     median, low, high = evaluation.median_interval(scores)
@@ -69,6 +74,7 @@ def test_the_interval_of_a_median_holds_it():
     ("first", "second", "message"),
     [
         ({1: 0.5}, {1: 0.4, 2: 0.3}, "1 seeds are common"),
+        ({0: 0.1, 1: 0.2}, {"0": 0.2, "1": 0.3}, "0 seeds are common"),
         ([0.1, 0.2], [0.1, 0.2, 0.3], "pair them"),
         ([0.1], [0.2], "one pair alone"),
         ([0.1, np.nan], [0.1, 0.2], "nan"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from zoo import evaluation
+from zoo.errors import UserError
 from zoo.evaluation import generative
 
 
@@ -93,7 +94,7 @@ def test_fid_without_inception_weights_says_what_to_do(monkeypatch):
         raise Exception("URL fetch failure on https://example.org\nno route to host")
 
     monkeypatch.setattr(keras.applications, "InceptionV3", unreachable)
-    with pytest.raises(RuntimeError, match="give `features`") as caught:
+    with pytest.raises(UserError, match="Inception.*give `features`") as caught:
         evaluation.fid(_images(4), _images(4))
     assert "\n" not in str(caught.value)
 
