@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ def dataset(
 ) -> Dataset:
     """See `zoo.data.register`, which has the same arguments but for functions."""
     try:
+        if maximum is not None and not (isinstance(maximum, Real) and 0 < maximum < math.inf):
+            raise SettingError(f"maximum is {maximum!r}; give the value of white, above 0")
+        if not isinstance(extras, Mapping | None):
+            raise SettingError(f"extras are {extras!r}; give a dict of arrays by name")
         observed = _images(images, maximum)
         count = len(observed)
         more = {n: _entries(n, v, count) for n, v in (extras or {}).items()}
@@ -75,7 +80,9 @@ def _images(images: Any, maximum: float | None) -> DenseImages:
             f"{given}, channels first; give [N, H, W, C]: images.transpose(0, 2, 3, 1)"
         )
     if array.dtype == bool:
-        return DenseImages(array.view(np.uint8), maximum or 1.0)
+        if maximum not in (None, 1):
+            raise SettingError(f"maximum is {maximum:g}, and white is 1 in images that are bool")
+        return DenseImages(array.view(np.uint8), 1.0)
     if maximum is not None and array.max() > maximum:
         raise SettingError(f"images go up to {array.max()}, and maximum is {maximum:g}")
     return DenseImages(array, float(maximum or 255))

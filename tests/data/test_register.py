@@ -256,6 +256,21 @@ def test_bad_input(arguments, message):
     assert len(data.load("taken")) == 3
 
 
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"extras": ["x"]}, "extras are .'x'.; give a dict"),
+        *[({"maximum": wrong}, "maximum is .*above 0") for wrong in (np.nan, np.inf, 0, -1, "1")],
+        ({"images": IMAGES > 0, "maximum": 255}, "maximum is 255, and white is 1"),
+    ],
+)
+def test_bad_extras_and_maximum(named, message):
+    with pytest.raises(SettingError, match=message):
+        data.register("mine", **{"images": IMAGES, **named})
+    data.register("mine", IMAGES > 0, maximum=1)
+    assert data.load("mine").images.maximum == 1
+
+
 def test_what_a_function_makes_is_checked_and_its_own_errors_stay():
     data.register("mine", lambda: IMAGES / 255)
     with pytest.raises(SettingError, match="the data set 'mine': images are float64"):
