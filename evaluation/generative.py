@@ -112,7 +112,10 @@ def inception_features() -> Features:
 
     try:
         network = keras.applications.InceptionV3(include_top=False, pooling="avg")
-    except Exception as error:  # Keras raises a bare Exception where a download fails.
+    except Exception as error:
+        # Keras raises a bare Exception where a download fails.
+        if type(error) is not Exception and not isinstance(error, OSError):
+            raise
         raise UserError(
             "the Inception features need the weights of Keras' InceptionV3, which are not in its "
             f"cache and could not be downloaded ({_first_line(error)}); connect once, take "

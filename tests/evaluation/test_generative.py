@@ -99,6 +99,17 @@ def test_fid_without_inception_weights_says_what_to_do(monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+def test_fid_does_not_take_another_failure_for_a_failed_download(monkeypatch):
+    import keras
+
+    def defective(*args, **kwargs):
+        raise TypeError("of other origin")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", defective)
+    with pytest.raises(TypeError, match="of other origin"):
+        evaluation.fid(_images(4), _images(4))
+
+
 def test_inception_features_take_grey_and_colour_images(monkeypatch):
     import keras
 
