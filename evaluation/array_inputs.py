@@ -41,16 +41,14 @@ class ArrayInputs:
             raise InputError(
                 f"the test half has no codes{_TEST}: give it too, or no test half at all"
             )
-        for name in (name for name in arrays if name.endswith(_TEST)):
-            if name.removesuffix(_TEST) not in arrays:
-                raise InputError(
-                    f"there is {name} without {name.removesuffix(_TEST)}: give both, or neither"
-                )
+        for name in arrays:
+            if (base := name.removesuffix(_TEST)) not in arrays:
+                raise InputError(f"there is {name} without {base}: give both, or neither")
         self._given = dict(arrays)
         _check_lengths(self._given)
         for suffix in ("", _TEST):
             if "latents" not in arrays and f"factors{suffix}" in arrays:
-                self._given.setdefault(f"latents{suffix}", arrays[f"factors{suffix}"])
+                self._given[f"latents{suffix}"] = arrays[f"factors{suffix}"]
         if "targets" not in arrays and "factors" in arrays:
             self._given["targets"] = arrays["factors"]
         elif "targets" not in arrays and "latents" in arrays:

@@ -66,9 +66,8 @@ def require(selector: str, files: Sequence[str]) -> None:
 
 def suggestion(message: str) -> str:
     """What to do about a gin error: the nearest name to the first that it quotes, or a full one."""
-    unknown = re.search(r"No configurable matching '(.+?)'|matching reference '@(.+?)[(']", message)
-    if unknown:
-        name = (unknown[1] or unknown[2]).split(".")[-1]
+    if name := unknown(message):
+        name = name.split(".")[-1]
         known = [s.split(".")[-1] for s, _ in gin.config._REGISTRY.items()]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         return f" Did you mean {near[0]!r}?" if near else ""
@@ -80,6 +79,12 @@ def suggestion(message: str) -> str:
         near = difflib.get_close_matches(parameter[2], names, n=1, cutoff=0.4)
         return f" Did you mean {near[0]!r}?" if near else f" It has {', '.join(names)}."
     return ""
+
+
+def unknown(message: str) -> str | None:
+    """The name that a gin error says is not registered; None where it says something else."""
+    found = re.search(r"No configurable matching '(.+?)'|matching reference '@(.+?)[(']", message)
+    return found and (found[1] or found[2])
 
 
 def parameters(selector: str) -> dict[str, typing.Any]:

@@ -5,13 +5,12 @@ import functools
 import math
 import os
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import gin
 
-from zoo import cli, config, gin_files
+from zoo import cli, config, gin_checks, gin_files
 from zoo.errors import SettingError, UserError
 from zoo.hub import Pretrained
 from zoo.hub import load as load_as
@@ -65,12 +64,12 @@ class Trained(Pretrained):
             ) from None
         except ValueError as error:
             # Gin's, where a reference is used that was not known when the config was read.
-            unknown = re.search(r"No configurable matching reference '@(.+?)[('\"]", str(error))
-            if not unknown:
+            name = gin_checks.unknown(str(error))
+            if not name:
                 raise
             raise SettingError(
                 f"{self!r} computes, but cannot be trained further here: its config names "
-                f"{unknown[1]}, which is not registered with gin; define it or import its module "
+                f"{name}, which is not registered with gin; define it or import its module "
                 "first"
             ) from None
         finally:

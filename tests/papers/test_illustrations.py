@@ -139,8 +139,8 @@ def test_seeds_that_are_discarded_are_no_part_of_a_figure_of_numbers():
     assert illustrations.drawn({"a": [result]}) == {"a": []}
 
 
-def test_a_figure_of_first_seeds_names_no_others(tmp_path):
-    folders = [tmp_path / seed for seed in ("4", "5", "6")]
+def test_a_figure_of_first_seeds_names_no_others():
+    folders = [pathlib.Path(seed) for seed in ("4", "5", "6")]
     result = kept.Result(
         Row("a", toy.SHARED), "paper", {}, kept.Facts(60, 16, "float32"), [4, 5, 6], folders, []
     )

@@ -393,13 +393,14 @@ def _resolve(name_or_path: str | os.PathLike, version: str | None, hub: str | No
             return download.fetch(os.fspath(name_or_path), version)
         except registry.UnknownModel as error:
             raise registry.UnknownModel(f"{given!r} is no directory, and {error}") from None
-    if not there and (name := given.rstrip("/")) in registry.names():
-        raise registry.RegistryError(
-            f"{given!r} is no directory; the pretrained model is zoo.load({name!r})"
-        )
     if not there:
+        known, name = registry.names(), given.rstrip("/")
+        if name in known:
+            raise registry.RegistryError(
+                f"{given!r} is no directory; the pretrained model is zoo.load({name!r})"
+            )
         raise registry.RegistryError(
-            f"{given!r} is no directory and no pretrained model; {registry.nearest(given)}"
+            f"{given!r} is no directory and no pretrained model; {registry.nearest(given, known)}"
         )
     if version is not None:
         raise InputError(f"{path} is a directory: a version ({version}) goes with a name only")

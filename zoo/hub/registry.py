@@ -262,9 +262,12 @@ def text(models: Models) -> str:
     return json.dumps({"format": FORMAT, "models": models}, indent=2, sort_keys=True) + "\n"
 
 
-def nearest(name: str) -> str:
+def nearest(name: str, known: Sequence[str]) -> str:
     """`the nearest is 'x' (all: x, y)`, or that there are none: the end of an error line."""
-    return _nearest(name, sorted({n for _, models in _answering(places.hubs()) for n in models}))
+    if not known:
+        return "no model is registered"
+    near = difflib.get_close_matches(name[:_SHOWN], known, n=1, cutoff=0.0)[0]
+    return f"the nearest is {near!r} (all: {', '.join(known)})"
 
 
 def is_name(text: Any) -> bool:
@@ -339,7 +342,7 @@ def _first(name: str, version: str | None, asked: Sequence[Place]) -> tuple[Plac
         line = f"{name} has no version {version!r}; it has {', '.join(in_order(set(there)))}"
         raise RegistryError("; ".join([line, *silent]))
     shown = str(name)[:_SHOWN]
-    line = f"no pretrained model is named {shown!r}; {_nearest(shown, sorted(set(known)))}"
+    line = f"no pretrained model is named {shown!r}; {nearest(shown, sorted(set(known)))}"
     # An installed package has a part of the models that the repository has.
     more = (
         [
@@ -350,13 +353,6 @@ def _first(name: str, version: str | None, asked: Sequence[Place]) -> tuple[Plac
         else []
     )
     raise UnknownModel("; ".join([line, *silent, *more]))
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    if not known:
-        return "no model is registered"
-    near = difflib.get_close_matches(name[:_SHOWN], known, n=1, cutoff=0.0)[0]
-    return f"the nearest is {near!r} (all: {', '.join(known)})"
 
 
 def _earlier(place: Place, why: Unavailable) -> Models:
