@@ -106,7 +106,7 @@ def _table_1() -> Table:
             "LMS_Spear 55.9 ± 26.3 additive, 66.4 ± 25.5 non-additive. This one is that of "
             "diagonal_hessian, whose additive row found the latents with three of four seeds "
             "(gin/additive_decoder.gin has all that was tried). Laid down before its runs: seeds 4 "
-            "to 13 of either row decide, and all three orders hold.",
+            "to 13 of either row decide; it was foreseen that all three orders hold.",
             "Scores are of 5,000 of the test images (LMS of 10,000 others of them) as a whole; the "
             "paper takes all 50,000 in batches of 1,024.",
         ),
