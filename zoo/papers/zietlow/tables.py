@@ -23,6 +23,15 @@ HEADLINES = (
         _lower("DtO", "beta_vae/dsprites", "autoencoder/dsprites", "full_covariance/dsprites"),
     ),
     Headline(
+        "The same on Fashion-MNIST, of a VAE",
+        "zietlow/3.3",
+        _lower(
+            "DtO",
+            "vae/fashion_mnist",
+            *("autoencoder/fashion_mnist", "full_covariance/fashion_mnist"),
+        ),
+    ),
+    Headline(
         "On linear data a beta-VAE finds the factors (DS), and these two do not",
         "zietlow/3.3",
         tuple(
