@@ -1,44 +1,24 @@
 """What gin texts bind, to be compared without importing what they name."""
 
+import dataclasses
 import functools
 import pathlib
 import pprint
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import gin
 from gin import config_parser
 
 from zoo import config, gin_files
 
 
 def of_text(text: str) -> dict[str, str]:
-    """`scope/name.parameter` -> value of a gin text; the last wins, includes are followed."""
-    # Texts of thousands of runs differ by their seeds: those of one table are parsed once.
-    seeds = _SEED.findall(text)
-    if len(seeds) == 1 and "include" not in text:
-        return {**_without_macros(_parsed(_SEED.sub("", text))), "train.seed": seeds[0]}
-    return _without_macros(_parsed(text))
+    """`scope/name.parameter` -> value of a gin text; the last wins, includes are followed.
 
-
-@functools.lru_cache(maxsize=1024)
-def _parsed(text: str) -> dict[str, str]:
-    found = {}
-    for statement in config_parser.ConfigParser(text, _Delegate(skip_unknown=True)):
-        if isinstance(statement, config_parser.IncludeStatement):
-            included = config.find(statement.filename)
-            with gin_files.told(str(included)):
-                found.update(_parsed(gin_files.read(included)))
-        elif isinstance(statement, config_parser.BindingStatement):
-            scope = f"{statement.scope}/" if statement.scope else ""
-            parameter = f".{statement.arg_name}" if statement.arg_name else ""
-            # Sorts the keys of dictionaries, as gin's own record of a config does.
-            found[f"{scope}{statement.selector}{parameter}"] = pprint.saferepr(statement.value)
-    return found
-
-
-def _without_macros(found: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in found.items() if "." in name.rpartition("/")[2]}
+    A macro is the value that it has, and is left out itself.
+    """
+    return _settled(_whole(text))
 
 
 def of_file(path: pathlib.Path) -> dict[str, str]:
@@ -53,11 +33,14 @@ def of_file(path: pathlib.Path) -> dict[str, str]:
 
 def of_config(gin_file: str, bindings: Sequence[str] = ()) -> dict[str, str]:
     """What a gin file, as `--gin_file` takes it, and further bindings bind."""
-    return {**_found(gin_file), **of_text("\n".join(bindings))}
+    path = config.find(gin_file)
+    with gin_files.told(str(path)):
+        whole = _whole(gin_files.read(path))
+    return _settled(whole, _whole("\n".join(bindings)))
 
 
 def of_files(names: Sequence[str]) -> dict[str, str]:
-    """What gin files bind together, macros included, as they are now.
+    """What gin files bind together as it is written, macros included.
 
     Raises:
         ConfigError: one is missing, or is no gin.
@@ -67,8 +50,68 @@ def of_files(names: Sequence[str]) -> dict[str, str]:
         # Their syntax is told of in one line there.
         for _ in gin_files.statements(path):
             pass
-        found |= _parsed(gin_files.read(path))
+        found |= _bound(_whole(gin_files.read(path)))
+    return _written(found)
+
+
+def _whole(text: str) -> str:
+    """A text with those that it includes in the place of these lines."""
+    lines = text.split("\n")
+    for statement in _statements(text) if "include" in text else ():
+        if isinstance(statement, config_parser.IncludeStatement):
+            included = config.find(statement.filename)
+            with gin_files.told(str(included)):
+                lines[statement.location.line_num - 1] = _whole(gin_files.read(included))
+    return "\n".join(lines)
+
+
+def _settled(*texts: str) -> dict[str, str]:
+    """What texts without includes bind together, each macro being the value that it has."""
+    # Texts of thousands of runs differ by their seeds: those of one table are parsed once.
+    *before, last = texts
+    seeds = _SEED.findall(last)
+    if len(seeds) == last.count("train.seed") == 1:
+        return {**_values(*before, _SEED.sub("", last)), "train.seed": seeds[0]}
+    return dict(_values(*texts))
+
+
+@functools.lru_cache(maxsize=4096)
+def _values(*texts: str) -> dict[str, str]:
+    bound = {name: value for text in texts for name, value in _bound(text).items()}
+    parameters = (name for name in bound if "." in name.rpartition("/")[2])
+    return _written({name: _without_macros(bound[name], bound) for name in parameters})
+
+
+def _bound(text: str) -> dict[str, Any]:
+    """What a text without includes binds, macros included."""
+    found = {}
+    for statement in _statements(text):
+        if isinstance(statement, config_parser.BindingStatement):
+            scope = f"{statement.scope}/" if statement.scope else ""
+            parameter = f".{statement.arg_name}" if statement.arg_name else ""
+            found[f"{scope}{statement.selector}{parameter}"] = statement.value
     return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _statements(text: str) -> tuple:
+    return tuple(config_parser.ConfigParser(text, _Delegate()))
+
+
+def _without_macros(value: Any, bound: Mapping[str, Any], within: tuple[str, ...] = ()) -> Any:
+    """A value with macros replaced, of which those stay that nothing binds, or only themselves."""
+    if isinstance(value, _Macro) and value.name in bound and value.name not in within:
+        return _without_macros(bound[value.name], bound, (*within, value.name))
+    if isinstance(value, dict):
+        return {k: _without_macros(v, bound, within) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_without_macros(each, bound, within) for each in value)
+    return value
+
+
+def _written(bound: Mapping[str, Any]) -> dict[str, str]:
+    # Sorts the keys of dictionaries, as gin's own record of a config does.
+    return {name: pprint.saferepr(value) for name, value in bound.items()}
 
 
 def differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
@@ -77,28 +120,37 @@ def differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
     return [f"{n}: {found[n]} -> {wanted[n]}" for n in both if found[n] != wanted[n]]
 
 
-@functools.cache
-def _found(gin_file: str) -> dict[str, str]:
-    return of_file(config.find(gin_file))
-
-
 _SEED = re.compile(r"^train\.seed = (\d+)$", re.M)
 
 
+@dataclasses.dataclass(frozen=True)
 class _Reference:
     """A reference as it is written, without the brackets of a call."""
 
-    def __init__(self, selector: str):
-        self._selector = selector
+    selector: str
 
     def __repr__(self) -> str:
-        return f"@{self._selector}"
+        return f"@{self.selector}"
 
 
-class _Delegate(gin.config.ParserDelegate):
-    """Keeps the scope of a reference, which gin drops where it does not know the name."""
+@dataclasses.dataclass(frozen=True)
+class _Macro:
+    """A macro or a constant as it is written."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"%{self.name}"
+
+
+class _Delegate(config_parser.ParserDelegate):
+    """Keeps references and macros as they are written, whether or not gin knows them."""
 
     def configurable_reference(self, scoped_configurable_name, should_evaluate):
         """See gin."""
         del should_evaluate
         return _Reference(scoped_configurable_name)
+
+    def macro(self, macro_name):
+        """See gin."""
+        return _Macro(macro_name)

@@ -229,6 +229,20 @@ def test_a_default_that_one_side_spells_out_is_no_difference(tmp_path):
     assert departures.differences(run, CPU) == ["Adam.l2: 0.5 -> 0"]
 
 
+def test_macros_are_their_values_and_what_is_not_bound_is_its_default(tmp_path):
+    (tmp_path / "a.gin").write_text(
+        "O = @Adam\nRATE = 0.1\nSTEPS = 4\ntrain.model = %M\nM = @VAE\ntrain.optimizer = %O\n"
+        "train.steps = %STEPS\nVAE.objective = %GAIN\nGAIN = @BetaVAE\nAdam.learning_rate = %RATE\n"
+    )
+    run = Run("toy/macros", str(tmp_path / "a.gin"), cpu=Budget(("STEPS = 3", "RATE = 0.2")))
+    assert [departures.images(run, budget) for budget in (PAPER, CPU)] == [256, 192]
+    assert departures.optimisers(run, CPU) == "Adam 0.2"
+    assert departures.differences(run, CPU) == [
+        "train.steps: 4 -> 3",
+        "Adam.learning_rate: 0.1 -> 0.2",
+    ]
+
+
 def test_notes_name_rows_and_say_what_they_share_once():
     found = {"a/x": ["s: 1 -> 2", "r: 1"], "a/y": ["s: 1 -> 2", "r: 1"], "b/x": ["s: 1 -> 2"]}
     rows = [*found, "b/y"]

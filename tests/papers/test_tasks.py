@@ -338,6 +338,23 @@ def test_the_order_of_keys_is_no_difference():
     assert not gin_text.differences(wanted, found)
 
 
+def test_a_macro_is_the_value_that_it_has():
+    text = "N = 2\nscoped/N = 3\nM = %N\nL = %L\na.b = [%N, {'k': %scoped/N}, %M]\n"
+    text += "c.d = %unbound\ne.f = %L\n"
+    assert gin_text.of_text(text) == {"a.b": "[2, {'k': 3}, 2]", "c.d": "%unbound", "e.f": "%L"}
+
+
+def test_a_changed_macro_is_a_change_also_in_an_included_file(tmp_path):
+    inner, outer = tmp_path / "inner.gin", tmp_path / "outer.gin"
+    outer.write_text(f"include '{inner}'\ntrain.steps = %STEPS\n")
+    found = []
+    for steps in (4, 8):
+        inner.write_text(f"STEPS = {steps}\n")
+        found.append(gin_text.of_config(str(outer)))
+        assert gin_text.of_files([str(outer)]) == {"train.steps": "%STEPS", "STEPS": str(steps)}
+    assert gin_text.differences(*found) == ["train.steps: 8 -> 4"]
+
+
 def test_an_included_seed_is_overridden_in_the_order_of_the_text(tmp_path):
     (tmp_path / "other.gin").write_text("train.seed = 7\n")
     line = f"include '{tmp_path / 'other.gin'}'"

@@ -70,8 +70,8 @@ def differences(run: Run, budget: str, precisions: Sequence[str] = ()) -> list[s
 
 def images(run: Run, budget: str) -> int:
     """How many images, or pairs, a run is trained on, counted as often as they are seen."""
-    bound = gin_text.of_config(*run.config(budget, 0))
-    return int(bound["train.steps"]) * int(bound["train.batch_size"])
+    found = components(gin_text.of_config(*run.config(budget, 0)))
+    return int(_text(found, "train", "steps")) * int(_text(found, "train", "batch_size"))
 
 
 def percent(share: float) -> str:
@@ -155,16 +155,22 @@ def _rate(found: Components, name: str) -> str:
 
 
 def _value(found: Components, name: str, parameter: str) -> str:
-    """What a parameter is, by default where nothing binds it."""
+    """What a parameter is for readers, by default where nothing binds it."""
+    text = _text(found, name, parameter)
+    return "not set" if text is None else _written(found, text)
+
+
+def _text(found: Components, name: str, parameter: str) -> str | None:
+    """What a parameter is as gin writes it, by default where nothing binds it; None: not set."""
     if parameter in found[name]:
-        return _written(found, found[name][parameter])
+        return found[name][parameter]
     import zoo.configurables  # noqa: F401  registers what has defaults
 
     defaults = config.defaults(name.rpartition("/")[2])
     if parameter not in defaults:
-        return "not set"
+        return None
     default = defaults[parameter]
-    return _written(found, f"@{default.__name__}" if callable(default) else repr(default))
+    return f"@{default.__name__}" if callable(default) else repr(default)
 
 
 def _written(found: Components, text: str) -> str:
