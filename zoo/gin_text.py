@@ -33,10 +33,14 @@ def of_file(path: pathlib.Path) -> dict[str, str]:
 
 def of_config(gin_file: str, bindings: Sequence[str] = ()) -> dict[str, str]:
     """What a gin file, as `--gin_file` takes it, and further bindings bind."""
-    path = config.find(gin_file)
-    with gin_files.told(str(path)):
-        whole = _whole(gin_files.read(path))
-    return _settled(whole, _whole("\n".join(bindings)))
+    return _settled(*_texts(gin_file, bindings))
+
+
+def imports(gin_file: str, bindings: Sequence[str] = ()) -> list[str]:
+    """The modules that a gin file and further bindings import."""
+    statements = [each for text in _texts(gin_file, bindings) for each in _statements(text)]
+    found = (s.module for s in statements if isinstance(s, config_parser.ImportStatement))
+    return [module for module in dict.fromkeys(found) if not module.startswith("__gin__")]
 
 
 def of_files(names: Sequence[str]) -> dict[str, str]:
@@ -52,6 +56,13 @@ def of_files(names: Sequence[str]) -> dict[str, str]:
             pass
         found |= _bound(_whole(gin_files.read(path)))
     return _written(found)
+
+
+def _texts(gin_file: str, bindings: Sequence[str]) -> tuple[str, str]:
+    path = config.find(gin_file)
+    with gin_files.told(str(path)):
+        whole = _whole(gin_files.read(path))
+    return whole, _whole("\n".join(bindings))
 
 
 def _whole(text: str) -> str:

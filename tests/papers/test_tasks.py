@@ -9,7 +9,7 @@ import toy_tables as toy
 
 from zoo import gin_text, reproduce
 from zoo.papers import catalog, kept, results, tasks
-from zoo.papers.spec import Budget, Column, Evaluation, Row, Table
+from zoo.papers.spec import Budget, Column, Evaluation, Row, Run, Table
 from zoo.scheduling import command
 from zoo.scheduling.jobs import Job, Step
 from zoo.scheduling.tries import LIMIT, Tries
@@ -70,6 +70,22 @@ def test_commands_of_a_run(tmp_path):
     assert (evaluate.product, evaluate.module) == ("corner.json", "zoo.evaluate")
     # A score that fails leaves the run undone.
     assert evaluate.arguments[-2:] == ("--strict", f"--out={folder}/corner.json")
+
+
+def test_scores_on_further_data_import_what_the_gin_file_does(tmp_path):
+    (tmp_path / "parts.gin").write_text("import parts.of_hers\nfrom parts import more\n")
+    (tmp_path / "hers.gin").write_text(f"include '{tmp_path / 'parts.gin'}'\nimport hers\n")
+    bindings = ("import hers", "import its", "train.steps = 4")
+    run = Run(
+        "hers/run",
+        str(tmp_path / "hers.gin"),
+        bindings,
+        evaluations=(Evaluation("far", "hers/far", "mig"),),
+    )
+    (task, *_) = tasks.of_rows([Row("r", run)], "paper", tmp_path)
+    found = [text for text in task.job().steps[1].arguments if text.startswith("--import")]
+    modules = ("parts.of_hers", "parts.more", "hers", "its")
+    assert found == [f"--import={module}" for module in modules]
 
 
 def test_commands_of_a_run_hold_in_any_working_directory(tmp_path, monkeypatch):

@@ -56,6 +56,7 @@ class Task:
             arguments = (
                 *(f"--run={folder}", f"--dataset={extra.dataset}"),
                 *(f"--metrics={extra.scores}", f"--seed={self.seed}"),
+                *(f"--import={module}" for module in gin_text.imports(gin_file, bindings)),
                 *("--strict", f"--out={folder / product}"),
             )
             steps.append(Step(product, "zoo.evaluate", arguments))
