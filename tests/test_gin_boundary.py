@@ -187,12 +187,21 @@ def test_an_optimiser_that_has_no_bindings_is_not_named():
     assert "CGGAN.discriminator_optimizer" not in config.bindings_of(gin.config_str())
 
 
+def test_spaces_within_a_string_are_a_difference_and_those_around_values_are_none():
+    assert config.differences("a.b = 'x  y'\n", "a.b = 'x y'\n") == ["a.b: 'x  y' -> 'x y'"]
+    assert not config.differences(
+        "a.b = (1,\n    'x')\nc.d = [@e,  @f]\n", "a.b = (1, 'x')\nc.d = [@e, @f]\n"
+    )
+
+
 def test_what_nothing_uses_is_told_from_what_a_scope_uses(toy_gin):
     used = [
         *("train.optimizer = @opt/Adam", "Adam.epsilon = 1e-3", "RATE = 0.1"),
         *("opt/zoo.optim.optimizers.Adam.beta_1 = 0.8", "import zoo.models.vae"),
     ]
     idle = ["AE.latent_dim = 3", "other/Adam.beta_2 = 0.9", "opt/deeper/Adam.beta_2 = 0.9"]
+    # Another holds in the scope that is used.
+    idle += ["Adam.beta_1 = 0.7"]
     config.parse([toy_gin], [*used, *idle])
     config.made(Settings).optimizer()
     assert config.unused() == idle

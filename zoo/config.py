@@ -217,13 +217,20 @@ def _is_used(statement) -> bool:
     if not isinstance(statement, config_parser.BindingStatement) or not statement.arg_name:
         return True
     selector = gin.config._REGISTRY.get_match(statement.selector).selector
-    # A binding holds in its scope and in all within it.
     return any(
         name == selector
         and statement.arg_name in parameters
-        and f"{scope}/".startswith(f"{statement.scope}/" if statement.scope else "")
+        and _scope_that_holds(scope, selector, statement.arg_name) == statement.scope
         for (scope, name), parameters in gin.config._OPERATIVE_CONFIG.items()
     )
+
+
+def _scope_that_holds(scope: str, selector: str, parameter: str) -> str | None:
+    """The scope whose binding of a parameter holds in a scope, the innermost around it; or None."""
+    parts = scope.split("/") if scope else []
+    around = ("/".join(parts[:count]) for count in range(len(parts), -1, -1))
+    bound = (s for s in around if parameter in gin.config._CONFIG.get((s, selector), ()))
+    return next(bound, None)
 
 
 def operative(settled: Mapping[str, object] | None = None, modules: Iterable[str] = ()) -> str:
@@ -325,11 +332,18 @@ def _is_default(name: str, value: str) -> bool:
 
 
 def bindings_of(text: str) -> dict[str, str]:
-    """What an operative gin text binds: the values as written, by name with any scope."""
+    """What an operative gin text binds: values as Python writes them, by name with any scope."""
     # Long values continue in indented lines.
     joined = re.sub(r"\\?\n[ \t]+", " ", text)
     pairs = (line.split("=", 1) for line in joined.splitlines() if re.match(r"^[^#\s].*=", line))
-    return {name.strip(): " ".join(value.split()) for name, value in pairs}
+    return {name.strip(): _one_line(value.strip()) for name, value in pairs}
+
+
+def _one_line(value: str) -> str:
+    try:
+        return repr(ast.literal_eval(value))
+    except (ValueError, SyntaxError):
+        return " ".join(value.split())
 
 
 def _refuse_imports(statements: Iterable) -> None:
