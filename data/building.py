@@ -94,12 +94,16 @@ class PerturbedMixin:
         if chosen == "perturbed":
             network = network or os.environ.get(perturbation.ENVIRONMENT)
             if network:
-                folder = perturbation.find(self.name, network)
-                config = NetworkConfig(
-                    name=f"perturbed-{perturbation.digest(folder)}",
-                    description=self.builder_configs["perturbed"].description,
-                    network=os.fspath(network),
+                names = (network, perturbation.hub_name(self.name))
+                found, hubs = (
+                    perturbation.digest(perturbation.find(self.name, name)) for name in names
                 )
+                if found != hubs:
+                    config = NetworkConfig(
+                        name=f"perturbed-{found}",
+                        description=self.builder_configs["perturbed"].description,
+                        network=os.fspath(network),
+                    )
         super().__init__(config=config, **kwargs)
 
     def _dataset(self, dl_manager: tfds.download.DownloadManager) -> Dataset:

@@ -69,7 +69,7 @@ def register(
 
     Put it into a module that the gin file imports, and a run can be resumed from anywhere. Images
     whose factors fill a grid, one image per combination, are numbered in the grid's order; only
-    they have pairs to draw and factors to set.
+    they have pairs to draw and factors to set. Arrays are copied, unless they are read-only.
 
     Args:
         name: `name` or `family/config`.
@@ -164,8 +164,10 @@ def _find(name: str) -> tuple[ModuleType, str, str, dict[str, str]]:
     """The module, the folder, the config and the options that a name stands for."""
     options = {}
     for key in _OPTIONS:
-        name, _, value = name.partition(f"/{key}=")
-        options |= {key: value} if value else {}
+        name, named, value = name.partition(f"/{key}=")
+        if named and not value:
+            raise SettingError(f"{name}/{key}= names no {key}; give one, or leave it out")
+        options |= {key: value} if named else {}
     module, family, config = _config(name)
     for key in options:
         if key not in inspect.signature(module.load).parameters:

@@ -29,15 +29,17 @@ def dataset(
     try:
         if maximum is not None and not (isinstance(maximum, Real) and 0 < maximum < math.inf):
             raise SettingError(f"maximum is {maximum!r}; give the value of white, above 0")
+        if not isinstance(space, FactorSpace | None):
+            raise SettingError(f"space is {space!r}; give a zoo.data.FactorSpace")
         if not isinstance(extras, Mapping | None):
             raise SettingError(f"extras are {extras!r}; give a dict of arrays by name")
         observed = _images(images, maximum)
         count = len(observed)
-        more = {n: _entries(n, v, count) for n, v in (extras or {}).items()}
+        more = {n: _own(_entries(n, v, count)) for n, v in (extras or {}).items()}
         if "split" in more:
             _require_splits(more["split"])
         if latents is not None:
-            latents = _numbers("latents", _entries("latents", latents, count))
+            latents = _own(_numbers("latents", _entries("latents", latents, count)))
         found, rows = _factors(factors, space, count)
         known = {"image": observed, "index": count, "factors": found, "latents": latents}
         for extra in more:
@@ -64,7 +66,7 @@ def _images(images: Any, maximum: float | None) -> DenseImages:
     if not array.size:
         raise SettingError(f"{given}: there is nothing in them")
     if array.ndim == 2 and array.dtype.kind == "f":
-        return DenseImages(_numbers("images", array), 1.0)
+        return DenseImages(_own(_numbers("images", array)), 1.0)
     if array.ndim == 3:
         raise SettingError(f"{given}; give [N, H, W, C]: add an axis, images[..., None]")
     if array.ndim == 4 and array.dtype.kind == "f":
@@ -82,13 +84,23 @@ def _images(images: Any, maximum: float | None) -> DenseImages:
     if array.dtype == bool:
         if maximum not in (None, 1):
             raise SettingError(f"maximum is {maximum:g}, and white is 1 in images that are bool")
-        return DenseImages(array.view(np.uint8), 1.0)
+        return DenseImages(_own(array.view(np.uint8)), 1.0)
     if maximum is not None and array.max() > maximum:
         raise SettingError(f"images go up to {array.max()}, and maximum is {maximum:g}")
-    return DenseImages(array, float(maximum or 255))
+    return DenseImages(_own(array), float(maximum or 255))
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    """What nobody can change: the array if it is read-only, else a copy."""
+    if array.flags.writeable:
+        array = np.array(array, order="C")
+        array.flags.writeable = False
+    return array
 
 
 def _array(name: str, values: Any) -> np.ndarray:
+    if np.ma.is_masked(values):
+        raise SettingError(f"{name} are masked; leave these entries out")
     try:
         return np.asarray(values)
     except ValueError as error:

@@ -1,5 +1,6 @@
 """The factor space of a data set: every combination of a few discrete factors of variation."""
 
+import collections
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -44,6 +45,12 @@ class FactorSpace:
     """
 
     axes: tuple[Factor, ...]
+
+    def __post_init__(self):
+        """Raises a SettingError for factors of one name."""
+        twice = [name for name, count in collections.Counter(self.names).items() if count > 1]
+        if twice:
+            raise SettingError(f"{len(self.names)} factors, and several are named {twice[0]!r}")
 
     @property
     def is_grid(self) -> bool:

@@ -12,7 +12,7 @@ from zoo.errors import SettingError
 
 NAMES = ("train", "validation", "test")
 
-_WRITTEN = re.compile(r"([^\[\]]+)(?:\[(-?\d[\d_]*)?:(-?\d[\d_]*)?\])?")
+_WRITTEN = re.compile(r"([^\[\]]+)(?:\[(-?\d+(?:_\d+)*)?:(-?\d+(?:_\d+)*)?\])?")
 
 
 def ids(split: str, members: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -183,6 +183,10 @@ def test_a_tfds_config_takes_the_network_of_the_environment_as_its_name_does(
         monkeypatch.delenv(perturbation.ENVIRONMENT)
         own = tfds.builder("zoo_dsprites", config=chosen, network=network, data_dir=tmp_path)
         assert own.builder_config.name == builder.builder_config.name
+        hubs = tfds.builder(
+            "zoo_dsprites", config=chosen, network="perturbations/dsprites", data_dir=tmp_path
+        )
+        assert hubs.builder_config.name == "perturbed"
 
 
 @pytest.fixture
@@ -203,6 +207,8 @@ def test_shapes3d_with_the_network_in_its_name(tmp_path, small_shapes3d):
     for other in ("zoo_shapes3d/noisy", "zoo_balls/l_shape", "mnist"):
         with pytest.raises(ValueError, match=f"{other} takes no network"):
             data.load(f"{other}/network={made}", tmp_path)
+    with pytest.raises(SettingError, match="zoo_shapes3d/perturbed/network= names no network"):
+        data.load("zoo_shapes3d/perturbed/network=", tmp_path)
 
 
 def test_another_epsilon_than_that_of_the_network_is_said(tmp_path, small_shapes3d, caplog):

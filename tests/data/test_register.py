@@ -244,6 +244,9 @@ def test_it_is_described_in_a_few_lines():
         ),
         (("mine", IMAGES, {"x": [1, 2]}), r"factors\['x'\] has the shape \[2\]"),
         (("mine", IMAGES, {}), "factors are empty"),
+        (("mine", IMAGES, None, (2, 3)), r"space is \(2, 3\); give a zoo.data.FactorSpace"),
+        (("mine", IMAGES, ROWS, {"row": 2}), "space is {'row': 2}; give"),
+        (("mine", np.ma.masked_equal(IMAGES, 200)), "images are masked; leave these entries out"),
     ],
 )
 def test_bad_input(arguments, message):
@@ -269,6 +272,30 @@ def test_bad_extras_and_maximum(named, message):
         data.register("mine", **{"images": IMAGES, **named})
     data.register("mine", IMAGES > 0, maximum=1)
     assert data.load("mine").images.maximum == 1
+
+
+def test_what_is_registered_stays_as_it_was():
+    images, latents, extra = IMAGES.copy(), np.ones((6, 2), np.float32), np.zeros(6)
+    data.register("mine", images, latents=latents, extras={"more": extra})
+    images[:], latents[:], extra[:] = 7, 7, 7
+    dataset = data.load("mine")
+    np.testing.assert_array_equal(dataset.images[:], IMAGES)
+    assert (dataset.latents == 1).all() and not dataset.extras["more"].any()
+    for kept in (dataset.images[:3], dataset.latents, dataset.extras["more"]):
+        with pytest.raises(ValueError, match="read-only"):
+            kept += 1
+
+
+def test_a_read_only_array_is_not_copied():
+    vectors = np.ones((6, 2), np.float32)
+    vectors.flags.writeable = False
+    data.register("mine", vectors)
+    assert np.shares_memory(data.load("mine").images[:], vectors)
+
+
+def test_factors_of_one_name_are_refused():
+    with pytest.raises(SettingError, match="3 factors, and several are named 'row'"):
+        FactorSpace((*SPACE.axes, Factor("row", (0.0, 1.0))))
 
 
 def test_what_a_function_makes_is_checked_and_its_own_errors_stay():

@@ -94,6 +94,8 @@ def test_slices_are_those_of_python(written, part):
         ("eval", "no split is named 'eval'; there are train, validation, test, and slices"),
         ("", "no split is named ''"),
         ("train[5]", r"no split is named 'train\[5\]'"),
+        ("train[:5_]", r"no split is named 'train\[:5_\]'"),
+        ("train[:1__0]", r"no split is named"),
         ("train[:10%]", r"no split is named 'train\[:10%\]'"),
         ("train[:161]", r"'train\[:161\]' is empty or too long: train has 160 images"),
         ("train[-161:]", "is empty or too long"),
