@@ -267,6 +267,8 @@ import keras
 import tensorflow as tf
 
 from zoo.models.base import Autoencoder, Player
+from zoo.models.objectives import Objective
+from zoo.models.priors import NormalPrior
 
 
 class Flat(Autoencoder):
@@ -359,6 +361,58 @@ class Unbuilt(HalfBuilt):
 
 
 @gin.register
+class Undecoded(Flat):
+    decode = Autoencoder.decode
+
+    def losses_on(self, batch, seed, step):
+        return {"loss": self.encode(batch["image"])[:, 0]}
+
+
+@gin.register
+class Drawn(Undecoded):
+    def decode(self, latents):
+        return tf.zeros([tf.shape(latents)[0], 16, 16, 1])
+
+    def draw_prior(self, count, seed):
+        return tf.zeros([count, 3])
+
+
+@gin.register
+class Free(Objective):
+    pass
+
+
+class Undrawable:
+    posterior, draw = NormalPrior.posterior, NormalPrior.draw
+    divergence = NormalPrior.divergence
+
+
+@gin.register
+def undrawable():
+    return Undrawable()
+
+
+@gin.register
+def named():
+    return "adam"
+
+
+@gin.register
+def counting(model, dataset):
+    return {"images": 1}
+
+
+@gin.register
+def numbering(model, dataset):
+    return lambda: 1.0
+
+
+@gin.register
+def saying(model, dataset):
+    return lambda: {"state": "well"}
+
+
+@gin.register
 class Failing(Flat):
     def losses_on(self, batch, seed, step):
         raise ValueError("hers")  # her line
@@ -404,6 +458,15 @@ def test_mistakes_in_a_model_of_hers_are_a_line_before_the_training(toy_gin, mon
             "VAE.encoder = @square",
             r"VAE.encoder returns features of shape \['B', 14, 14, 2\]; let it",
         ),
+        ("train.model = @Undecoded", r"Undecoded has no decode\(latents\); define it"),
+        (
+            "train.model = @Drawn",
+            r"Drawn.draw_prior returns latents of shape \['B', 3\]; .*\['B', 2\]",
+        ),
+        ("VAE.objective = @Free", r"Free has no regularizer\(posterior, latents, kl, step\)"),
+        ("VAE.prior = @undrawable", r"Undrawable has no sample\(shape, seed\), .* define it"),
+        ("train.optimizer = @named", "train.optimizer makes 'adam', which is no keras.optimizers"),
+        ("train.probe = @counting", "train.probe makes a dict; let it return a function of no"),
     ):
         with pytest.raises(UserError, match=message):
             zoo.fit(toy_gin, ["import her_models", binding], "run")
@@ -412,6 +475,12 @@ def test_mistakes_in_a_model_of_hers_are_a_line_before_the_training(toy_gin, mon
     assert not isinstance(caught.value, UserError)
     assert "# her line" in "".join(traceback.format_exception(caught.value))
     assert not pathlib.Path("run/config.gin").exists()
+    for binding, message in (
+        ("train.probe = @numbering", "the probe returns 1.0; let it return a dict of numbers"),
+        ("train.probe = @saying", "the value 'state' of the log is 'well'; let the probe"),
+    ):
+        with pytest.raises(UserError, match=message):
+            zoo.fit(toy_gin, ["import her_models", binding], binding.rpartition("@")[2])
     # Losses are summed in float32, whatever they are.
     short = ("train.steps = 2", "train.scores = 'mig'", "train.publish = 'scores'")
     zoo.fit(toy_gin, ["import her_models", "train.model = @Half", *short], "run")

@@ -13,6 +13,11 @@ class SettingError(UserError):
     """A setting of a model, a network, a data set or a sampler that cannot be."""
 
 
+def undefined(part: object, method: str) -> SettingError:
+    """The error of a method that a class of a user's own lacks, `name(arguments)`."""
+    return SettingError(f"{type(part).__name__} has no {method}; define it")
+
+
 def require_not_negative(owner: str, **values) -> None:
     """Refuses parameters of `owner` that are below zero or NaN; a schedule passes."""
     for key, value in values.items():

@@ -136,8 +136,7 @@ def halve(
     model, card = trained.trainable(), dict(trained.card)
     # Scores of the training that had no value are not among them.
     names = list(card.get("scores") or ())
-    options = {n: o for n, o in (settings.score_options or {}).items() if n in names}
-    how = {"seed": settings.seed, "options": options}
+    how = {"seed": settings.seed, "options": settings.options_of(names)}
 
     dataset = data.load(settings.test_dataset or settings.dataset) if names else None
     if dataset:

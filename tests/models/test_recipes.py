@@ -86,6 +86,24 @@ def test_arguments_given_by_hand_win_over_gin():
     assert [w.shape for w in again.get_weights()] == [w.shape for w in bare.get_weights()]
 
 
+class Passing(VAE):
+    """Passes on what it is given, as subclasses often do."""
+
+    def __init__(self, observation_shape, *others, **settings):
+        super().__init__(observation_shape, *others, **settings)
+
+
+def test_a_subclass_that_passes_arguments_on_is_saved(tmp_path):
+    parts = {"encoder": mlp_encoder, "decoder": mlp_decoder}
+    model = Passing(SHAPE, latent_dim=3, **parts)
+    again = Passing.from_config(model.get_config())
+    assert again.latent_dim == 3 and again.get_config() == model.get_config()
+    with pytest.raises(
+        SettingError, match=r"Passing.__init__ takes \*others, .* give them by name"
+    ):
+        Passing(SHAPE, 3, **parts).get_config()
+
+
 def test_what_no_file_can_hold_is_said_with_the_remedy(tmp_path):
     parts = {"decoder": mlp_decoder, "objective": functools.partial(BetaVAE, beta=2.0)}
     model = VAE(SHAPE, encoder=lambda shape: mlp_encoder(shape), **parts)

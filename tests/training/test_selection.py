@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from zoo import data, evaluation, runs
+from zoo import config, data, evaluation, runs
 from zoo.data import sampling
 from zoo.data.dataset import Dataset, DenseImages
 from zoo.errors import UserError
@@ -145,6 +145,29 @@ def test_a_score_that_cannot_be_computed_is_an_error(toy, tmp_path, monkeypatch)
     monkeypatch.setattr(evaluation, "evaluate", lambda *_, **__: {"reconstruction_rmse": row})
     with pytest.raises(UserError, match="train.select: reconstruction_rmse cannot .*: why"):
         kept.consider(1)
+
+
+def test_scores_are_selected_by_with_their_options(toy_gin, tmp_path, monkeypatch):
+    """Options may be of a score that is not among those of the end."""
+    seen = []
+
+    def table(model, dataset, names, options=None, **how):
+        seen.append((tuple(names), options))
+        return {name: {"score": 1.0, "reason": None, "parts": {}} for name in names}
+
+    monkeypatch.setattr(evaluation, "evaluate", table)
+    lines = [
+        "train.scores = 'sap'",
+        "train.select = 'mig, loss'",
+        "train.validation_dataset = 'toy'",
+        "train.select_every = 5",
+        "train.steps = 5",
+        "train.publish = 'scores'",
+        "train.score_options = {'mig': {'num_bins': 5}, 'sap': {}}",
+    ]
+    config.parse([toy_gin], lines)
+    train(Settings(), tmp_path / "run")
+    assert seen == [(("mig",), {"mig": {"num_bins": 5}}), (("sap",), {"sap": {}})]
 
 
 def test_names_are_read_and_signs_refused():

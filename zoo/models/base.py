@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from zoo.data.dataset import Dataset
-from zoo.errors import SettingError
+from zoo.errors import SettingError, undefined
 from zoo.models import recipes
 from zoo.models.noise import standard_normal
 
@@ -251,7 +251,7 @@ class Encoder(Model):
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """The representation of images: `[B, ...]` float32 to `[B, D]` (the posterior mean)."""
-        raise NotImplementedError
+        raise undefined(self, "encode(images)")
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """What the model as a function returns: the codes of images."""
@@ -267,7 +267,7 @@ class Autoencoder(Encoder):
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
         """Mean images of latents: `[B, D]` to `[B, ...]` float32, in [0, 1] for images."""
-        raise NotImplementedError
+        raise undefined(self, "decode(latents)")
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """What the model as a function returns: images encoded and decoded."""
@@ -317,7 +317,7 @@ class Generator(Model):
 
     def generate(self, latents: tf.Tensor, domain: tf.Tensor) -> tf.Tensor:
         """Images of latents `[B, D]` in domains `[B]` int32: `[B, ...]` float32 in [0, 1]."""
-        raise NotImplementedError
+        raise undefined(self, "generate(latents, domain)")
 
     def call(self, latents: tf.Tensor, domain: tf.Tensor) -> tf.Tensor:
         """What the model as a function returns: images of latents and domains."""
@@ -325,4 +325,4 @@ class Generator(Model):
 
     def sample(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """`count` images from a stateless seed `[2]`, as many of each domain up to one."""
-        raise NotImplementedError
+        raise undefined(self, "sample(count, seed)")

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.errors import SettingError, require_not_negative
+from zoo.errors import SettingError, require_not_negative, undefined
 from zoo.models.base import Batch, Player
 from zoo.models.priors import Prior
 from zoo.optim.schedules import Schedule, at
@@ -112,7 +112,7 @@ class Objective(keras.layers.Layer):
             kl: the KL term, `[B]`.
             step: the number of updates made before, for schedules.
         """
-        raise NotImplementedError
+        raise undefined(self, "regularizer(posterior, latents, kl, step)")
 
     def players(self) -> list[Player]:
         """Who else learns from the losses, with optimisers newly made."""

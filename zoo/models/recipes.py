@@ -43,10 +43,25 @@ def written(model: Any) -> dict[str, Any]:
     """
     recipe = getattr(model, _RECIPE)
     args, kwargs = recipe["arguments"]
-    bound = inspect.signature(type(model).__init__).bind(None, *args, **kwargs).arguments
-    given = {n: v for n, v in list(bound.items())[1:] if n not in recipe["of_gin"]}
+    given = {n: v for n, v in _named(model, args, kwargs).items() if n not in recipe["of_gin"]}
     arguments = {n: _written(v, f"{type(model).__name__}.{n}") for n, v in given.items()}
     return {**recipe, "arguments": arguments}
+
+
+def _named(model: Any, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a model was made of, by name."""
+    signature = inspect.signature(type(model).__init__)
+    bound = signature.bind(model, *args, **kwargs).arguments
+    kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}
+    named = {}
+    for name, value in list(bound.items())[1:]:
+        if kinds[name] == inspect.Parameter.VAR_POSITIONAL:
+            raise SettingError(
+                f"{type(model).__name__}.__init__ takes *{name}, and no file can hold arguments "
+                "without names; give them by name"
+            )
+        named |= value if kinds[name] == inspect.Parameter.VAR_KEYWORD else {name: value}
+    return named
 
 
 def made(cls: Callable[..., Made], recipe: Mapping[str, Any]) -> Made:

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.data.dataset import Dataset
-from zoo.errors import SettingError
+from zoo.errors import SettingError, undefined
 from zoo.evaluation.regime import ACTIVE_VARIANCE
 from zoo.models.base import Autoencoder, Batch, Player, flat_features
 from zoo.models.jacobian_penalty import JacobianOrthogonality
@@ -70,6 +70,8 @@ class VAE(Autoencoder):
         self.decoder = decoder(latent_dim, observation_shape)
         self.likelihood = likelihood()
         self.prior, self.jacobian_penalty = prior(), jacobian_penalty
+        if not hasattr(self.prior, "sample"):
+            raise undefined(self.prior, "sample(shape, seed), latents of the prior")
         if isinstance(self.prior, keras.layers.Layer):
             self.prior.build((None, latent_dim))
         for head in (self.mean_head, self.log_variance_head):

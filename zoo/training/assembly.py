@@ -68,6 +68,11 @@ def assemble(settings: Settings, folder: runs.RunFolder) -> Parts:
     _check_code(model)
     _require_built(model, weights)
     probe = settings.probe(model, tested) if settings.probe else dict
+    if not callable(probe):
+        raise UserError(
+            f"{settings.prefix}.probe makes a {type(probe).__name__}; let it return a function of "
+            "no arguments, which returns the values"
+        )
     return Parts(dataset, tested, model, loop, probe, _selection(settings, folder, model, dataset))
 
 
@@ -103,7 +108,13 @@ def bound(
     """As `built`, bound to its optimiser."""
     model = built(settings, dataset, strategy)
     with (strategy or tf.distribute.get_strategy()).scope():
-        model.bind(settings.optimizer())
+        optimizer = settings.optimizer()
+        if not isinstance(optimizer, keras.optimizers.Optimizer):
+            raise UserError(
+                f"{settings.prefix}.optimizer makes {optimizer!r}, which is no "
+                "keras.optimizers.Optimizer; give what makes one, such as @Adam"
+            )
+        model.bind(optimizer)
     return model
 
 
@@ -134,7 +145,7 @@ def _check_code(model: Model) -> None:
         if not hasattr(model, attribute):
             raise UserError(f"{name} has no {attribute}; set it in __init__")
     images, codes = tuple(model.observation_shape), tuple(model.latent_shape)
-    found = _returned(model.encode, images)
+    found = _returned(model.encode, _batch(images))
     if not found.is_compatible_with([None, *codes]):
         raise UserError(
             f"{name}.encode returns codes of shape {['B', *found[1:]]}; by its latent_dim "
@@ -142,18 +153,28 @@ def _check_code(model: Model) -> None:
         )
     if not isinstance(model, Autoencoder):
         return
-    found = _returned(model.decode, codes)
+    found = _returned(model.decode, _batch(codes))
     if not found.is_compatible_with([None, *images]):
         raise UserError(
             f"{name}.decode returns images of shape {['B', *found[1:]]}; by its observation_shape "
             f"they should be {['B', *images]}"
         )
+    count, seed = tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int32)
+    found = _returned(model.draw_prior, count, seed)
+    if not found.is_compatible_with([None, *codes]):
+        raise UserError(
+            f"{name}.draw_prior returns latents of shape {['B', *found[1:]]}; by its latent_dim "
+            f"they should be {['B', *codes]}"
+        )
 
 
-def _returned(function: Callable, shape: tuple[int, ...]) -> tf.TensorShape:
-    """The shape that a function returns of a batch of arrays of a shape."""
-    batch = tf.TensorSpec([None, *shape])
-    traced = tf.function(function, autograph=False).get_concrete_function(batch)
+def _batch(shape: tuple[int, ...]) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *shape])
+
+
+def _returned(function: Callable, *arguments: tf.TensorSpec) -> tf.TensorShape:
+    """The shape of what a function returns of arguments."""
+    traced = tf.function(function, autograph=False).get_concrete_function(*arguments)
     return traced.structured_outputs.shape
 
 
@@ -200,10 +221,11 @@ def _selection(
         model,
         lambda: exportable(settings, dataset, model),
         _further(settings, "validation_dataset", dataset),
-        selection.parse(settings.select),
+        settings.selected,
         settings.select_every,
         settings.select_images,
         settings.seed,
+        settings.options_of(settings.selected),
     )
 
 

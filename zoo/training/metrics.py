@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -49,7 +50,7 @@ class MetricsLog:
             values: numbers and arrays by name.
 
         Raises:
-            UserError: one has the name of another field.
+            UserError: one has the name of another field, or is no number.
         """
         self.seconds += seconds
         own = {
@@ -62,10 +63,7 @@ class MetricsLog:
                 f"a loss or a value of the probe is called {taken[0]!r}, as a field that every "
                 "record has; give it another name"
             )
-        record = {
-            **own,
-            **{name: np.asarray(value, float).tolist() for name, value in values.items()},
-        }
+        record = {**own, **{name: _numbers(name, value) for name, value in values.items()}}
         if not self._path.exists():
             logging.warning(
                 "%s was removed during the run: its records up to step %d are lost",
@@ -93,6 +91,16 @@ class MetricsLog:
         self._file.close()
         with _telling(self._folder):
             self._events.close()
+
+
+def _numbers(name: str, value: Any) -> float | list:
+    try:
+        return np.asarray(value, float).tolist()
+    except (TypeError, ValueError):
+        raise UserError(
+            f"the value {name!r} of the log is {value!r:.80}; let the probe, or the model's "
+            "summarize, return numbers"
+        ) from None
 
 
 def write_settings(folder: runs.RunFolder, text: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from zoo import config, data, evaluation, gin_files, runs, scoring
 from zoo.data.dataset import Dataset
 from zoo.errors import UserError
-from zoo.evaluation import blocks
+from zoo.evaluation import blocks, suite
 from zoo.hub.export import export, require_replaceable
 from zoo.models.base import Encoder, Generator, Model
 from zoo.report import page
@@ -30,9 +30,9 @@ def publish(settings: Settings, folder: runs.RunFolder, parts: Parts, manifest: 
     if isinstance(parts.model, Encoder | Generator):
         dataset = parts.tested
         model = assembly.exportable(settings, dataset, parts.model)
-        scores = evaluation.evaluate(
-            model, dataset, settings.scores, seed=settings.seed, options=settings.score_options
-        )
+        names = suite.names_of(settings.scores)
+        options = settings.options_of(names)
+        scores = evaluation.evaluate(model, dataset, names, seed=settings.seed, options=options)
         step = manifest.get("selected_step") or settings.steps
         runs.write_text(folder.scores, scoring.text(scoring.flat(scores, step)))
         metrics.write_scores(folder, step, scoring.headline(scores))

@@ -3,7 +3,7 @@
 import itertools
 import json
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -131,6 +131,7 @@ class Selection:
         images: how many images models with slots are scored on (`num_masked` of
             `zoo.evaluation.evaluate`).
         seed: of what the scores sample, the same each time.
+        options: keyword arguments of single scores.
 
     Attributes:
         every: steps between evaluations.
@@ -146,9 +147,11 @@ class Selection:
         every: int,
         images: int = 100,
         seed: int = 0,
+        options: Mapping[str, Mapping] | None = None,
     ):
         self._checkpoints, self._exported = _best(folder, model), exported
         self._dataset, self._scores, self._seed, self.every = dataset, scores, seed, every
+        self._options = dict(options or {})
         self._images = images
         self._record = folder.checkpoints / _FOLDER / _RECORD
         self._loss = mean_loss(model, dataset, seed) if LOSS in scores else None
@@ -166,9 +169,8 @@ class Selection:
         found = {LOSS: self._loss(step)} if self._loss else {}
         names = [name for name in self._scores if name != LOSS]
         if names:
-            table = evaluation.evaluate(
-                self._exported(), self._dataset, names, seed=self._seed, num_masked=self._images
-            )
+            how = {"options": self._options, "num_masked": self._images, "seed": self._seed}
+            table = evaluation.evaluate(self._exported(), self._dataset, names, **how)
             for name, row in table.items():
                 if row["score"] is None:
                     raise UserError(f"train.select: {name} cannot be computed: {row['reason']}")

@@ -1,7 +1,7 @@
 """The settings of a training run that a gin file has."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import gin
@@ -49,7 +49,8 @@ class Settings:
         compiled: what XLA compiles: `auto` (the loop, on a GPU), `always`, `update` (each update by
             itself) or `never`.
         scores: the suite of `zoo.evaluation.evaluate` run at the end, or comma-separated scores.
-        score_options: keyword arguments of single scores, `{"dto": {"solver": "milp"}}`.
+        score_options: keyword arguments of single scores, `{"dto": {"solver": "milp"}}`: of those
+            of `scores` and `select`.
         publish: what a finished run leaves: `all` (scores, SavedModel, report) or `scores`, for
             experiments of many short runs; `python -m zoo.export` exports such a run later.
         probe: (model, data set) -> a function of no arguments that returns further values of each
@@ -111,14 +112,22 @@ class Settings:
                     f"{' or '.join(choices)}"
                 )
         # A misspelt score must not wait for the end of the training.
-        suite.names_of(self.scores, self.score_options)
-        if self.select:
-            selection.parse(self.select)
-            if not self.validation_dataset:
-                raise UserError(
-                    f"{self.prefix}.select needs a data set; give one as "
-                    f"{self.prefix}.validation_dataset"
-                )
+        scores = {*suite.names_of(self.scores), *self.selected} - {selection.LOSS}
+        suite.names_of(sorted(scores), self.score_options)
+        if self.select and not self.validation_dataset:
+            raise UserError(
+                f"{self.prefix}.select needs a data set; give one as "
+                f"{self.prefix}.validation_dataset"
+            )
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The names that `select` has."""
+        return selection.parse(self.select) if self.select else ()
+
+    def options_of(self, scores: Sequence[str]) -> dict[str, dict]:
+        """The options of some scores: of those that have any."""
+        return {n: options for n, options in self.score_options.items() if n in scores}
 
     def require(self, key: str, wanted: str, fulfilled: bool) -> None:
         """Raises a UserError that names a number and the wanted one, unless it is that."""
@@ -138,10 +147,7 @@ class Settings:
 
         It imports the modules of data sets and scores of a user's own, too.
         """
-        used = {
-            *suite.names_of(self.scores),
-            *(selection.parse(self.select) if self.select else ()),
-        }
+        used = {*suite.names_of(self.scores), *self.selected}
         sets = (self.dataset, self.test_dataset, self.validation_dataset)
         modules = [catalog.module_of(name) for name in sets if name]
         modules += [facts.OWN[name].__module__ for name in used if name in facts.OWN]

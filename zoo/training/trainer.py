@@ -242,7 +242,10 @@ class Trainer:
         self._check(chunk)
         self.require_own()
         done, images = chunk.done, (chunk.done - chunk.begun) * self.batch_size
-        values = {**self.model.summarize(chunk.averages), **self.probe()}
+        probed = self.probe()
+        if not isinstance(probed, Mapping):
+            raise UserError(f"the probe returns {probed!r:.80}; let it return a dict of numbers")
+        values = {**self.model.summarize(chunk.averages), **probed}
         if self.selection and (done == steps or done % self.selection.every == 0):
             values |= self.selection.consider(done)
         record = self.log.write(done, chunk.seconds, images, values)
