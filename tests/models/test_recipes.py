@@ -93,7 +93,7 @@ class Passing(VAE):
         super().__init__(observation_shape, *others, **settings)
 
 
-def test_a_subclass_that_passes_arguments_on_is_saved(tmp_path):
+def test_a_subclass_that_passes_arguments_on_is_saved():
     parts = {"encoder": mlp_encoder, "decoder": mlp_decoder}
     model = Passing(SHAPE, latent_dim=3, **parts)
     again = Passing.from_config(model.get_config())

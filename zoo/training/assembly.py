@@ -145,37 +145,43 @@ def _check_code(model: Model) -> None:
         if not hasattr(model, attribute):
             raise UserError(f"{name} has no {attribute}; set it in __init__")
     images, codes = tuple(model.observation_shape), tuple(model.latent_shape)
-    found = _returned(model.encode, _batch(images))
-    if not found.is_compatible_with([None, *codes]):
-        raise UserError(
-            f"{name}.encode returns codes of shape {['B', *found[1:]]}; by its latent_dim "
-            f"they should be {['B', *codes]}"
-        )
+    _require_shape(model, "encode", "codes", codes, "latent_dim", _batch(images))
     if not isinstance(model, Autoencoder):
         return
-    found = _returned(model.decode, _batch(codes))
-    if not found.is_compatible_with([None, *images]):
-        raise UserError(
-            f"{name}.decode returns images of shape {['B', *found[1:]]}; by its observation_shape "
-            f"they should be {['B', *images]}"
-        )
+    _require_shape(model, "decode", "images", images, "observation_shape", _batch(codes))
     count, seed = tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int32)
-    found = _returned(model.draw_prior, count, seed)
-    if not found.is_compatible_with([None, *codes]):
-        raise UserError(
-            f"{name}.draw_prior returns latents of shape {['B', *found[1:]]}; by its latent_dim "
-            f"they should be {['B', *codes]}"
-        )
+    _require_shape(model, "draw_prior", "latents", codes, "latent_dim", count, seed)
 
 
 def _batch(shape: tuple[int, ...]) -> tf.TensorSpec:
     return tf.TensorSpec([None, *shape])
 
 
-def _returned(function: Callable, *arguments: tf.TensorSpec) -> tf.TensorShape:
-    """The shape of what a function returns of arguments."""
-    traced = tf.function(function, autograph=False).get_concrete_function(*arguments)
-    return traced.structured_outputs.shape
+def _require_shape(
+    model: Encoder,
+    method: str,
+    what: str,
+    wanted: tuple[int, ...],
+    setting: str,
+    *arguments: tf.TensorSpec,
+) -> None:
+    """Refuses a method whose results have not the shape that an attribute of the model says.
+
+    Args:
+        model: whose.
+        method: its name; it is traced, not called.
+        what: the results are.
+        wanted: the shape of one of them.
+        setting: the attribute's name.
+        arguments: of the method.
+    """
+    traced = tf.function(getattr(model, method), autograph=False)
+    found = traced.get_concrete_function(*arguments).structured_outputs.shape
+    if not found.is_compatible_with([None, *wanted]):
+        raise UserError(
+            f"{type(model).__name__}.{method} returns {what} of shape {['B', *found[1:]]}; by its "
+            f"{setting} they should be {['B', *wanted]}"
+        )
 
 
 def _require_built(model: Model, bound: Sequence[keras.Variable]) -> None:
